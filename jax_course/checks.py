@@ -1,0 +1,196 @@
+"""Refusals: what was expected and what came, before any work.
+
+Shapes and dtypes are checked by every public function while it is traced, which costs nothing under jit. Values are
+checked once, where data enters (`fit`, `data`), and only where they are there to be read: inside jit a NaN shows in the
+status instead.
+"""
+
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.core import Tracer
+from jax.typing import ArrayLike
+
+
+def design(X: ArrayLike) -> Array:
+    """X as an array of floating-point numbers, shape (m, d), m and d at least 1."""
+    X = jnp.asarray(X)
+    if not jnp.issubdtype(X.dtype, jnp.floating):
+        raise TypeError(f"X must hold floating-point numbers; got {X.dtype}: convert it with X.astype(float)")
+    if X.ndim != 2:
+        raise ValueError(
+            f"X must have shape (m, d), a row per example and a column per feature; got shape {X.shape}"
+            + (": for a single feature write X[:, None]" if X.ndim == 1 else "")
+        )
+    if 0 in X.shape:
+        raise ValueError(f"X must have at least one row and one column; got shape {X.shape}")
+    return X
+
+
+def linear(theta: ArrayLike, X: ArrayLike) -> tuple[Array, Array]:
+    """theta (d,) and X (m, d), of one dtype."""
+    X = design(X)
+    return _parameters(theta, X, (X.shape[1],), "one parameter per column of X"), X
+
+
+def regression(theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> tuple[Array, Array, Array]:
+    """theta (d,), X (m, d) and y (m,), of one dtype; whole numbers and truth values in y become that dtype."""
+    theta, X = linear(theta, X)
+    return theta, X, targets(y, X)
+
+
+def class_scores(theta: ArrayLike, X: ArrayLike) -> tuple[Array, Array]:
+    """theta (d, K) with K ≥ 2 and X (m, d), of one dtype."""
+    X = design(X)
+    shape = jnp.shape(theta)
+    if len(shape) != 2 or shape[0] != X.shape[1] or shape[1] < 2:
+        raise ValueError(
+            f"theta must have shape ({X.shape[1]}, K), a row per column of X and a column for each of K ≥ 2 classes; "
+            f"got shape {shape}"
+        )
+    return _parameters(theta, X, shape, "a row per column of X"), X
+
+
+def classification(theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> tuple[Array, Array, Array]:
+    """theta (d, K), X (m, d) and the class numbers y (m,)."""
+    theta, X = class_scores(theta, X)
+    return theta, X, class_numbers(y, X)
+
+
+def targets(y: ArrayLike, X: Array) -> Array:
+    """y as shape (m,) of the dtype of X."""
+    y = _one_per_row(y, X)
+    if jnp.issubdtype(y.dtype, jnp.floating) and y.dtype != X.dtype:
+        raise TypeError(f"y must have the dtype of X, {X.dtype}; got {y.dtype}: convert one of them")
+    if not jnp.issubdtype(y.dtype, jnp.floating) and y.dtype.kind not in "iub":
+        raise TypeError(f"y must hold real numbers; got {y.dtype}")
+    return y.astype(X.dtype)
+
+
+def class_numbers(y: ArrayLike, X: Array) -> Array:
+    """y as integers, shape (m,)."""
+    y = _one_per_row(y, X)
+    if y.dtype.kind not in "iu":
+        raise TypeError(f"y must hold class numbers 0…K−1, integers; got {y.dtype}: convert it with y.astype(int)")
+    return y
+
+
+def penalties(penalty: ArrayLike, theta: Array) -> Array:
+    """The penalty of every parameter: the scalar or array given, in the shape and dtype of theta."""
+    penalty = jnp.asarray(penalty, theta.dtype)
+    try:
+        return jnp.broadcast_to(penalty, theta.shape)
+    except ValueError:
+        raise ValueError(
+            f"penalty must be a scalar or broadcast against theta, shape {theta.shape}; got shape {penalty.shape}"
+        ) from None
+
+
+def direction(v: ArrayLike, theta: Array) -> Array:
+    """v as an array of the shape and dtype of theta."""
+    v = jnp.asarray(v)
+    if v.shape != theta.shape or v.dtype != theta.dtype:
+        raise ValueError(
+            f"v must be like theta, {theta.dtype} of shape {theta.shape}; got {v.dtype} of shape {v.shape}"
+        )
+    return v
+
+
+# Values, at the boundary where data enters.
+
+
+def training_data(X: ArrayLike, y: ArrayLike) -> tuple[Array, ArrayLike]:
+    """X as a finite design that a fit can work on, and y, still to be checked as what the model takes it for."""
+    warn_if_narrowed(X)
+    X = design(X)
+    if X.dtype not in (jnp.float32, jnp.float64):
+        raise TypeError(f"a fit needs float32 or float64; X is {X.dtype}: convert it with X.astype('float32')")
+    finite(X, "X")
+    return X, y
+
+
+def finite(values: Array, name: str) -> None:
+    """Refuse NaN and infinity, and say where the first one is."""
+    if is_concrete(values) and not _all_finite(values):
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(np.asarray(values)))[0])
+        place = f"[{', '.join(map(str, where))}]" if where else ""
+        raise ValueError(f"{name} must be finite; {name}{place} is {np.asarray(values)[where]}")
+
+
+def binary_labels(y: ArrayLike) -> None:
+    """Refuse labels outside {0, 1}, and a single class."""
+    if is_concrete(y):
+        values = np.unique(np.asarray(y))
+        if not np.isin(values, (0, 1)).all():
+            raise ValueError(f"y must hold the labels 0 and 1; got {_listed(values)}")
+        _several_classes(values)
+
+
+def class_labels(y: Array, classes: int) -> None:
+    """Refuse class numbers outside 0…K−1, and a single class."""
+    if is_concrete(y):
+        values = np.unique(np.asarray(y))
+        if values[0] < 0 or values[-1] >= classes:
+            raise ValueError(f"y must hold class numbers 0…{classes - 1}; got {_listed(values)}")
+        _several_classes(values)
+
+
+def nonnegative(penalty: Array) -> None:
+    """Refuse a negative or infinite penalty."""
+    if is_concrete(penalty):
+        worst = np.asarray(penalty)
+        worst = worst[~((worst >= 0) & np.isfinite(worst))]
+        if worst.size:
+            raise ValueError(f"penalty must be finite and at least 0; got {worst.flat[0]}")
+
+
+def warn_if_narrowed(values: ArrayLike) -> None:
+    """Say, once for each line that asks for it, that float64 data is computed in float32."""
+    if getattr(values, "dtype", None) == np.float64 and jnp.result_type(float) == jnp.float32:
+        warnings.warn(
+            "float64 data is computed in float32, because JAX's 64-bit mode is off: switch it on with "
+            "jax.config.update('jax_enable_x64', True), or for a block by `with jax.enable_x64(True):`",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def is_concrete(values: ArrayLike) -> bool:
+    """Whether the values can be read: not while a function is being traced."""
+    return not isinstance(values, Tracer)
+
+
+@jax.jit
+def _all_finite(values: Array) -> Array:
+    return jnp.all(jnp.isfinite(values))
+
+
+def _parameters(theta: ArrayLike, X: Array, shape: tuple[int, ...], meaning: str) -> Array:
+    theta = jnp.asarray(theta)
+    if theta.shape != shape:
+        raise ValueError(f"theta must have shape {shape}, {meaning}; got shape {theta.shape}")
+    if theta.dtype != X.dtype:
+        raise TypeError(f"theta must have the dtype of X, {X.dtype}; got {theta.dtype}: convert one of them")
+    return theta
+
+
+def _one_per_row(y: ArrayLike, X: Array) -> Array:
+    y = jnp.asarray(y)
+    if y.shape != (X.shape[0],):
+        raise ValueError(
+            f"y must have shape ({X.shape[0]},), a value per row of X; got shape {y.shape}"
+            + (": write y[:, 0]" if y.ndim == 2 and y.shape[1] == 1 else "")
+        )
+    return y
+
+
+def _several_classes(values: np.ndarray) -> None:
+    if len(values) < 2:
+        raise ValueError(f"y must hold examples of at least two classes; all are {_listed(values)}")
+
+
+def _listed(values: np.ndarray) -> str:
+    return ", ".join(str(v) for v in values[:5]) + (", …" if len(values) > 5 else "")

@@ -1,0 +1,169 @@
+r"""Logistic regression: a linear classifier with a probability (course 8).
+
+    z = Xθ,  π = σ(z) = 1 / (1 + e⁻ᶻ)                               predict   8.2
+    C = −Σ [y log π + (1 − y) log(1 − π)] + Σ penalty θ²            cost      8.4
+    g = Xᵀ(π − y) + 2 penalty θ                                     gradient  8.5
+    H = XᵀSX + 2 diag(penalty),  S = diag(π(1 − π))                 hessian   8.6
+    θ ← (XᵀSX)⁻¹ Xᵀ[SXθ + (y − π)]                                  irls_step 8.6
+
+From ∂C/∂π = (π − y) / (π(1 − π)), ∂π/∂z = π(1 − π) and ∂z/∂θ = x.
+
+Shapes: theta (d,), X (m, d), y (m,) in {0, 1}; `penalty`, the course's δ², is a scalar or broadcasts against theta.
+The cost is taken from z, −log π = softplus(−z), so that no logarithm ever sees a zero.
+
+The minimum is unique only where X has full column rank, and exists only where no plane separates the classes: `fit`
+says which of the two failed.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from jax_course import checks
+from jax_course.classification.endings import gradient_tolerance, named, separation
+from jax_course.linalg import gram, product, spd_solve, transpose_product
+from jax_course.optimization.newton import newton
+from jax_course.optimization.solution import Solution
+
+
+def sigmoid(z: ArrayLike) -> Array:
+    """σ(z) = 1 / (1 + e⁻ᶻ), any shape; no overflow, and relative accuracy in both tails. Course 8.2.
+
+    >>> sigmoid(jnp.array([0.0, -1000.0, 1000.0]))
+    Array([0.5, 0. , 1. ], dtype=float64)
+    """
+    z = jnp.asarray(z)
+    small = jnp.exp(-jnp.abs(z))
+    return jnp.where(z < 0, small, 1) / (1 + small)
+
+
+def sigmoid_derivative(z: ArrayLike) -> Array:
+    """σ'(z) = σ(z)(1 − σ(z)) = σ(z) σ(−z), any shape. Course 8.2.
+
+    >>> sigmoid_derivative(jnp.array([0.0]))
+    Array([0.25], dtype=float64)
+    """
+    z = jnp.asarray(z)
+    return sigmoid(z) * sigmoid(-z)
+
+
+def softplus(z: ArrayLike) -> Array:
+    """log(1 + eᶻ) = −log σ(−z), any shape; no overflow, and relative accuracy where it is tiny. Course 8.4."""
+    z = jnp.asarray(z)
+    return jnp.maximum(z, 0) + jnp.log1p(jnp.exp(-jnp.abs(z)))
+
+
+def predict(theta: ArrayLike, X: ArrayLike) -> Array:
+    """π = P(y = 1 given x), shape (m,). Course 8.2.
+
+    >>> predict(jnp.array([1.0]), jnp.array([[0.0]]))
+    Array([0.5], dtype=float64)
+    """
+    theta, X = checks.linear(theta, X)
+    return sigmoid(product(X, theta))
+
+
+def predict_class(theta: ArrayLike, X: ArrayLike) -> Array:
+    """1 where π > ½, on one side of the plane xθ = 0, else 0; integers, shape (m,). Course 8.3.
+
+    >>> predict_class(jnp.array([1.0]), jnp.array([[-2.0], [3.0]]))
+    Array([0, 1], dtype=int32)
+    """
+    theta, X = checks.linear(theta, X)
+    return (product(X, theta) > 0).astype(jnp.int32)
+
+
+def cost(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0) -> Array:
+    """C(θ), the negative log-likelihood in nats plus the penalty, a scalar. Course 8.4.
+
+    >>> cost(jnp.zeros(1), jnp.ones((2, 1)), jnp.array([0.0, 1.0])) / jnp.log(2)
+    Array(2., dtype=float64)
+    """
+    theta, X, y = checks.regression(theta, X, y)
+    delta2 = checks.penalties(penalty, theta)
+    z = product(X, theta)
+    minus_log_pi, minus_log_1_minus_pi = softplus(-z), softplus(z)
+    return jnp.sum(y * minus_log_pi + (1 - y) * minus_log_1_minus_pi) + jnp.sum(delta2 * theta**2)
+
+
+def gradient(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0) -> Array:
+    """g = Xᵀ(π − y) + 2 penalty θ, shape (d,). Course 8.5.
+
+    >>> gradient(jnp.zeros(1), jnp.array([[1.0], [4.0]]), jnp.array([0.0, 1.0]))
+    Array([-1.5], dtype=float64)
+    """
+    theta, X, y = checks.regression(theta, X, y)
+    delta2 = checks.penalties(penalty, theta)
+    pi = predict(theta, X)
+    return transpose_product(X, pi - y) + 2 * delta2 * theta
+
+
+def hessian(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0) -> Array:
+    """H = XᵀSX + 2 diag(penalty), shape (d, d); positive definite where X has full column rank. Course 8.6.
+
+    >>> hessian(jnp.zeros(1), jnp.array([[1.0], [4.0]]), jnp.array([0.0, 1.0]))
+    Array([[4.25]], dtype=float64)
+    """
+    theta, X, y = checks.regression(theta, X, y)
+    delta2 = checks.penalties(penalty, theta)
+    S = sigmoid_derivative(product(X, theta))
+    return gram(X, weights=S) + 2 * jnp.diag(delta2)
+
+
+def hessian_product(theta: ArrayLike, X: ArrayLike, y: ArrayLike, v: ArrayLike, *, penalty: ArrayLike = 0.0) -> Array:
+    """H v = XᵀS(Xv) + 2 penalty v, shape (d,). Course 8.6.
+
+    >>> hessian_product(jnp.zeros(1), jnp.array([[1.0], [4.0]]), jnp.array([0.0, 1.0]), jnp.array([2.0]))
+    Array([8.5], dtype=float64)
+    """
+    theta, X, y = checks.regression(theta, X, y)
+    delta2 = checks.penalties(penalty, theta)
+    v = checks.direction(v, theta)
+    S = sigmoid_derivative(product(X, theta))
+    return transpose_product(X, S * product(X, v)) + 2 * delta2 * v
+
+
+def irls_step(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0) -> Array:
+    """θ ← (XᵀSX + 2 diag(penalty))⁻¹ Xᵀ[SXθ + (y − π)]: Newton's step as weighted least squares. Course 8.6.
+
+    Undamped; not finite where H is singular.
+
+    >>> irls_step(jnp.zeros(1), jnp.array([[1.0], [4.0]]), jnp.array([0.0, 1.0])) * 17
+    Array([6.], dtype=float64)
+    """
+    theta, X, y = checks.regression(theta, X, y)
+    z = product(X, theta)
+    S, pi = sigmoid_derivative(z), sigmoid(z)
+    return spd_solve(hessian(theta, X, y, penalty=penalty), transpose_product(X, S * z + (y - pi))).x
+
+
+def fit(X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, max_steps: int = 100) -> Solution:
+    """The minimiser of C by damped Newton from θ = 0, gradient at most 1e-10 of that at the start. Course 8.6.
+
+    Where the classes can be separated and no penalty holds theta back: status SEPARABLE, theta a separating direction.
+    Where columns depend on each other: the minimiser of least norm, status RANK_DEFICIENT.
+
+    >>> X, y = jnp.array([[1.0, 0.0], [1.0, 0.0], [1.0, 1.0], [1.0, 1.0]]), jnp.array([0, 1, 1, 1])
+    >>> fit(X, y, penalty=jnp.array([0.0, 1.0])).check().gradient_norm < 1e-10
+    Array(True, dtype=bool)
+    """
+    X, y = checks.training_data(X, y)
+    checks.binary_labels(y)
+    y = checks.targets(y, X)
+    delta2 = checks.penalties(penalty, X[0])
+    checks.nonnegative(delta2)
+    return _fit(X, y, delta2, max_steps)
+
+
+@jax.jit
+def _fit(X: Array, y: Array, delta2: Array, max_steps: int) -> Solution:
+    of_theta = {"X": X, "y": y, "penalty": delta2}
+    f, g, H = (partial(part, **of_theta) for part in (cost, gradient, hessian))
+    unbounded = separation(lambda v: (2 * y - 1) * product(X, v), delta2)
+    theta = jnp.zeros_like(delta2)
+    tolerance = gradient_tolerance(X, g(theta))
+    solution = newton(f, theta, gradient=g, hessian=H, tolerance=tolerance, max_steps=max_steps, unbounded=unbounded)
+    return named(solution, X, delta2, H)

@@ -1,0 +1,182 @@
+r"""Softmax regression: K classes (course 9).
+
+    Z = Xθ,  π_c = e^{z_c} / Σ_c' e^{z_c'}                          predict   9.1
+    C = −Σ_i Σ_c 1_c(y_i) log π_ic + Σ penalty θ²                   cost      9.2
+    ∂C/∂θ_c = Σ_i x_i (π_ic − 1_c(y_i)) + 2 penalty θ_c             gradient  9.3
+    ∂²C/∂θ_k∂θ_l = Σ_i π_ik (δ_kl − π_il) x_i x_iᵀ                  hessian   9.3
+
+From log π_c = z_c − log Σ e^{z_c'}, so ∂ log π_c / ∂z_k = δ_ck − π_k.
+
+Shapes: theta (d, K), X (m, d), y (m,) of class numbers 0…K−1; K comes from theta. The Hessian has the shape
+(d, K, d, K): entry [j, k, l, n] is ∂²C/∂θ_jk∂θ_ln. `penalty`, the course's δ², is a scalar or broadcasts against theta:
+an array (d, 1) with a 0 in its first row spares the biases.
+
+Adding one vector to all K columns of theta changes no probability: without a penalty the Hessian is singular along
+these d directions. `fit` returns, of all such theta, the one of least norm, whose rows sum to 0.
+
+Since Σ_l π_l = 1, the blocks on the diagonal are π_k(1 − π_k) = Σ_{l≠k} π_k π_l: minus the sum of the others. So one
+Gram matrix, of the columns π_k x, has the whole Hessian in it, and nothing cancels where a π_k is nearly 1.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from jax_course import checks
+from jax_course.classification.endings import gradient_tolerance, named, separation
+from jax_course.linalg import gram, product, transpose_product
+from jax_course.optimization.newton import newton
+from jax_course.optimization.solution import Solution
+
+
+def predict(theta: ArrayLike, X: ArrayLike) -> Array:
+    """π, a row per example and a column per class, rows summing to 1: shape (m, K). Course 9.1.
+
+    >>> predict(jnp.zeros((1, 4)), jnp.array([[3.0]]))
+    Array([[0.25, 0.25, 0.25, 0.25]], dtype=float64)
+    """
+    theta, X = checks.class_scores(theta, X)
+    Z = product(X, theta)
+    exp_Z = jnp.exp(Z - jnp.max(Z, axis=1, keepdims=True))
+    return exp_Z / jnp.sum(exp_Z, axis=1, keepdims=True)
+
+
+def predict_class(theta: ArrayLike, X: ArrayLike) -> Array:
+    """The most probable class, the first among equals; integers, shape (m,). Course 9.1.
+
+    >>> predict_class(jnp.array([[0.0, 2.0, 1.0]]), jnp.array([[1.0], [-1.0]]))
+    Array([1, 0], dtype=int32)
+    """
+    theta, X = checks.class_scores(theta, X)
+    return jnp.argmax(product(X, theta), axis=1).astype(jnp.int32)
+
+
+def cost(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0) -> Array:
+    """C(θ), the negative log-likelihood in nats plus the penalty, a scalar. Course 9.2.
+
+    A class number beyond K gives NaN.
+
+    >>> cost(jnp.zeros((1, 4)), jnp.ones((3, 1)), jnp.array([0, 1, 3])) / jnp.log(4)
+    Array(3., dtype=float64)
+    """
+    theta, X, y = checks.classification(theta, X, y)
+    delta2 = checks.penalties(penalty, theta)
+    return jnp.sum(_minus_log_pi(product(X, theta), y)) + jnp.sum(delta2 * theta**2)
+
+
+def _minus_log_pi(Z: Array, y: Array) -> Array:
+    """log Σ_c e^{z_c − z_y} for every row: finite for any z, and with full relative accuracy where π_y is nearly 1."""
+    top_class = jnp.argmax(Z, axis=1)[:, None]
+    top = jnp.take_along_axis(Z, top_class, axis=1)
+    is_top = top_class == jnp.arange(Z.shape[1])[None, :]
+    others = jnp.sum(jnp.where(is_top, 0, jnp.exp(Z - top)), axis=1)
+    z_y = jnp.take_along_axis(Z, y[:, None], axis=1)
+    return (top - z_y)[:, 0] + jnp.log1p(others)
+
+
+def gradient(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0) -> Array:
+    """Xᵀ(π − 1(y)) + 2 penalty θ, shape (d, K). Course 9.3.
+
+    >>> gradient(jnp.zeros((1, 2)), jnp.array([[4.0]]), jnp.array([1]))
+    Array([[ 2., -2.]], dtype=float64)
+    """
+    theta, X, y = checks.classification(theta, X, y)
+    delta2 = checks.penalties(penalty, theta)
+    pi = predict(theta, X)
+    return transpose_product(X, pi - _indicator(y, pi)) + 2 * delta2 * theta
+
+
+def _indicator(y: Array, pi: Array) -> Array:
+    return (y[:, None] == jnp.arange(pi.shape[1], dtype=y.dtype)[None, :]).astype(pi.dtype)
+
+
+def hessian(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0) -> Array:
+    """Σ_i π_ik (δ_kl − π_il) x_i x_iᵀ + 2 diag(penalty), shape (d, K, d, K). Course 9.3.
+
+    >>> hessian(jnp.zeros((1, 2)), jnp.array([[4.0]]), jnp.array([1]))[0, :, 0, :]
+    Array([[ 4., -4.],
+           [-4.,  4.]], dtype=float64)
+    """
+    theta, X, y = checks.classification(theta, X, y)
+    delta2 = checks.penalties(penalty, theta)
+    pi = predict(theta, X)
+    same_class = jnp.eye(theta.shape[1], dtype=bool)[None, :, None, :]
+    pi_x = (X[:, :, None] * pi[:, None, :]).reshape(X.shape[0], -1)
+    pi_pi_xx = jnp.where(same_class, 0, gram(pi_x).reshape(theta.shape + theta.shape))
+    one_minus_pi = jnp.where(same_class, jnp.sum(pi_pi_xx, axis=3, keepdims=True), 0)
+    return one_minus_pi - pi_pi_xx + 2 * jnp.diag(delta2.reshape(-1)).reshape(theta.shape + theta.shape)
+
+
+def hessian_product(theta: ArrayLike, X: ArrayLike, y: ArrayLike, v: ArrayLike, *, penalty: ArrayLike = 0.0) -> Array:
+    """Xᵀ[π (Xv − Σ_l π_l (Xv)_l)] + 2 penalty v, shape (d, K), without forming the Hessian. Course 9.3.
+
+    >>> hessian_product(jnp.zeros((1, 2)), jnp.array([[4.0]]), jnp.array([1]), jnp.array([[1.0, 0.0]]))
+    Array([[ 4., -4.]], dtype=float64)
+    """
+    theta, X, y = checks.classification(theta, X, y)
+    delta2 = checks.penalties(penalty, theta)
+    v = checks.direction(v, theta)
+    pi, Xv = predict(theta, X), product(X, v)
+    mean_Xv = jnp.sum(pi * Xv, axis=1, keepdims=True)
+    return transpose_product(X, pi * (Xv - mean_Xv)) + 2 * delta2 * v
+
+
+def fit(
+    X: ArrayLike, y: ArrayLike, *, classes: int | None = None, penalty: ArrayLike = 0.0, max_steps: int = 100
+) -> Solution:
+    """The minimiser of C by damped Newton from θ = 0, gradient at most 1e-10 of that at the start. Course 9.3.
+
+    classes: K; the largest class number plus one where it is not given (inside jit it must be).
+    Without a penalty: theta of least norm, and SEPARABLE or RANK_DEFICIENT as in logistic regression.
+
+    >>> X, y = jnp.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0], [1.0, 1.0]]), jnp.array([0, 1, 2, 0])
+    >>> fit(X, y, penalty=0.5).check().theta.shape
+    (2, 3)
+    """
+    X, y = checks.training_data(X, y)
+    y = checks.class_numbers(y, X)
+    if classes is None:
+        if not checks.is_concrete(y):
+            raise ValueError("inside jit the number of classes must be given: fit(X, y, classes=K)")
+        classes = max(int(np.max(np.asarray(y))) + 1, 2)
+    checks.class_labels(y, classes)
+    delta2 = checks.penalties(penalty, jnp.zeros((X.shape[1], classes), X.dtype))
+    checks.nonnegative(delta2)
+    return _fit(X, y, delta2, max_steps)
+
+
+@jax.jit
+def _fit(X: Array, y: Array, delta2: Array, max_steps: int) -> Solution:
+    of_theta = {"X": X, "y": y, "penalty": delta2}
+    f, g = (partial(part, **of_theta) for part in (cost, gradient))
+    curvature_of_shifts = _curvature_of_shifts(X, delta2)
+
+    def H(theta):
+        return hessian(theta, **of_theta) + curvature_of_shifts
+
+    def margins(v):
+        Z = product(X, v)
+        ahead = jnp.take_along_axis(Z, y[:, None], axis=1) - Z
+        is_own = _indicator(y, Z) > 0
+        nearest = jnp.min(jnp.where(is_own, jnp.inf, ahead), axis=1, keepdims=True)
+        return jnp.where(is_own, nearest, ahead)
+
+    theta = jnp.zeros_like(delta2)
+    tolerance = gradient_tolerance(X, g(theta))
+    unbounded = separation(margins, delta2)
+    solution = newton(f, theta, gradient=g, hessian=H, tolerance=tolerance, max_steps=max_steps, unbounded=unbounded)
+    return named(solution, X, delta2, H)
+
+
+def _curvature_of_shifts(X: Array, delta2: Array) -> Array:
+    """A curvature for the directions in which C has none: one vector added to all classes, where no class is penalised.
+
+    The gradient has no component along them, so Newton's steps stay the same and stay orthogonal to them.
+    """
+    d, K = delta2.shape
+    unpenalised = jnp.where(jnp.all(delta2 == 0, axis=1), jnp.sum(X**2, axis=0), 0)
+    return (jnp.diag(unpenalised)[:, None, :, None] / K**2) * jnp.ones((d, K, d, K), X.dtype)

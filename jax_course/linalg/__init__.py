@@ -1,0 +1,20 @@
+"""The few expensive operations, in one place: here a formula is traded for speed or for digits, nowhere else.
+
+Every form is tested against the literal one it stands for. All products ask for `Precision.HIGHEST`, because an
+accelerator's default for float32 is not float32.
+"""
+
+from jax_course.linalg.least_squares import LeastSquares, least_squares, minimum_norm
+from jax_course.linalg.products import gram, product, transpose_product
+from jax_course.linalg.solve import SPDSolution, spd_solve
+
+__all__ = [
+    "LeastSquares",
+    "SPDSolution",
+    "gram",
+    "least_squares",
+    "minimum_norm",
+    "product",
+    "spd_solve",
+    "transpose_product",
+]

@@ -1,0 +1,54 @@
+r"""Solving A x = b for a symmetric positive definite A, with an estimate of how far x can be trusted.
+
+    A = S C S with S = diag(√A_jj),  C = L Lᵀ,  x = S⁻¹ L⁻ᵀ L⁻¹ S⁻¹ b
+
+S takes the units out of the columns, so that a feature in millimetres beside one in kilometres costs no digits. Its
+entries are rounded to powers of two, which makes the scaling exact. 1/rcond estimates the condition number of C: x has
+about −log₁₀(ε / rcond) correct digits.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax import Array, lax
+from jax.scipy.linalg import cho_solve
+
+
+class SPDSolution(NamedTuple):
+    """x (d,) or (d, K), and rcond, the estimated reciprocal condition of the scaled matrix: 0 where it is not
+    positive definite, in which case x is not finite."""
+
+    x: Array
+    rcond: Array
+
+
+def power_of_two_scale(size: Array) -> Array:
+    """The power of two next above 1/size, entry by entry; 1 where size is 0 or not finite."""
+    _, exponent = jnp.frexp(size)
+    scale = jnp.ldexp(jnp.ones_like(size), 1 - exponent)
+    return jnp.where((size > 0) & jnp.isfinite(size), scale, 1)
+
+
+def spd_solve(A: Array, b: Array) -> SPDSolution:
+    """Solve A x = b, A (d, d) symmetric positive definite, b (d,) or (d, K).
+
+    >>> x, rcond = spd_solve(jnp.array([[4.0, 0.0], [0.0, 1e10]]), jnp.array([8.0, 3e10]))
+    >>> x, bool(rcond > 0.1)
+    (Array([2., 3.], dtype=float64), True)
+    """
+    scale = power_of_two_scale(jnp.sqrt(jnp.diagonal(A)))
+    C = scale[:, None] * A * scale[None, :]
+    L = lax.linalg.cholesky(C, symmetrize_input=False)
+    columns = scale.reshape((-1,) + (1,) * (b.ndim - 1))
+    return SPDSolution(columns * cho_solve((L, True), columns * b), _reciprocal_condition(C, L))
+
+
+def _reciprocal_condition(C: Array, L: Array) -> Array:
+    # Four steps of the power method on C⁻¹, from a vector that no structured matrix is likely to be orthogonal to.
+    def step(_, v):
+        return cho_solve((L, True), v / jnp.linalg.norm(v))
+
+    start = jnp.cos(jnp.arange(C.shape[0], dtype=C.dtype))
+    norm_of_inverse = jnp.linalg.norm(lax.fori_loop(0, 4, step, start))
+    rcond = 1 / (norm_of_inverse * jnp.max(jnp.sum(jnp.abs(C), axis=0)))
+    return jnp.where(jnp.isfinite(rcond), rcond, 0)

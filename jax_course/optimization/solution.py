@@ -1,0 +1,90 @@
+"""What a solver returns, and what it has to say about it.
+
+Nothing raises inside jit: the status travels as a number and becomes a sentence on the host.
+"""
+
+import enum
+from typing import Any, NamedTuple
+
+import numpy as np
+from jax import Array
+
+
+class Status(enum.IntEnum):
+    """How a solver ended, best first; `sentence` says what happened and what to try."""
+
+    sentence: str
+
+    def __new__(cls, code: int, sentence: str) -> "Status":
+        status = int.__new__(cls, code)
+        status._value_ = code
+        status.sentence = sentence
+        return status
+
+    CONVERGED = 0, "Converged: the gradient is as small as was asked for."
+    RANK_DEFICIENT = (
+        1,
+        "Solved, but not uniquely: some columns of X are combinations of others (or there are more columns than rows). "
+        "Of all minimisers theta is the one of smallest norm. A penalty, or dropping a column, makes it unique.",
+    )
+    OUT_OF_STEPS = (
+        2,
+        "Out of steps before the gradient became small. Allow more (max_steps), or standardize the columns of X.",
+    )
+    NO_DESCENT = (
+        3,
+        "No step along the search direction lowers the cost any more, yet the gradient is not small. "
+        "Rounding has the last word here: standardize the columns of X, compute in float64, or add a penalty.",
+    )
+    NOT_FINITE = (
+        4,
+        "The cost or its gradient is not finite. theta is the last point where both were: look for NaN, infinity or "
+        "overflow in the data, and standardize the columns of X.",
+    )
+    UNBOUNDED = 5, "The cost has no minimum: it falls for ever. Add a penalty, or check the sign of the cost."
+    SEPARABLE = (
+        6,
+        "The classes can be separated, completely or but for ties, so the cost has no minimum: it falls for ever along "
+        "a separating direction. theta is where this was noticed, no estimate. A penalty > 0 gives a finite minimiser.",
+    )
+
+
+_USABLE = (Status.CONVERGED, Status.RANK_DEFICIENT)
+
+
+class NotSolved(RuntimeError):
+    """What `Solution.check` raises. `status` is the reason, `solution` what was reached."""
+
+    def __init__(self, solution: "Solution", status: Status):
+        super().__init__(f"{status.name}: {status.sentence} ({_figures(solution)})")
+        self.solution = solution
+        self.status = status
+
+
+class Solution(NamedTuple):
+    """theta, the cost there, the Euclidean norm of its gradient, the steps taken, and a `Status` as a number."""
+
+    theta: Any
+    cost: Array
+    gradient_norm: Array
+    steps: Array
+    status: Array
+
+    def check(self) -> "Solution":
+        """This solution if it can be used; otherwise `NotSolved`, saying what happened and what to try.
+
+        Under vmap a solution holds many: the worst status decides.
+        """
+        status = Status(int(np.max(np.asarray(self.status))))
+        if status not in _USABLE:
+            raise NotSolved(self, status)
+        return self
+
+    def __str__(self) -> str:
+        return f"{Status(int(np.max(np.asarray(self.status)))).sentence} ({_figures(self)})"
+
+
+def _figures(solution: Solution) -> str:
+    worst = np.argmax(np.asarray(solution.status))
+    cost, norm, steps = (np.asarray(v).reshape(-1)[worst] for v in solution[1:4])
+    return f"cost {cost:.6g}, gradient norm {norm:.3g}, {steps} step{'' if steps == 1 else 's'}"

@@ -1,0 +1,102 @@
+r"""Linear regression (course 3, 7.4).
+
+    ŷ = X θ                                                         predict   3.2
+    J = (y − Xθ)ᵀ(y − Xθ) = Σ (y − ŷ)²                              cost      3.2
+    ∇J = 2Xᵀ(Xθ − y)                                                gradient  7.4
+    ∇²J = 2XᵀX                                                      hessian   7.4
+    ∇J = 0  ⇒  θ = (XᵀX)⁻¹Xᵀy                                       fit       3.3
+
+From J = yᵀy − 2yᵀXθ + θᵀXᵀXθ and ∂(θᵀAθ)/∂θ = (A + Aᵀ)θ, which is 2Aθ because XᵀX is symmetric.
+
+Shapes: theta (d,), X (m, d), y (m,). The bias is a column of ones (`features.with_bias`). For several targets, map over
+them: `jax.vmap(linear.fit, in_axes=(None, 1))(X, Y)`.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from jax_course import checks
+from jax_course.linalg import gram, least_squares, product, transpose_product
+from jax_course.optimization.solution import Solution, Status
+
+
+def predict(theta: ArrayLike, X: ArrayLike) -> Array:
+    """ŷ = Xθ, shape (m,). Course 3.2.
+
+    >>> predict(jnp.array([1.0, 2.0]), jnp.array([[1.0, 3.0]]))
+    Array([7.], dtype=float64)
+    """
+    theta, X = checks.linear(theta, X)
+    return product(X, theta)
+
+
+def cost(theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> Array:
+    """J(θ) = Σ (y − ŷ)², a scalar in squared units of y. Course 3.2.
+
+    >>> cost(jnp.array([2.0]), jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]))
+    Array(10., dtype=float64)
+    """
+    theta, X, y = checks.regression(theta, X, y)
+    residual = product(X, theta) - y
+    return jnp.sum(residual**2)
+
+
+def gradient(theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> Array:
+    """∇J = 2Xᵀ(Xθ − y), shape (d,). Course 7.4.
+
+    >>> gradient(jnp.array([2.0]), jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]))
+    Array([-14.], dtype=float64)
+    """
+    theta, X, y = checks.regression(theta, X, y)
+    residual = product(X, theta) - y
+    return 2 * transpose_product(X, residual)
+
+
+def hessian(theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> Array:
+    """∇²J = 2XᵀX, shape (d, d); positive definite where X has full column rank. Course 7.4.
+
+    >>> hessian(jnp.array([2.0]), jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]))
+    Array([[10.]], dtype=float64)
+    """
+    theta, X, y = checks.regression(theta, X, y)
+    return 2 * gram(X)
+
+
+def hessian_product(theta: ArrayLike, X: ArrayLike, y: ArrayLike, v: ArrayLike) -> Array:
+    """∇²J v = 2Xᵀ(Xv), shape (d,). Course 7.4.
+
+    >>> hessian_product(jnp.array([2.0]), jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]), jnp.array([3.0]))
+    Array([30.], dtype=float64)
+    """
+    theta, X, y = checks.regression(theta, X, y)
+    v = checks.direction(v, theta)
+    return 2 * transpose_product(X, product(X, v))
+
+
+def fit(X: ArrayLike, y: ArrayLike) -> Solution:
+    """θ = (XᵀX)⁻¹Xᵀy, by an orthogonal factorisation with refinement: nearly all digits where they exist. Course 3.3.
+
+    With more columns than rows, or dependent columns: the minimiser of least norm, status RANK_DEFICIENT.
+
+    >>> fit(jnp.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]]), jnp.array([1.0, 3.0, 5.0])).theta
+    Array([1., 2.], dtype=float64)
+    """
+    X, y = checks.training_data(X, y)
+    y = checks.targets(y, X)
+    checks.finite(y, "y")
+    return _fit(X, y)
+
+
+@jax.jit
+def _fit(X: Array, y: Array) -> Solution:
+    theta, rank, _ = least_squares(X, y)
+    return direct_solution(theta, rank, cost(theta, X, y), gradient(theta, X, y))
+
+
+def direct_solution(theta: Array, rank: Array, cost: Array, gradient: Array) -> Solution:
+    """The Solution of a fit in one step; shared with ridge regression."""
+    status = jnp.where(rank < theta.size, Status.RANK_DEFICIENT, Status.CONVERGED)
+    status = jnp.where(jnp.isfinite(cost), status, Status.NOT_FINITE).astype(jnp.int32)
+    return Solution(theta, cost, jnp.linalg.norm(gradient), jnp.array(1), status)

@@ -1,0 +1,141 @@
+r"""Ridge regression (course 6.1): least squares that prefers small parameters.
+
+    J = (y − Xθ)ᵀ(y − Xθ) + δ²θᵀθ                                   cost      6.1
+    ∇J = 2Xᵀ(Xθ − y) + 2δ²θ                                         gradient  6.1
+    ∇²J = 2(XᵀX + δ²I)                                              hessian   6.1
+    θ = (XᵀX + δ²I)⁻¹Xᵀy                                            fit       6.1
+
+Shapes: theta (d,), X (m, d), y (m,). `penalty` is δ², a scalar or an array that broadcasts against theta: then δ²θᵀθ is
+Σ penalty θ² and δ²I is diag(penalty), and a 0 spares the bias (course 7.4).
+
+The fit is least squares again, on √penalty as d more examples with target 0:
+
+    J = ‖ [y; 0] − [X; diag(√penalty)] θ ‖²
+
+The path over many penalties comes from one factorisation (a generalised singular value decomposition). With X = QR and
+W = diag(weights),
+
+    [R; √τ √W] = [A; B] T,  A = U C Vᵀ,  S = ‖columns of B V‖,  θ(δ²) = T⁻¹ V · C UᵀQᵀy / (C² + (δ²/τ) S²)
+
+where τ only brings both blocks to one size.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.scipy.linalg import solve_triangular
+from jax.typing import ArrayLike
+
+from jax_course import checks
+from jax_course.linalg import gram, least_squares, product, transpose_product
+from jax_course.optimization.solution import Solution
+from jax_course.regression import linear
+from jax_course.regression.linear import predict
+
+__all__ = ["cost", "fit", "gradient", "hessian", "hessian_product", "path", "predict"]
+
+
+def cost(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0) -> Array:
+    """J(θ) = Σ (y − ŷ)² + Σ penalty θ², a scalar. Course 6.1.
+
+    >>> cost(jnp.array([2.0]), jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]), penalty=0.5)
+    Array(12., dtype=float64)
+    """
+    theta, X, y = checks.regression(theta, X, y)
+    delta2 = checks.penalties(penalty, theta)
+    residual = product(X, theta) - y
+    return jnp.sum(residual**2) + jnp.sum(delta2 * theta**2)
+
+
+def gradient(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0) -> Array:
+    """∇J = 2Xᵀ(Xθ − y) + 2 penalty θ, shape (d,). Course 6.1, 7.4.
+
+    >>> gradient(jnp.array([2.0]), jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]), penalty=0.5)
+    Array([-12.], dtype=float64)
+    """
+    theta, X, y = checks.regression(theta, X, y)
+    delta2 = checks.penalties(penalty, theta)
+    residual = product(X, theta) - y
+    return 2 * transpose_product(X, residual) + 2 * delta2 * theta
+
+
+def hessian(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0) -> Array:
+    """∇²J = 2(XᵀX + diag(penalty)), shape (d, d); positive definite for any penalty > 0. Course 6.1.
+
+    >>> hessian(jnp.array([2.0]), jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]), penalty=0.5)
+    Array([[11.]], dtype=float64)
+    """
+    theta, X, y = checks.regression(theta, X, y)
+    delta2 = checks.penalties(penalty, theta)
+    return 2 * (gram(X) + jnp.diag(delta2))
+
+
+def hessian_product(theta: ArrayLike, X: ArrayLike, y: ArrayLike, v: ArrayLike, *, penalty: ArrayLike = 0.0) -> Array:
+    """∇²J v = 2Xᵀ(Xv) + 2 penalty v, shape (d,). Course 6.1.
+
+    >>> hessian_product(jnp.array([2.0]), jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]), jnp.array([3.0]),
+    ...                 penalty=0.5)
+    Array([33.], dtype=float64)
+    """
+    theta, X, y = checks.regression(theta, X, y)
+    delta2 = checks.penalties(penalty, theta)
+    v = checks.direction(v, theta)
+    return 2 * transpose_product(X, product(X, v)) + 2 * delta2 * v
+
+
+def fit(X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0) -> Solution:
+    """θ = (XᵀX + δ²I)⁻¹Xᵀy, by an orthogonal factorisation, without forming XᵀX. Course 6.1.
+
+    Where the penalty leaves the minimiser undetermined: the one of least norm, status RANK_DEFICIENT.
+
+    >>> fit(jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]), penalty=3.5).theta
+    Array([2.], dtype=float64)
+    """
+    X, y = checks.training_data(X, y)
+    y = checks.targets(y, X)
+    checks.finite(y, "y")
+    delta2 = checks.penalties(penalty, X[0])
+    checks.nonnegative(delta2)
+    return _fit(X, y, delta2)
+
+
+@jax.jit
+def _fit(X: Array, y: Array, delta2: Array) -> Solution:
+    examples = jnp.concatenate([X, jnp.diag(jnp.sqrt(delta2))])
+    theta, rank, _ = least_squares(examples, jnp.concatenate([y, jnp.zeros_like(delta2)]))
+    J, g = cost(theta, X, y, penalty=delta2), gradient(theta, X, y, penalty=delta2)
+    return linear.direct_solution(theta, rank, J, g)
+
+
+def path(X: ArrayLike, y: ArrayLike, penalties: ArrayLike, *, weights: ArrayLike = 1.0) -> Array:
+    """θ for each of many penalties from one factorisation, shape (number of penalties, d). Course 6.1.
+
+    Row i minimises Σ (y − ŷ)² + penalties[i] Σ weights θ²; weights ≥ 0 broadcast against theta, a 0 spares the bias.
+    penalties > 0, shape (n,). The columns that are spared must not depend on each other.
+
+    >>> path(jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]), jnp.array([3.5, 12.0]))
+    Array([[2.],
+           [1.]], dtype=float64)
+    """
+    X, y = checks.training_data(X, y)
+    y = checks.targets(y, X)
+    checks.finite(y, "y")
+    penalties = jnp.asarray(penalties, X.dtype)
+    if penalties.ndim != 1:
+        raise ValueError(f"penalties must have shape (n,); got shape {penalties.shape}")
+    weights = checks.penalties(weights, X[0])
+    checks.nonnegative(penalties)
+    checks.nonnegative(weights)
+    return _path(X, y, penalties, weights)
+
+
+@jax.jit
+def _path(X: Array, y: Array, penalties: Array, weights: Array) -> Array:
+    Q, R = jnp.linalg.qr(X)
+    tau = jnp.sum(R**2) / X.shape[1]
+    AB, T = jnp.linalg.qr(jnp.concatenate([R, jnp.diag(jnp.sqrt(tau * weights))]))
+    U, C, Vt = jnp.linalg.svd(AB[: R.shape[0]], full_matrices=False)
+    S = jnp.linalg.norm(product(AB[R.shape[0] :], Vt.T), axis=0)
+    projection = C * transpose_product(U, transpose_product(Q, y))
+    filtered = projection[None, :] / (C[None, :] ** 2 + (penalties / tau)[:, None] * S[None, :] ** 2)
+    return solve_triangular(T, product(Vt.T, filtered.T)).T
