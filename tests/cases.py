@@ -1,0 +1,76 @@
+"""The registry: every model, with random problems of the kind it is for. The contract tests walk it.
+
+Adding a model is a line in MODELS; the tests then hold it to the contract without another word.
+"""
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jax_course import linear, logistic, ridge, softmax
+
+M, D, K = 12, 3, 4
+
+
+class Precision(NamedTuple):
+    """One of the three settings in which everything must hold."""
+
+    x64: bool
+    dtype: Any
+    tolerance: float  # relative, for two correct computations of one derivative
+
+
+PRECISIONS = {
+    "float64": Precision(True, np.float64, 1e-12),
+    "float32 in 64-bit mode": Precision(True, np.float32, 1e-5),
+    "float32": Precision(False, np.float32, 1e-5),
+}
+
+
+class Model(NamedTuple):
+    """A model module, how to draw a problem for it, and the hyperparameters to try."""
+
+    module: ModuleType
+    theta_shape: tuple[int, ...]
+    targets: Callable[[np.random.Generator], np.ndarray]
+    hyper: dict[str, Any]
+
+    def problem(self, seed: int, dtype: Any) -> tuple[Array, Array, Array]:
+        """A random theta, X, y."""
+        rng = np.random.default_rng(seed)
+        X = rng.standard_normal((M, D)) * 10.0 ** rng.integers(-1, 2, D)
+        y = self.targets(rng)
+        theta = rng.standard_normal(self.theta_shape)
+        y = jnp.asarray(y) if y.dtype.kind == "i" else jnp.asarray(y, dtype)
+        return jnp.asarray(theta, dtype), jnp.asarray(X, dtype), y
+
+
+def _real(rng):
+    return rng.standard_normal(M)
+
+
+def _binary(rng):
+    return (rng.permutation(M) < M // 2) * 1.0
+
+
+def _classes(rng):
+    return rng.permutation(M) % K
+
+
+FREE_BIAS = np.array([0.0, 0.3, 2.0])
+
+MODELS = {
+    "linear": Model(linear, (D,), _real, {}),
+    "ridge": Model(ridge, (D,), _real, {"penalty": 0.3}),
+    "ridge, free bias": Model(ridge, (D,), _real, {"penalty": FREE_BIAS}),
+    "logistic": Model(logistic, (D,), _binary, {}),
+    "logistic, penalty": Model(logistic, (D,), _binary, {"penalty": 0.3}),
+    "logistic, free bias": Model(logistic, (D,), _binary, {"penalty": FREE_BIAS}),
+    "softmax": Model(softmax, (D, K), _classes, {}),
+    "softmax, penalty": Model(softmax, (D, K), _classes, {"penalty": 0.3}),
+    "softmax, free bias": Model(softmax, (D, K), _classes, {"penalty": FREE_BIAS[:, None]}),
+}

@@ -1,0 +1,19 @@
+"""Fixtures shared by the tests."""
+
+import jax
+import pytest
+
+from tests.cases import MODELS, PRECISIONS
+
+
+@pytest.fixture(params=PRECISIONS.values(), ids=PRECISIONS.keys())
+def precision(request):
+    """float64, float32 in 64-bit mode, float32: the test runs in each."""
+    with jax.enable_x64(request.param.x64):
+        yield request.param
+
+
+@pytest.fixture(params=MODELS.values(), ids=MODELS.keys())
+def model(request):
+    """Every model of the registry."""
+    return request.param

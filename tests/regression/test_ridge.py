@@ -1,0 +1,106 @@
+import chex
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import Ridge
+
+from jax_course import Status, data, features, linalg, linear, ridge
+from tests import references
+
+
+def diabetes():
+    table = data.table("diabetes")
+    return features.with_bias(table.X), table.y, jnp.ones(11).at[0].set(0)
+
+
+def test_values_by_hand():
+    theta, X, y = jnp.array([1.0, 2.0]), jnp.array([[1.0, 1.0], [1.0, 2.0]]), jnp.array([3.0, 7.0])
+    free_bias = jnp.array([0.0, 0.5])
+    assert ridge.cost(theta, X, y, penalty=free_bias) == 6
+    chex.assert_trees_all_equal(ridge.gradient(theta, X, y, penalty=free_bias), jnp.array([-4.0, -6.0]))
+    chex.assert_trees_all_equal(ridge.hessian(theta, X, y, penalty=0.5), jnp.array([[5.0, 6.0], [6.0, 11.0]]))
+    v = jnp.array([1.0, -1.0])
+    chex.assert_trees_all_equal(ridge.hessian_product(theta, X, y, v, penalty=0.5), jnp.array([-1.0, -5.0]))
+    # (XᵀX + I)θ = Xᵀy: [[3, 3], [3, 6]] θ = [10, 17]
+    np.testing.assert_allclose(ridge.fit(X, y, penalty=1.0).theta, [1.0, 7 / 3], rtol=1e-14)
+
+
+@pytest.mark.parametrize("delta2", references.DIABETES_RIDGE)
+def test_agrees_with_25_digits_and_with_scikit_learn(delta2):
+    X, y, weights = diabetes()
+    theta = ridge.fit(X, y, penalty=delta2 * weights).check().theta
+    expected = references.DIABETES_RIDGE[delta2]
+    np.testing.assert_allclose(np.roll(theta, -1), expected, rtol=1e-12)
+    peer = Ridge(alpha=delta2).fit(X[:, 1:], y)
+    np.testing.assert_allclose(theta, np.append(peer.intercept_, peer.coef_), rtol=1e-9)
+
+
+@pytest.mark.parametrize("weights", [1.0, np.array([0.0] + [1.0] * 10), np.arange(11.0)])
+def test_the_path_is_a_fit_for_every_penalty(weights):
+    X, y, _ = diabetes()
+    penalties = jnp.logspace(-8, 8, 9)
+    thetas = ridge.path(X, y, penalties, weights=weights)
+    for delta2, theta in zip(penalties, thetas, strict=True):
+        expected = ridge.fit(X, y, penalty=delta2 * jnp.asarray(weights)).theta
+        scale = float(jnp.max(jnp.abs(expected[1:])))
+        np.testing.assert_allclose(theta[1:], expected[1:], rtol=1e-8, atol=1e-10 * scale)
+
+
+def test_the_path_of_a_wide_design():
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((5, 12)), rng.standard_normal(5)
+    for delta2, theta in zip((0.1, 10.0), ridge.path(X, y, [0.1, 10.0]), strict=True):
+        np.testing.assert_allclose(theta, ridge.fit(X, y, penalty=delta2).theta, rtol=1e-10, atol=1e-12)
+
+
+def test_the_path_refuses_what_is_not_a_list_of_penalties():
+    X, y = data.line()[:2]
+    with pytest.raises(ValueError, match=r"penalties must have shape \(n,\)"):
+        ridge.path(X, y, 1.0)
+    with pytest.raises(ValueError, match="penalty must be finite and at least 0; got -1"):
+        ridge.path(X, y, [1.0, -1.0])
+
+
+def test_the_constrained_form_has_the_same_solution():
+    """Course 6.1: the minimiser is the best of all θ with θᵀθ ≤ t, where t is its own θᵀθ."""
+    X, y = data.plane()[:2]
+    theta = ridge.fit(X, y, penalty=20.0).theta
+    t, best = theta @ theta, linear.cost(theta, X, y)
+    angles = jnp.linspace(0, 2 * jnp.pi, 2000)
+    on_the_circle = jnp.sqrt(t) * jnp.stack([jnp.cos(angles), jnp.sin(angles)], axis=1)
+    costs = [float(linear.cost(other, X, y)) for other in on_the_circle[::50]]
+    assert min(costs) >= best
+    # The gradients of both quadratic forms are parallel there: the ellipse touches the circle.
+    g = linear.gradient(theta, X, y)
+    np.testing.assert_allclose(g, -2 * 20.0 * theta, rtol=1e-12)
+
+
+def test_a_penalty_makes_any_design_determined():
+    X = jnp.ones((3, 5))
+    solution = ridge.fit(X, jnp.array([1.0, 2.0, 3.0]), penalty=1e-6)
+    assert Status(int(solution.status)) is Status.CONVERGED
+    assert Status(int(ridge.fit(X, jnp.arange(3.0), penalty=0.0).status)) is Status.RANK_DEFICIENT
+    np.testing.assert_allclose(solution.theta, 6 / (15 + 1e-6), rtol=1e-9)
+
+
+@given(st.integers(1, 12), st.integers(1, 8), st.floats(-6, 6), st.integers(0, 1000))
+@settings(max_examples=20, deadline=None)
+def test_any_shape_and_penalty(m, d, exponent, seed):
+    """The fit solves (XᵀX + δ²I)θ = Xᵀy, and never has a larger norm than with half the penalty."""
+    rng = np.random.default_rng(seed)
+    X, y, delta2 = rng.standard_normal((m, d)), rng.standard_normal(m), 10.0**exponent
+    theta = np.asarray(ridge.fit(X, y, penalty=delta2).check().theta)
+    normal = X.T @ X + delta2 * np.eye(d)
+    scale = np.linalg.norm(normal, 2) * np.linalg.norm(theta) + np.linalg.norm(X.T @ y)
+    assert np.linalg.norm(normal @ theta - X.T @ y) <= 1e-12 * scale
+    assert np.linalg.norm(theta) <= np.linalg.norm(ridge.fit(X, y, penalty=delta2 / 2).theta) * (1 + 1e-9)
+
+
+def test_the_fit_does_not_form_the_gram_matrix():
+    """With a tiny penalty the condition number is that of X, not its square."""
+    X = np.linspace(0, 1, 30)[:, None] ** np.arange(9.0)
+    y = X @ np.ones(9)
+    assert np.max(np.abs(ridge.fit(X, y, penalty=1e-24).theta - 1)) < 1e-8
+    assert np.max(np.abs(linalg.spd_solve(jnp.asarray(X.T @ X), jnp.asarray(X.T @ y)).x - 1)) > 1e-8

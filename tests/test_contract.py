@@ -1,0 +1,222 @@
+"""What every model of the registry must keep to."""
+
+import inspect
+import re
+from functools import partial
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from tests.cases import MODELS, D, K, M
+
+SEEDS = range(5)
+PENALISED = [pytest.param(model, id=name) for name, model in MODELS.items() if model.hyper]
+LEADING = {
+    "predict": "theta X",
+    "cost": "theta X y",
+    "gradient": "theta X y",
+    "hessian": "theta X y",
+    "hessian_product": "theta X y v",
+    "fit": "X y",
+}
+
+
+def relative_error(hand, reference):
+    """The largest error, in units of the largest entry of the reference."""
+    hand, reference = np.asarray(hand, np.float64), np.asarray(reference, np.float64)
+    assert hand.shape == reference.shape
+    return np.max(np.abs(hand - reference)) / np.max(np.abs(reference))
+
+
+def test_signatures(model):
+    for verb, leading in LEADING.items():
+        parameters = inspect.signature(getattr(model.module, verb)).parameters
+        positional = [name for name, p in parameters.items() if p.kind is p.POSITIONAL_OR_KEYWORD]
+        assert positional == leading.split(), verb
+        assert all(p.kind is p.KEYWORD_ONLY for name, p in parameters.items() if name not in positional), verb
+
+
+def test_docstrings_name_their_source(model):
+    public = [f for name, f in vars(model.module).items() if inspect.isfunction(f) and not name.startswith("_")]
+    for function in public:
+        if function.__module__ == model.module.__name__ and "Solution" not in function.__name__:
+            assert re.search(r"Course \d+\.\d+|shared with", function.__doc__ or ""), function.__name__
+    assert "Shapes:" in model.module.__doc__
+
+
+def test_derivatives_are_those_of_the_cost(model, precision):
+    cost, gradient, hessian, product = (
+        partial(getattr(model.module, verb), **model.hyper)
+        for verb in ("cost", "gradient", "hessian", "hessian_product")
+    )
+
+    @jax.jit
+    def hand_and_reference(theta, X, y, v):
+        product_by_autodiff = jax.jvp(lambda t: jax.grad(cost)(t, X, y), (theta,), (v,))[1]
+        return {
+            "gradient": (gradient(theta, X, y), jax.grad(cost)(theta, X, y)),
+            "hessian": (hessian(theta, X, y), jax.hessian(cost)(theta, X, y)),
+            "hessian_product": (product(theta, X, y, v), product_by_autodiff),
+        }
+
+    for seed in SEEDS:
+        v = model.problem(seed + 100, precision.dtype)[0]
+        for verb, (hand, reference) in hand_and_reference(*model.problem(seed, precision.dtype), v).items():
+            assert relative_error(hand, reference) < precision.tolerance, (verb, seed)
+
+
+def test_the_hessian_product_is_that_of_the_hessian(model):
+    theta, X, y = model.problem(0, np.float64)
+    v = model.problem(100, np.float64)[0]
+    Hv = np.tensordot(model.module.hessian(theta, X, y, **model.hyper), v, axes=v.ndim)
+    assert relative_error(model.module.hessian_product(theta, X, y, v, **model.hyper), Hv) < 1e-12
+
+
+def test_dtypes_and_shapes_are_kept(model, precision):
+    theta, X, y = model.problem(0, precision.dtype)
+    module, hyper = model.module, model.hyper
+    classes = {"classes": K} if "classes" in inspect.signature(module.fit).parameters else {}
+    results = {
+        "predict": (jax.eval_shape(module.predict, theta, X), (M, *theta.shape[1:])),
+        "cost": (jax.eval_shape(partial(module.cost, **hyper), theta, X, y), ()),
+        "gradient": (jax.eval_shape(partial(module.gradient, **hyper), theta, X, y), theta.shape),
+        "hessian": (jax.eval_shape(partial(module.hessian, **hyper), theta, X, y), theta.shape + theta.shape),
+        "hessian_product": (jax.eval_shape(partial(module.hessian_product, **hyper), theta, X, y, theta), theta.shape),
+        "fit": (jax.eval_shape(partial(module.fit, **hyper, **classes), X, y).theta, theta.shape),
+    }
+    for verb, (value, shape) in results.items():
+        assert value.shape == shape, verb
+        assert value.dtype == precision.dtype, verb
+
+
+def test_jit_changes_nothing(model):
+    theta, X, y = model.problem(0, np.float64)
+    for verb in ("cost", "gradient", "hessian"):
+        function = partial(getattr(model.module, verb), **model.hyper)
+        chex.assert_trees_all_close(function(theta, X, y), jax.jit(function)(theta, X, y), rtol=1e-13, atol=1e-13)
+
+
+def test_plain_numpy_data_gives_the_same(model):
+    theta, X, y = model.problem(0, np.float64)
+    for verb in ("cost", "gradient", "hessian"):
+        function = partial(getattr(model.module, verb), **model.hyper)
+        chex.assert_trees_all_equal(function(np.asarray(theta), np.asarray(X), np.asarray(y)), function(theta, X, y))
+
+
+def test_a_cost_is_a_sum_over_the_examples(model):
+    """So that batches, devices and chunks of a file are one fold."""
+    theta, X, y = model.problem(0, np.float64)
+    for verb in ("cost", "gradient", "hessian"):
+        whole = getattr(model.module, verb)(theta, X, y)
+        parts = [getattr(model.module, verb)(theta, X[rows], y[rows]) for rows in (slice(0, 5), slice(5, M))]
+        chex.assert_trees_all_close(parts[0] + parts[1], whole, rtol=1e-12, atol=1e-12)
+
+
+def test_fit_ends_where_the_gradient_vanishes(model, precision):
+    _, X, y = model.problem(1, precision.dtype)
+    solution = model.module.fit(X, y, **model.hyper).check()
+    start = model.module.gradient(jnp.zeros_like(solution.theta), X, y, **model.hyper)
+    bound = 1e-10 if precision.dtype == np.float64 else 1e-5
+    assert solution.gradient_norm <= bound * jnp.linalg.norm(start)
+    chex.assert_trees_all_close(
+        solution.cost, model.module.cost(solution.theta, X, y, **model.hyper), rtol=10 * precision.tolerance
+    )
+
+
+def test_fit_inside_jit_and_vmap(model):
+    _, X, y = model.problem(1, np.float64)
+    classes = {"classes": K} if "classes" in inspect.signature(model.module.fit).parameters else {}
+    fit = partial(model.module.fit, **model.hyper, **classes)
+    expected = fit(X, y)
+    chex.assert_trees_all_close(jax.jit(fit)(X, y).theta, expected.theta, rtol=1e-9, atol=1e-12)
+    both = jax.jit(jax.vmap(fit))(jnp.stack([X, 2 * X]), jnp.stack([y, y]))
+    chex.assert_trees_all_close(both.theta[0], expected.theta, rtol=1e-9, atol=1e-12)
+    assert both.check() is both
+
+
+def test_a_second_call_does_not_trace(model):
+    theta, X, y = model.problem(1, np.float64)
+    gradient = jax.jit(model.module.gradient)
+    gradient(theta, X, y, **model.hyper)
+    model.module.fit(X, y, **model.hyper)
+    others = theta + 1, X + 1
+    with jax.no_tracing(True):
+        gradient(*others, y, **model.hyper)
+        model.module.fit(others[1], y, **model.hyper)
+
+
+BAD_SHAPES = {
+    "targets (m, 1)": lambda theta, X, y: (theta, X, y[:, None]),
+    "too few targets": lambda theta, X, y: (theta, X, y[:-1]),
+    "too few parameters": lambda theta, X, y: (theta[:-1], X, y),
+    "a parameter too deep": lambda theta, X, y: (theta[..., None], X, y),
+    "X is a vector": lambda theta, X, y: (theta, X[:, 0], y),
+    "no examples": lambda theta, X, y: (theta, X[:0], y[:0]),
+    "no features": lambda theta, X, y: (theta[:0], X[:, :0], y),
+}
+
+
+@pytest.mark.parametrize("bad", BAD_SHAPES.values(), ids=BAD_SHAPES.keys())
+def test_bad_shapes_are_refused_under_jit_too(model, bad):
+    arguments = bad(*model.problem(0, np.float64))
+    for verb in ("cost", "gradient", "hessian"):
+        function = partial(getattr(model.module, verb), **model.hyper)
+        for call in (function, jax.jit(function)):
+            with pytest.raises(ValueError, match=r"must have .*; got shape") as error:
+                call(*arguments)
+            assert str(error.value).split()[0] in ("theta", "X", "y")
+
+
+def test_a_mixture_of_precisions_is_refused(model):
+    theta, X, y = model.problem(0, np.float64)
+    with pytest.raises(TypeError, match="theta must have the dtype of X, float32; got float64"):
+        model.module.gradient(theta, X.astype(np.float32), y)
+
+
+def test_whole_numbers_in_X_are_refused(model):
+    theta, X, y = model.problem(0, np.float64)
+    for call in (partial(model.module.cost, theta), model.module.fit):
+        with pytest.raises(TypeError, match="X must hold floating-point numbers; got int"):
+            call(X.astype(int), y)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite_are_refused_before_any_work(model, value):
+    _, X, y = model.problem(0, np.float64)
+    with pytest.raises(ValueError, match=r"X must be finite; X\[7, 2\] is"):
+        model.module.fit(X.at[7, 2].set(value), y)
+
+
+@pytest.mark.parametrize("model", PENALISED)
+def test_a_negative_penalty_is_refused(model):
+    _, X, y = model.problem(0, np.float64)
+    with pytest.raises(ValueError, match=r"penalty must be finite and at least 0; got -0\.1"):
+        model.module.fit(X, y, penalty=-0.1)
+
+
+@pytest.mark.parametrize("model", PENALISED)
+def test_a_penalty_of_another_shape_is_refused(model):
+    theta, X, y = model.problem(0, np.float64)
+    with pytest.raises(ValueError, match=r"penalty must be a scalar or broadcast against theta, shape .*got shape"):
+        model.module.cost(theta, X, y, penalty=jnp.ones(D + 4))
+
+
+def test_float64_data_without_64_bit_mode_warns_once_and_is_computed_in_float32(model):
+    _, X, y = model.problem(1, np.float64)
+    X, y = np.asarray(X), np.asarray(y)
+    with jax.enable_x64(False), pytest.warns(UserWarning, match="jax_enable_x64") as caught:
+        solution = model.module.fit(X, y, **model.hyper)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    assert solution.theta.dtype == np.float32
+
+
+def test_nan_inside_jit_shows_in_the_status(model):
+    _, X, y = model.problem(1, np.float64)
+    classes = {"classes": K} if "classes" in inspect.signature(model.module.fit).parameters else {}
+    solution = jax.jit(partial(model.module.fit, **model.hyper, **classes))(X.at[0, 0].set(jnp.nan), y)
+    with pytest.raises(RuntimeError, match="NOT_FINITE"):
+        solution.check()

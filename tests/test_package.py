@@ -1,0 +1,66 @@
+"""The package as a whole: what importing it costs and changes, and what it ships."""
+
+import importlib
+import os
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import jax_course
+
+ROOT = Path(jax_course.__file__).parent.parent
+MODULES = [m.name for m in pkgutil.walk_packages(jax_course.__path__, "jax_course.") if not m.name.endswith("__main__")]
+
+
+def in_a_fresh_process(code):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
+    run = [sys.executable, "-c", code]
+    return subprocess.run(run, capture_output=True, text=True, check=True, cwd=ROOT, env=environment).stdout
+
+
+def test_importing_changes_no_global_setting():
+    code = """
+import jax
+before = dict(jax.config.values)
+import jax_course
+print(dict(jax.config.values) == before)
+"""
+    assert in_a_fresh_process(code).strip() == "True"
+
+
+def test_importing_starts_no_backend_and_loads_no_extra():
+    code = """
+import sys, jax_course
+print([name for name in ("sklearn", "scipy.optimize", "matplotlib", "rich", "pandas", "jinja2") if name in sys.modules])
+"""
+    assert in_a_fresh_process(code).strip() == "[]"
+
+
+@pytest.mark.parametrize("name", ["jax_course", *MODULES])
+def test_arrows_point_down_and_nothing_private_is_imported(name):
+    source = Path(str(importlib.import_module(name).__file__)).read_text()
+    imported = re.findall(r"^(?:from|import) ([\w.]+)", source, re.MULTILINE)
+    assert not [module for module in imported if re.search(r"(^|\.)_(?!_future__)", module)]
+    order = ["linalg", "checks", "data", "features", "optimization", "regression", "classification"]
+    if name.count(".") >= 1:
+        own = order.index(name.split(".")[1])
+        wings = {m.split(".")[1] for m in imported if m.startswith("jax_course.")}
+        wings |= set(re.findall(r"^from jax_course import (\w+)$", source, re.MULTILINE))
+        assert all(order.index(wing) <= own for wing in wings), f"{name} imports {wings}"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_public_names_have_docstrings(name):
+    module = importlib.import_module(name)
+    assert module.__doc__, name
+    for public, value in vars(module).items():
+        if not public.startswith("_") and getattr(value, "__module__", None) == name and callable(value):
+            assert value.__doc__, f"{name}.{public}"
+
+
+def test_type_information_is_shipped():
+    assert (ROOT / "jax_course" / "py.typed").exists()
