@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.core import Tracer
-from jax.typing import ArrayLike
+
+from jax_course.typing import ArrayLike
 
 
 def design(X: ArrayLike) -> Array:
@@ -45,13 +46,13 @@ def regression(theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> tuple[Array, Arr
 def class_scores(theta: ArrayLike, X: ArrayLike) -> tuple[Array, Array]:
     """theta (d, K) with K ≥ 2 and X (m, d), of one dtype."""
     X = design(X)
-    shape = jnp.shape(theta)
-    if len(shape) != 2 or shape[0] != X.shape[1] or shape[1] < 2:
+    theta = jnp.asarray(theta)
+    if theta.ndim != 2 or theta.shape[0] != X.shape[1] or theta.shape[1] < 2:
         raise ValueError(
             f"theta must have shape ({X.shape[1]}, K), a row per column of X and a column for each of K ≥ 2 classes; "
-            f"got shape {shape}"
+            f"got shape {theta.shape}"
         )
-    return _parameters(theta, X, shape, "a row per column of X"), X
+    return _parameters(theta, X, theta.shape, "a row per column of X"), X
 
 
 def classification(theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> tuple[Array, Array, Array]:

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.typing import ArrayLike
 
 from jax_course import checks
+from jax_course.typing import ArrayLike
 
 
 class Problem(NamedTuple):

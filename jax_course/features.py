@@ -14,9 +14,9 @@ from itertools import combinations_with_replacement
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.typing import ArrayLike
 
 from jax_course import checks
+from jax_course.typing import ArrayLike
 
 
 def with_bias(X: ArrayLike) -> Array:

@@ -20,13 +20,13 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.typing import ArrayLike
 
 from jax_course import checks
 from jax_course.classification.endings import gradient_tolerance, named, separation
 from jax_course.linalg import gram, product, spd_solve, transpose_product
 from jax_course.optimization.newton import newton
 from jax_course.optimization.solution import Solution
+from jax_course.typing import ArrayLike
 
 
 def sigmoid(z: ArrayLike) -> Array:

@@ -15,11 +15,11 @@ them: `jax.vmap(linear.fit, in_axes=(None, 1))(X, Y)`.
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.typing import ArrayLike
 
 from jax_course import checks
 from jax_course.linalg import gram, least_squares, product, transpose_product
 from jax_course.optimization.solution import Solution, Status
+from jax_course.typing import ArrayLike
 
 
 def predict(theta: ArrayLike, X: ArrayLike) -> Array:

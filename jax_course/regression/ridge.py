@@ -24,13 +24,13 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.scipy.linalg import solve_triangular
-from jax.typing import ArrayLike
 
 from jax_course import checks
 from jax_course.linalg import gram, least_squares, product, transpose_product
 from jax_course.optimization.solution import Solution
 from jax_course.regression import linear
 from jax_course.regression.linear import predict
+from jax_course.typing import ArrayLike
 
 __all__ = ["cost", "fit", "gradient", "hessian", "hessian_product", "path", "predict"]
 

@@ -1,4 +1,5 @@
 from fractions import Fraction
+from operator import mul
 
 import chex
 import jax
@@ -18,10 +19,8 @@ def exact_solution(X, y):
     """The least-squares solution of the given floating-point numbers, in rational arithmetic."""
     rows, target = [[Fraction(v) for v in row] for row in X.tolist()], [Fraction(v) for v in y.tolist()]
     d = len(rows[0])
-    A = [
-        [sum(r[i] * r[j] for r in rows) for j in range(d)] + [sum(r[i] * t for r, t in zip(rows, target, strict=True))]
-        for i in range(d)
-    ]
+    columns = [*zip(*rows, strict=True), target]
+    A = [[sum(map(mul, columns[i], columns[j]), Fraction(0)) for j in range(d + 1)] for i in range(d)]
     for i in range(d):
         for j in range(d):
             if i != j:

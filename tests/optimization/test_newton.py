@@ -11,9 +11,9 @@ def rosenbrock(theta):
     return (1 - theta[0]) ** 2 + 100 * (theta[1] - theta[0] ** 2) ** 2
 
 
-def minimise(cost, theta, **settings):
-    settings = {"tolerance": 1e-9} | settings
-    return newton(cost, jnp.asarray(theta), gradient=jax.grad(cost), hessian=jax.hessian(cost), **settings)
+def minimise(cost, theta, tolerance=1e-9, **settings):
+    derivatives = {"gradient": jax.grad(cost), "hessian": jax.hessian(cost)}
+    return newton(cost, jnp.asarray(theta), tolerance=tolerance, **derivatives, **settings)
 
 
 def test_one_full_step_ends_a_quadratic():

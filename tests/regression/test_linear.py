@@ -3,7 +3,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy import linalg as scipy_linalg
 from sklearn.linear_model import LinearRegression
 
 from jax_course import Status, data, features, linear, ridge
@@ -35,12 +34,12 @@ def test_certified_values():
     assert certified_digits(norris, references.NORRIS_Y, references.NORRIS_THETA) > 13.5
 
 
-def test_agrees_with_scikit_learn_and_scipy():
+def test_agrees_with_scikit_learn_and_numpy():
     table = data.table("diabetes")
     theta = linear.fit(features.with_bias(table.X), table.y).check().theta
     peer = LinearRegression().fit(table.X, table.y)
     np.testing.assert_allclose(theta, np.append(peer.intercept_, peer.coef_), rtol=1e-11)
-    np.testing.assert_allclose(theta, scipy_linalg.lstsq(features.with_bias(table.X), table.y)[0], rtol=1e-11)
+    np.testing.assert_allclose(theta, np.linalg.lstsq(features.with_bias(table.X), table.y)[0], rtol=1e-11)
 
 
 def test_the_truth_is_found_where_there_is_no_noise():

@@ -1,0 +1,14 @@
+"""Experiments: one file per claim of the course. `python -m experiments` runs them and shows what they found.
+
+An experiment is a module with a `TITLE`, the course's `SECTION`, and `run(quick) -> Result`. It computes in float64,
+draws from fixed seeds, and proves the derivatives it relies on with the very data it uses.
+"""
+
+EXPERIMENTS = (
+    "line_and_plane",
+    "cost_bowl",
+    "ridge_trace",
+    "descent_against_irls",
+    "softmax_iris",
+    "softmax_digits",
+)

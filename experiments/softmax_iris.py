@@ -1,0 +1,73 @@
+"""Softmax regression on iris: three classes, linear borders (course 9.1–9.3)."""
+
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import to_rgb
+
+from experiments.lab import CLASSES, Picture, Result, fitted, prove
+from jax_course import data, features, softmax
+
+TITLE = "Softmax regression on iris"
+SECTION = "9.1-9.3"
+PENALTY = 0.05
+
+
+def run(quick: bool) -> Result:
+    """Two features to be able to draw the regions, four to classify; and what happens without a penalty."""
+    resolution = 120 if quick else 400
+    table = data.table("iris")
+    petal = table.X[:, 2:]
+    Phi = features.with_bias(petal)
+    by_two = softmax.fit(Phi, table.y, penalty=PENALTY).check()
+    (X, y), (X_test, y_test) = data.split(table.X, table.y, test=0.3, seed=0)
+    by_four = softmax.fit(features.with_bias(X), y, penalty=PENALTY).check()
+    accuracy, accuracy_test = (
+        float(jnp.mean(softmax.predict_class(by_four.theta, features.with_bias(D)) == t))
+        for D, t in ((X, y), (X_test, y_test))
+    )
+    free = softmax.fit(features.with_bias(X), y)
+    numbers = {
+        "penalty": PENALTY,
+        "accuracy, petals only": float(jnp.mean(softmax.predict_class(by_two.theta, Phi) == table.y)),
+        "accuracy, training": accuracy,
+        "accuracy, test": accuracy_test,
+        "rows of theta sum to (0 by symmetry)": by_four.theta.sum(axis=1).tolist(),
+        "without a penalty": str(free),
+    }
+    return Result(
+        {
+            "regions": Picture(
+                _regions(by_two.theta, petal, table.y, table.classes, resolution),
+                "The colour mixes the three classes' colours by their probabilities. Borders between two classes are "
+                "straight, since the difference of their log π is linear in x. Setosa stands apart from the others: "
+                "without a penalty no minimum exists, and the fit says so.",
+            )
+        },
+        numbers,
+        prove("softmax", softmax, by_four.theta, features.with_bias(X), y, penalty=PENALTY),
+        (
+            fitted("softmax", "iris, 105 × 4", f"test accuracy {accuracy_test:.1%}", by_four),
+            fitted("softmax, no penalty", "iris, 105 × 4", "no minimum", free),
+        ),
+    )
+
+
+def _regions(theta, petal, y, names, resolution):
+    figure, axes = plt.subplots(figsize=(6, 4.4))
+    low, high = np.asarray(petal.min(axis=0)) - 0.3, np.asarray(petal.max(axis=0)) + 0.3
+    grid = np.meshgrid(np.linspace(low[0], high[0], resolution), np.linspace(low[1], high[1], resolution))
+    points = jnp.asarray(np.stack(grid, axis=-1).reshape(-1, 2))
+    pi = np.asarray(softmax.predict(theta, features.with_bias(points)))
+    colors = np.array([to_rgb(color) for color in CLASSES[:3]])
+    image = (pi @ (0.45 * colors + 0.55)).reshape(resolution, resolution, 3)
+    axes.imshow(
+        image, origin="lower", extent=(low[0], high[0], low[1], high[1]), aspect="auto", interpolation="bilinear"
+    )
+    for label, marker in enumerate("os^"):
+        chosen = np.asarray(petal)[np.asarray(y) == label]
+        axes.plot(*chosen.T, marker, color=CLASSES[label], mec="white", mew=0.6, ms=6, ls="", label=names[label])
+    axes.set(xlabel="petal length, cm", ylabel="petal width, cm", title="P(class given x)")
+    axes.grid(False)
+    axes.legend(loc="upper left")
+    return figure

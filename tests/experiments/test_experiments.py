@@ -1,0 +1,100 @@
+"""Every experiment runs in quick mode; what fails is reported and does not stop the others."""
+
+import json
+import subprocess
+import sys
+import types
+
+import matplotlib as mpl
+import pytest
+
+import experiments
+from experiments import EXPERIMENTS, __main__, runner
+
+mpl.use("Agg")
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_runs_and_proves(name, tmp_path):
+    (outcome,) = runner.run([name], tmp_path, quick=True)
+    assert outcome.ok, outcome.error
+    assert outcome.result is not None
+    assert outcome.result.proofs
+    assert outcome.result.fits
+    record = json.loads((tmp_path / name / "numbers.json").read_text())
+    assert record["title"] == outcome.title
+    assert record["numbers"]
+    for picture in outcome.result.pictures:
+        assert (tmp_path / name / f"{picture}.png").stat().st_size > 5_000
+        assert (tmp_path / name / f"{picture}.svg").stat().st_size > 5_000
+
+
+def plant(monkeypatch, name, run):
+    module = types.ModuleType(f"experiments.{name}")
+    vars(module).update(TITLE=name, SECTION="0", run=run)
+    monkeypatch.setitem(sys.modules, f"experiments.{name}", module)
+
+
+def test_a_failure_is_reported_the_others_run_and_the_exit_code_is_1(monkeypatch, tmp_path, capsys):
+    def fail(quick):
+        raise FloatingPointError("planted")
+
+    plant(monkeypatch, "cost_bowl", fail)
+    code = __main__.main(["cost_bowl", "line_and_plane", "--quick", "--out", str(tmp_path)])
+    printed = capsys.readouterr().out
+    assert code == 1
+    assert "cost_bowl failed" in printed
+    assert "FloatingPointError: planted" in printed
+    assert (tmp_path / "line_and_plane" / "numbers.json").exists()
+    page = (tmp_path / "index.html").read_text()
+    assert "This experiment failed" in page
+    assert "line_and_plane/line.svg" in page
+
+
+def test_a_proof_that_does_not_hold_is_a_failure(monkeypatch, tmp_path, capsys):
+    from experiments.lab import Proof, Result
+
+    plant(monkeypatch, "cost_bowl", lambda quick: Result({}, {}, (Proof("linear.gradient", 0.5, False),), ()))
+    assert __main__.main(["cost_bowl", "--out", str(tmp_path)]) == 1
+    assert "differs" in capsys.readouterr().out
+
+
+def test_a_wrong_gradient_does_not_pass_as_proven():
+    import jax.numpy as jnp
+
+    from experiments.lab import prove
+    from jax_course import data, features, linear
+
+    problem = data.line()
+    X = features.with_bias(problem.X)
+    names = ("cost", "hessian", "hessian_product")
+    wrong = types.SimpleNamespace(
+        **{name: getattr(linear, name) for name in names},
+        gradient=lambda theta, X, y: linear.gradient(theta, X, y) * jnp.array([1.0, 1.0 + 1e-9]),
+    )
+    theta = linear.fit(X, problem.y).theta
+    assert [proof.holds for proof in prove("wrong", wrong, theta, X, problem.y)] == [False, True, True]  # pyright: ignore
+
+
+def test_names_are_listed_and_unknown_ones_refused(capsys):
+    assert __main__.main(["--list"]) == 0
+    assert capsys.readouterr().out.split() == list(experiments.EXPERIMENTS)
+    with pytest.raises(SystemExit) as stopped:
+        __main__.main(["no_such"])
+    assert stopped.value.code == 2
+    assert "no experiment no_such; there are line_and_plane" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit):
+        __main__.main(["--out", str(tmp_path / "file" / "results")])
+    assert "cannot write to" in capsys.readouterr().err
+
+
+def test_the_command_runs_as_a_program(tmp_path):
+    command = [sys.executable, "-m", "experiments", "line_and_plane", "--quick", "--out", str(tmp_path)]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    assert "Fitted" in finished.stdout
+    assert (tmp_path / "index.html").exists()
