@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jax_course import verify
 from tests.cases import MODELS, D, K, M
 
 SEEDS = range(5)
@@ -66,6 +67,11 @@ def test_derivatives_are_those_of_the_cost(model, precision):
         v = model.problem(seed + 100, precision.dtype)[0]
         for verb, (hand, reference) in hand_and_reference(*model.problem(seed, precision.dtype), v).items():
             assert relative_error(hand, reference) < precision.tolerance, (verb, seed)
+
+
+def test_the_doctor_finds_them_right(model):
+    for seed in (0, 1):
+        assert verify.model(model.module, *model.problem(seed, np.float64), **model.hyper).ok
 
 
 def test_the_hessian_product_is_that_of_the_hessian(model):

@@ -51,9 +51,21 @@ def test_sigmoid_and_cost_at_any_logit(precision):
         close(result, expected)
 
 
-def test_the_derivative_of_the_sigmoid():
+def test_derivatives_of_the_activation():
+    """Against JAX's own functions, whose rules are independent; 0 is where |z| and max(z, 0) have their kinks."""
     z = jnp.linspace(-30, 30, 61)
-    np.testing.assert_allclose(logistic.sigmoid_derivative(z), jax.vmap(jax.grad(logistic.sigmoid))(z), rtol=1e-12)
+    assert z[30] == 0
+    for ours, theirs in ((logistic.sigmoid, jax.nn.sigmoid), (logistic.softplus, jax.nn.softplus)):
+        np.testing.assert_allclose(jax.vmap(jax.grad(ours))(z), jax.vmap(jax.grad(theirs))(z), rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(logistic.sigmoid_derivative(z), jax.vmap(jax.grad(jax.nn.sigmoid))(z), atol=1e-15)
+
+
+def test_autodiff_is_right_at_zero():
+    problem = data.two_classes(m=20)
+    X, y = features.with_bias(problem.X), problem.y
+    zero = jnp.zeros(3)
+    np.testing.assert_allclose(jax.grad(logistic.cost)(zero, X, y), logistic.gradient(zero, X, y), rtol=1e-13)
+    np.testing.assert_allclose(jax.hessian(logistic.cost)(zero, X, y), X.T @ X / 4, rtol=1e-13)
 
 
 def test_agrees_with_60_digits():

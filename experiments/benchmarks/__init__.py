@@ -1,0 +1,1 @@
+"""Measurements against other tools; each module runs by itself: `python -m experiments.benchmarks.doctor`."""

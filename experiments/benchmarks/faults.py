@@ -1,0 +1,206 @@
+"""Wrong derivatives on purpose: every kind of fault, planted in every model.
+
+The kinds are those of published errata and of faults found in libraries.
+
+A mutant is a function of the arguments of the right one, the same object for every seed, so that it is compiled once.
+What it breaks depends on the data it is called with, not on its definition.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jax_course import linear, logistic, ridge, softmax
+from jax_course.verify import Kind
+
+CLASSES = 4
+
+
+class Fault(NamedTuple):
+    """A way to be wrong: the kind the doctor should name, which derivative, and the mutation (right, call) → wrong."""
+
+    name: str
+    kind: Kind
+    of: str
+    mutate: Callable[[Array, "Call"], Array]
+    models: tuple[str, ...] = ("linear", "ridge", "logistic", "softmax")
+
+
+class Call(NamedTuple):
+    """What a derivative was called with, and the right function to call again otherwise."""
+
+    right: Callable
+    theta: Array
+    X: Array
+    y: Array
+    v: tuple[Array, ...]
+    penalty: Array | None
+
+    def again(self, **changes: Any) -> Array:
+        """The right derivative of other arguments."""
+        c = self._replace(**changes)
+        keywords = {} if c.penalty is None else {"penalty": c.penalty}
+        return c.right(c.theta, c.X, c.y, *c.v, **keywords)
+
+    @property
+    def penalty_part(self) -> Array:
+        """What the penalty contributes."""
+        return self.again() - self.again(penalty=_zero(self))
+
+    @property
+    def entry(self) -> Array:
+        """A feature that is not the bias, chosen by the data."""
+        return 1 + jnp.argmax(jnp.abs(self.X[0, 1:]))
+
+
+def _weighted(right: Array, call: Call) -> Array:
+    """Every example weighted with a factor of its own, as a chain rule with a factor too many does."""
+    z = call.X @ call.theta
+    factor = 1 / (1 + jnp.exp(-z)) * (1 / (1 + jnp.exp(z)))
+    if z.ndim == 2:
+        factor = factor.mean(axis=1)
+    alone = [call._replace(X=call.X[i : i + 1], y=call.y[i : i + 1], penalty=_zero(call)) for i in range(len(z))]
+    weighted = [factor[i] * one.again() for i, one in enumerate(alone)]
+    return jnp.sum(jnp.stack(weighted), axis=0) + (right - call.again(penalty=_zero(call)))
+
+
+def _zero(call: Call) -> Array | None:
+    return None if call.penalty is None else jnp.zeros_like(call.penalty)
+
+
+def _penalised(scale: float) -> Callable:
+    return lambda right, call: right + scale * call.penalty_part
+
+
+def _norm(right: Array, call: Call) -> Array:
+    return right - call.penalty_part + call.penalty_part / (2 * jnp.linalg.norm(call.theta))
+
+
+def _at(value: Callable) -> Callable:
+    """Change one entry (a row, for several classes its first column)."""
+
+    def mutate(right, call):
+        where = (call.entry, *(0,) * (right.ndim - 1)) if right.ndim < 4 else (call.entry, 0, call.entry, 0)
+        if right.ndim == 2 and right.shape[0] == right.shape[1] == call.theta.size:
+            where = (call.entry, call.entry)
+        return right.at[where].set(value(right[where]))
+
+    return mutate
+
+
+def _diagonal(right: Array, call: Call) -> Array:
+    n = call.theta.size
+    return (right.reshape(n, n) * jnp.eye(n)).reshape(right.shape)
+
+
+def _class_blocks(right: Array, call: Call) -> Array:
+    return right * jnp.eye(CLASSES)[None, :, None, :]
+
+
+def _upper(right: Array, call: Call) -> Array:
+    n = call.theta.size
+    return jnp.triu(right.reshape(n, n)).reshape(right.shape)
+
+
+PENALISED = ("ridge", "logistic", "softmax")
+GRADIENT = (
+    Fault("sign", Kind.SIGN, "gradient", lambda g, c: -g),
+    Fault("factor 2", Kind.FACTOR, "gradient", lambda g, c: 2 * g),
+    Fault("factor 1/2", Kind.FACTOR, "gradient", lambda g, c: g / 2),
+    Fault("factor 1/m", Kind.FACTOR, "gradient", lambda g, c: g / len(c.y)),
+    Fault("factor K", Kind.FACTOR, "gradient", lambda g, c: CLASSES * g, ("softmax",)),
+    Fault("1/m but in the penalty", Kind.FACTOR, "gradient",
+          lambda g, c: (g - c.penalty_part) / len(c.y) + c.penalty_part, PENALISED),
+    Fault("penalty missing", Kind.PENALTY, "gradient", _penalised(-1.0), PENALISED),
+    Fault("penalty doubled", Kind.PENALTY, "gradient", _penalised(1.0), PENALISED),
+    Fault("penalty halved", Kind.PENALTY, "gradient", _penalised(-0.5), PENALISED),
+    Fault("penalty subtracted", Kind.PENALTY, "gradient", _penalised(-2.0), PENALISED),
+    Fault("norm, not squared", Kind.PENALTY, "gradient", _norm, PENALISED),
+    Fault("a penalty too much", Kind.PENALTY, "gradient", lambda g, c: g + 0.2 * c.theta, ("linear",)),
+    Fault("bias penalised", Kind.PENALTY, "gradient", lambda g, c: g.at[0].add(0.6 * c.theta[0]), PENALISED),
+    Fault("bias averaged", Kind.BIAS, "gradient", lambda g, c: g.at[0].divide(len(c.y))),
+    Fault("factor σ′(z)", Kind.CHAIN_RULE, "gradient", _weighted),
+    Fault("entries shifted", Kind.INDEX, "gradient", lambda g, c: jnp.roll(g, 1, axis=0)),
+    Fault("classes shifted", Kind.INDEX, "gradient", lambda g, c: jnp.roll(g, 1, axis=1), ("softmax",)),
+    Fault("transposed", Kind.TRANSPOSE, "gradient", lambda g, c: g.T, ("softmax",)),
+    Fault("an entry at 0", Kind.MISSING, "gradient", _at(lambda value: 0 * value)),
+    Fault("an entry 10 % off", Kind.ENTRY, "gradient", _at(lambda value: 1.1 * value)),
+    Fault("a row too few", Kind.SHAPE, "gradient", lambda g, c: g[:-1]),
+    Fault("a column vector", Kind.SHAPE, "gradient", lambda g, c: g[..., None]),
+    Fault("whole numbers", Kind.DTYPE, "gradient", lambda g, c: g.astype(jnp.int32)),
+    Fault("float32", Kind.DTYPE, "gradient", lambda g, c: g.astype(jnp.float32)),
+    Fault("NaN", Kind.NONFINITE, "gradient", _at(lambda value: value * jnp.nan)),
+)  # fmt: skip
+SECOND = (
+    Fault("sign", Kind.SIGN, "hessian", lambda H, c: -H),
+    Fault("factor 1/2", Kind.FACTOR, "hessian", lambda H, c: H / 2),
+    Fault("factor 1/m", Kind.FACTOR, "hessian", lambda H, c: H / len(c.y)),
+    Fault("penalty missing", Kind.PENALTY, "hessian", _penalised(-1.0), PENALISED),
+    Fault("penalty halved", Kind.PENALTY, "hessian", _penalised(-0.5), PENALISED),
+    Fault("factor σ′(z)", Kind.CHAIN_RULE, "hessian", _weighted),
+    Fault("diagonal only", Kind.DIAGONAL, "hessian", _diagonal),
+    Fault("class blocks only", Kind.DIAGONAL, "hessian", _class_blocks, ("softmax",)),
+    Fault("upper triangle only", Kind.ASYMMETRIC, "hessian", _upper),
+    Fault("rows shifted", Kind.INDEX, "hessian", lambda H, c: jnp.roll(H, 1, axis=0)),
+    Fault("an entry at 0", Kind.MISSING, "hessian", _at(lambda value: 0 * value)),
+    Fault("an entry 10 % off", Kind.ENTRY, "hessian", _at(lambda value: 1.1 * value)),
+    Fault("flattened", Kind.SHAPE, "hessian", lambda H, c: H.reshape(-1)),
+    Fault("sign", Kind.SIGN, "hessian_product", lambda p, c: -p),
+    Fault("factor 1/2", Kind.FACTOR, "hessian_product", lambda p, c: p / 2),
+    Fault("penalty missing", Kind.PENALTY, "hessian_product", _penalised(-1.0), PENALISED),
+    Fault("factor σ′(z)", Kind.CHAIN_RULE, "hessian_product", _weighted),
+    Fault("an entry 10 % off", Kind.ENTRY, "hessian_product", _at(lambda value: 1.1 * value)),
+)
+MODELS: dict[str, ModuleType] = {"linear": linear, "ridge": ridge, "logistic": logistic, "softmax": softmax}
+
+
+class Problem(NamedTuple):
+    """Arguments and keywords for a model."""
+
+    theta: np.ndarray
+    X: np.ndarray
+    y: np.ndarray
+    keywords: dict[str, Any]
+
+
+def problem(model: str, d: int, seed: int, *, badly_scaled: bool) -> Problem:
+    """A random problem with a column of ones in front; the penalty spares the bias."""
+    rng = np.random.default_rng([seed, d])
+    m = 12 if d <= 30 else 24
+    units = 10.0 ** rng.uniform(-3, 3, d - 1) if badly_scaled else np.ones(d - 1)
+    X = np.concatenate([np.ones((m, 1)), rng.standard_normal((m, d - 1)) * units], axis=1)
+    shape = (d, CLASSES) if model == "softmax" else (d,)
+    theta = rng.standard_normal(shape) / np.concatenate([[1.0], units]).reshape((-1,) + (1,) * (len(shape) - 1))
+    y = {"linear": rng.standard_normal(m), "ridge": rng.standard_normal(m), "logistic": np.arange(m) % 2,
+         "softmax": np.arange(m) % CLASSES}[model]  # fmt: skip
+    penalty = np.full((d, 1) if model == "softmax" else d, 0.3)
+    penalty[0] = 0
+    if badly_scaled:  # in units that fit, or no precision could see it
+        penalty[1:] *= (units**2).reshape(penalty[1:].shape)
+    return Problem(theta / np.sqrt(d), X, y, {} if model == "linear" else {"penalty": penalty})
+
+
+@cache
+def mutant(model: str, fault: Fault) -> Callable:
+    """The wrong derivative."""
+    right = getattr(MODELS[model], fault.of)
+
+    def wrong(theta, X, y, *v, penalty=None):
+        call = Call(right, theta, X, y, v, penalty)
+        return fault.mutate(call.again(), call)
+
+    return wrong
+
+
+def cases(faults: tuple[Fault, ...], sizes: tuple[int, ...]) -> Iterator[tuple[str, Fault, int]]:
+    """Every model with every fault that it can have, at every size."""
+    for model in MODELS:
+        for fault in faults:
+            if model in fault.models:
+                for d in sizes:
+                    yield model, fault, d

@@ -1,0 +1,154 @@
+"""The circumstances of a mistake, which the diagnosis may ask for.
+
+What a penalty contributes, where the biases are, how the functions behave on fewer examples and on single ones, and
+what else could stand in for the Hessian.
+"""
+
+from collections.abc import Iterator
+
+import jax
+import numpy as np
+
+from jax_course.verify.ground import EPS, Derivative, Ground, as_matrix, by_blocks
+from jax_course.verify.subject import Subject, evaluate, gradients
+
+Singles = tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]
+FULL_HESSIAN = 600  # up to so many parameters the Hessian's eigenvalues are computed
+
+
+def penalty_parts(ground, derivative, points, reference) -> dict[str, np.ndarray]:
+    """What each numeric keyword contributes: the reference minus the reference with that keyword at 0."""
+    parts: dict[str, np.ndarray] = {}
+    if derivative.estimate is None:
+        return parts
+    for name, value in ground.subject.numbers.items():
+        zero = jax.tree_util.tree_map(lambda leaf: np.zeros_like(np.asarray(leaf, float)), value)
+        without = ground.subject._replace(numbers=ground.subject.numbers | {name: zero})
+        try:
+            part = reference - derivative.estimate(without, points)
+        except Exception:  # a keyword that may not be 0 tells nothing
+            continue
+        if np.isfinite(part).all():
+            parts[name] = part
+    return parts
+
+
+def _without_numbers(subject: Subject) -> Subject:
+    zero = jax.tree_util.tree_map(lambda leaf: np.zeros_like(np.asarray(leaf, float)), subject.numbers)
+    return subject._replace(numbers=zero)
+
+
+def biases(ground: Ground, derivative: Derivative) -> np.ndarray:
+    """Entries of a bias: in a leaf called so, or in the row of a column of ones of the first matrix of data."""
+    layout, marks = ground.subject.layout, []
+    X = next((a for a in jax.tree_util.tree_leaves(ground.subject.arguments) if np.ndim(a) == 2), None)
+    ones = np.ptp(X, axis=0) == 0 if X is not None and X.shape[0] > 1 else None
+    for name, shape in zip(layout.names, layout.shapes, strict=True):
+        called = name.split(".")[-1].strip("0123456789_") in ("b", "bias", "biases", "intercept")
+        mark = np.full(shape, called)
+        if ones is not None and shape[:1] == ones.shape and ones.any():
+            mark |= ones.reshape((-1,) + (1,) * (len(shape) - 1))
+        marks.append(mark.ravel())
+    if derivative.of != "hessian":
+        return np.concatenate(marks)
+    return np.concatenate([(a[:, None] | b[None, :]).ravel() for a in marks for b in marks])
+
+
+def lengths(subject: Subject) -> dict[str, float]:
+    lengths: dict[str, float] = {}
+    if subject.examples:
+        lengths["the number of examples m"] = subject.examples
+    for leaf in jax.tree_util.tree_leaves(subject.arguments):
+        if np.ndim(leaf) == 2 and np.shape(leaf)[0] == subject.examples:
+            lengths.setdefault("the number of columns of the data", np.shape(leaf)[1])
+    for name, shape in zip(subject.layout.names, subject.layout.shapes, strict=True):
+        if len(shape) == 2:
+            lengths.setdefault(f"the number of columns of `{name}` (outputs, classes)", shape[1])
+    return lengths
+
+
+def on_fewer(ground: Ground, derivative: Derivative, chosen: np.ndarray) -> tuple[float, float] | None:
+    m = ground.subject.examples
+    if m < 4 or derivative.estimate is None:
+        return None
+    part = _without_numbers(ground.subject).rows(slice(0, m // 2))
+    points = ground.points[-1:] if derivative.of != "hessian_product" else ground.points
+    try:
+        hand, reference = (f(part, points)[:, chosen] for f in (derivative.hand, derivative.estimate))
+    except Exception:  # a function that depends on the number of examples in some other way tells nothing
+        return None
+    square = np.sum(reference**2)
+    return (m // 2 / m, float(np.sum(hand * reference) / square)) if square > 0 and np.isfinite(square) else None
+
+
+def on_single_examples(ground: Ground, derivative: Derivative) -> Singles | None:
+    """The reader's derivative and the reference, a row per example, and what their ratio could be."""
+    m = ground.subject.examples
+    if m < 2 or derivative.estimate is None:
+        return None
+    alone = _without_numbers(ground.subject)
+    points = ground.points[-1:] if derivative.of != "hessian_product" else ground.points
+    chosen = np.unique(np.linspace(0, m - 1, 12).astype(int))
+    try:
+        pairs = [
+            [f(alone.rows(slice(i, i + 1)), points)[-1] for f in (derivative.hand, derivative.estimate)] for i in chosen
+        ]
+    except Exception:
+        return None
+    hand, reference = (np.stack(rows) for rows in zip(*pairs, strict=True))
+    return hand, reference, _known_factors(ground, points[-1], chosen)
+
+
+def _known_factors(ground: Ground, point: np.ndarray, chosen: np.ndarray) -> dict[str, np.ndarray]:
+    layout = ground.subject.layout
+    X = next((a for a in jax.tree_util.tree_leaves(ground.subject.arguments) if np.ndim(a) == 2), None)
+    if X is None or len(layout.shapes) != 1 or layout.shapes[0][:1] != X.shape[1:]:
+        return {}
+    z = X[chosen] @ point.reshape(layout.shapes[0])
+    sigma = 1 / (1 + np.exp(-z))
+    factors = {
+        "σ′(z) = σ(1 − σ)": sigma * (1 - sigma), "σ(z)": sigma, "1 − σ(z)": 1 - sigma, "eᶻ": np.exp(z),
+        "e⁻ᶻ": np.exp(-z), "tanh′(z)": 1 - np.tanh(z) ** 2, "z": z,
+    }  # fmt: skip
+    if z.ndim == 2:
+        pi = np.exp(z - z.max(axis=1, keepdims=True))
+        pi = pi / pi.sum(axis=1, keepdims=True)
+        factors |= {"π(1 − π)": pi * (1 - pi), "π": pi, "1 − π": 1 - pi}
+    return factors
+
+
+def stand_ins(ground: Ground, points: np.ndarray, derivative: Derivative) -> Iterator[tuple[str, np.ndarray]]:
+    """What stands in for Hessians: of the costs c_i and gradients g_i of single examples, at the last point."""
+    subject, point = ground.subject, points[-1:]
+    m, n = subject.examples, point.size
+    if derivative.reference is None or not (1 < m <= 2_000 and n <= 300):
+        return
+    try:
+        alone = [_without_numbers(subject).rows(slice(i, i + 1)) for i in range(m)]
+        g = np.concatenate([gradients(one, ground.cost, point) for one in alone])
+        c = np.concatenate([np.asarray(evaluate(one, ground.cost, point)) for one in alone])
+    except Exception:
+        return
+    hessian = as_matrix(subject.layout, derivative.reference(subject, point)[0])
+    penalty = hessian - as_matrix(subject.layout, derivative.reference(_without_numbers(subject), point)[0])
+    if (c > 0).all():
+        yield "Gauss–Newton's Σ JᵀJ", by_blocks(subject.layout, g.T @ (g / (2 * c[:, None])) + penalty)
+    yield "Fisher's Σ g gᵀ", by_blocks(subject.layout, g.T @ g + penalty)
+
+
+def notes_on(ground: Ground, derivative: Derivative, hand: np.ndarray) -> list[str]:
+    """What a Hessian is like at the point given: symmetric, definite, of which rank."""
+    n = ground.points.shape[1]
+    if derivative.of != "hessian" or n > FULL_HESSIAN or not np.isfinite(hand[0]).all():
+        return []
+    H = as_matrix(ground.subject.layout, hand[0])
+    if np.abs(H - H.T).max() > 1e-8 * np.abs(H).max():
+        return ["your Hessian is not symmetric"]
+    eigenvalues = np.linalg.eigvalsh(H)
+    rank = int((np.abs(eigenvalues) > n * EPS * 10 * np.abs(eigenvalues).max()).sum())
+    tiny = n * EPS * 10 * np.abs(eigenvalues).max()
+    kind = "positive" if eigenvalues[0] > -tiny else "negative" if eigenvalues[-1] < tiny else None
+    sign = f"{kind} {'definite' if rank == n else 'semi-definite'}" if kind else "indefinite"
+    null = "" if rank == n else f", a null space of dimension {n - rank}"
+    spectrum = f"eigenvalues {eigenvalues[0]:.3g} … {eigenvalues[-1]:.3g}"
+    return [f"your Hessian is symmetric, {sign}, rank {rank} of {n}{null}; {spectrum}"]

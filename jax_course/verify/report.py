@@ -1,0 +1,165 @@
+"""The report: a verdict, what is wrong and where, and what each witness said, on one screen, in a page, or as JSON."""
+
+import html
+import json
+import math
+import textwrap
+from pathlib import Path
+from typing import NamedTuple
+
+from jax_course.verify.findings import HARMLESS, Finding, Witness
+
+WIDTH = 80
+
+
+class WrongDerivative(AssertionError):
+    """What `Report.raise_if_wrong` raises; `report` is the report."""
+
+    def __init__(self, report: "Report"):
+        super().__init__(f"\n{report}")
+        self.report = report
+
+
+class Report(NamedTuple):
+    """What the examination found."""
+
+    findings: tuple[Finding, ...]
+    witnesses: tuple[Witness, ...]
+    notes: tuple[str, ...]
+    parameters: int
+    points: int
+    seconds: float
+
+    @property
+    def ok(self) -> bool | None:
+        """True: right as far as every witness can tell. False: wrong. None: it cannot be decided."""
+        if any(finding.of == "cost" for finding in self.findings):
+            return None
+        if any(finding.kind not in HARMLESS for finding in self.findings):
+            return False
+        checked = {witness.of for witness in self.witnesses}
+        decided = {witness.of for witness in self.witnesses if witness.verdict == "agrees"}
+        return True if checked and checked == decided else None
+
+    def raise_if_wrong(self) -> "Report":
+        """This report, unless something is wrong: then `WrongDerivative`, an AssertionError that carries it."""
+        if self.ok is False:
+            raise WrongDerivative(self)
+        return self
+
+    @property
+    def headline(self) -> str:
+        """The verdict in a line."""
+        checked = list(dict.fromkeys(witness.of for witness in self.witnesses))
+        if self.ok:
+            return f"RIGHT: {_and(checked)}"
+        if self.ok is None:
+            return "UNDECIDED: " + (_and(checked) if not self.findings else "no derivative could be judged")
+        wrong = list(dict.fromkeys(f.of for f in self.findings if f.kind not in HARMLESS))
+        return f"WRONG: {_and(wrong)}"
+
+    def __str__(self) -> str:
+        lines = [self.headline]
+        for finding in sorted(self.findings, key=lambda finding: finding.kind in HARMLESS):
+            lines += textwrap.wrap(_told(finding), WIDTH, initial_indent="  ", subsequent_indent="    ")
+            if finding.index or finding.hand is not None:
+                lines.append(f"    {finding.where}: yours {_number(finding.hand)}, {_against(finding)}")
+        lines.append("")
+        for witness in self.witnesses:
+            of, name, verdict, error, _ = _row(witness)
+            lines.append(f"  {of:<16}{name:<28}{verdict:<10} {error}".rstrip())
+        for note in self.notes:
+            lines += textwrap.wrap(note, WIDTH, initial_indent="  ", subsequent_indent="    ")
+        lines.append(f"  {self._scope()}")
+        return "\n".join(lines)
+
+    def _scope(self) -> str:
+        beside = f" and {self.points - 1} beside it" if self.points > 1 else ""
+        plural = "" if self.parameters == 1 else "s"
+        return f"{self.parameters} parameter{plural}, at the point given{beside}, float64, {self.seconds:.1f} s"
+
+    def to_json(self) -> str:
+        """Everything in the report, for graders."""
+        return json.dumps(
+            {
+                "ok": self.ok,
+                "headline": self.headline,
+                "findings": [
+                    {"kind": finding.kind.name} | {k: _plain(v) for k, v in finding._asdict().items() if k != "kind"}
+                    for finding in self.findings
+                ],
+                "witnesses": [{k: _plain(v) for k, v in witness._asdict().items()} for witness in self.witnesses],
+                "notes": list(self.notes),
+                "parameters": self.parameters,
+                "points": self.points,
+                "seconds": self.seconds,
+            },
+            indent=2,
+            ensure_ascii=False,
+        )
+
+    def to_html(self, path: str | Path) -> Path:
+        """Write the report as a page that needs nothing else; returns its path."""
+        page = (
+            '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">'
+            f"<title>{html.escape(self.headline)}</title></head>"
+            f'<body style="margin:2rem auto;max-width:52rem;padding:0 1rem">{self._repr_html_()}</body></html>'
+        )
+        Path(path).write_text(page, encoding="utf-8")
+        return Path(path)
+
+    def _repr_html_(self) -> str:
+        color = {True: "#00704f", False: "#b3261e", None: "#8a6d00"}[self.ok]
+        cell = "padding:.25rem 1rem .25rem 0;text-align:left;vertical-align:top;border-bottom:1px solid #ddd"
+        e = html.escape
+        items = "".join(
+            f"<li><b>{finding.kind.name}</b> in {e(finding.of)}: {e(_sentence(finding))}"
+            + (f"<br><code>{e(f'{finding.where}: yours {_number(finding.hand)}, {_against(finding)}')}</code>"
+               if finding.hand is not None else "")
+            + "</li>"
+            for finding in self.findings
+        )  # fmt: skip
+        rows = "".join(
+            "<tr>" + "".join(f'<td style="{cell}">{e(text)}</td>' for text in _row(witness)) + "</tr>"
+            for witness in self.witnesses
+        )
+        notes = "".join(f"<p>{e(note)}</p>" for note in self.notes)
+        heads = "".join(f'<th style="{cell}">{h}</th>' for h in ("derivative", "witness", "verdict", "error", ""))
+        return (
+            f'<div style="font:15px/1.5 system-ui,sans-serif"><p style="font-size:1.3em;font-weight:600;color:{color}">'
+            f'{e(self.headline)}</p><ul>{items}</ul><div style="overflow-x:auto">'
+            f'<table style="border-collapse:collapse"><tr>{heads}</tr>{rows}</table></div>'
+            f"{notes}<p>{e(self._scope())}</p></div>"
+        )
+
+
+def _row(witness: Witness) -> tuple[str, ...]:
+    error = "" if math.isnan(witness.error) else f"{witness.error:.0e}"
+    return witness.of, witness.name, witness.verdict, error, witness.remark
+
+
+def _told(finding: Finding) -> str:
+    return f"{finding.kind.name} in {finding.of}: {_sentence(finding)}"
+
+
+def _against(finding: Finding) -> str:
+    return f"{'autodiff' if finding.kind in HARMLESS else 'correct'} {_number(finding.reference)}"
+
+
+def _sentence(finding: Finding) -> str:
+    return finding.sentence[:1].upper() + finding.sentence[1:]
+
+
+def _number(value) -> str:
+    return f"{value:.8g}" if isinstance(value, float) else str(value)
+
+
+def _plain(value):
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _and(words: list[str]) -> str:
+    return " and ".join(", ".join(words).rsplit(", ", 1)) if words else "nothing"

@@ -1,0 +1,246 @@
+"""The subject of a verification: the reader's functions as functions of one vector, evaluated in a chosen precision.
+
+Parameters of any structure become a vector and back; data is cast along. A function that JAX can trace is compiled
+once; one that it cannot (plain NumPy, control flow on values) is called as it is, point by point.
+"""
+
+import contextlib
+import inspect
+from collections.abc import Callable, Iterator
+from functools import cache, partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+
+@contextlib.contextmanager
+def double_precision() -> Iterator[None]:
+    """64-bit mode, exact products and the usual promotions, whatever the caller's settings; these come back after."""
+    with (
+        jax.enable_x64(True),
+        jax.default_matmul_precision("highest"),
+        jax.numpy_dtype_promotion("standard"),
+        jax.numpy_rank_promotion("allow"),
+        jax.debug_nans(False),
+        jax.debug_infs(False),
+        np.errstate(all="ignore"),
+    ):
+        yield
+
+
+class Layout(NamedTuple):
+    """How a vector is laid out as the reader's parameters. Hashable: the key under which compiled programs are kept."""
+
+    treedef: Any
+    names: tuple[str, ...]
+    shapes: tuple[tuple[int, ...], ...]
+
+    @property
+    def sizes(self) -> list[int]:
+        """The number of entries of each leaf."""
+        return [int(np.prod(shape)) for shape in self.shapes]
+
+    @property
+    def size(self) -> int:
+        """The number of parameters."""
+        return sum(self.sizes)
+
+    def leaves(self, vector: Any) -> list[Any]:
+        """The last axis of an array cut into leaves, the axes before it kept."""
+        ends = np.cumsum(self.sizes)[:-1]
+        parts = jnp.split(vector, ends, axis=-1) if isinstance(vector, Array) else np.split(vector, ends, axis=-1)
+        return [part.reshape(part.shape[:-1] + shape) for part, shape in zip(parts, self.shapes, strict=True)]
+
+    def tree(self, vector: Any) -> Any:
+        """The reader's parameters."""
+        return jax.tree_util.tree_unflatten(self.treedef, self.leaves(vector))
+
+    def vector(self, tree: Any, batch: tuple[int, ...] = ()) -> np.ndarray:
+        """Leaves with `batch` axes in front, as one array with the entries along the last axis."""
+        leaves = [np.asarray(leaf) for leaf in jax.tree_util.tree_leaves(tree)]
+        return np.concatenate([leaf.reshape((*batch, -1)) for leaf in leaves], axis=-1)
+
+    def leaf_of(self, entry: int) -> tuple[int, tuple[int, ...]]:
+        """Which leaf an entry of the vector lies in, and where."""
+        leaf = int(np.searchsorted(np.cumsum(self.sizes), entry, side="right"))
+        within = entry - sum(self.sizes[:leaf])
+        return leaf, tuple(int(i) for i in np.unravel_index(within, self.shapes[leaf]))
+
+
+class Subject(NamedTuple):
+    """What the functions are called with: the parameters' layout, further arguments, keywords, numeric or not."""
+
+    layout: Layout
+    arguments: tuple[Any, ...]
+    numbers: dict[str, Any]
+    others: tuple[tuple[str, Any], ...]
+
+    def call(self, function: Callable, vector: Any, extra: tuple = ()) -> Any:
+        """The function at one point, called as the reader would call it."""
+        arguments = (*self.arguments, *extra)
+        return function(self.layout.tree(vector), *arguments, **self.numbers, **dict(self.others))
+
+    def cast(self, dtype: Any) -> "Subject":
+        """The same in another precision."""
+        return self._replace(arguments=cast(self.arguments, dtype), numbers=cast(self.numbers, dtype))
+
+    @property
+    def examples(self) -> int:
+        """m, the length that the leading axes of all array arguments share; 0 where they share none."""
+        lengths = {np.shape(leaf)[0] for leaf in jax.tree_util.tree_leaves(self.arguments) if np.ndim(leaf)}
+        return lengths.pop() if len(lengths) == 1 else 0
+
+    def rows(self, chosen: slice) -> "Subject":
+        """The same on some of the examples."""
+        take = partial(jax.tree_util.tree_map, lambda leaf: leaf[chosen] if np.ndim(leaf) else leaf)
+        return self._replace(arguments=take(self.arguments))
+
+
+def cast(tree: Any, dtype: Any) -> Any:
+    """Floating-point arrays in another precision; numbers, whole-number arrays and everything else as they are."""
+
+    def one(leaf: Any) -> Any:
+        if not hasattr(leaf, "dtype") or not jnp.issubdtype(leaf.dtype, jnp.floating):
+            return leaf if not isinstance(leaf, Array) else np.asarray(leaf)
+        return np.asarray(leaf).astype(dtype)
+
+    return jax.tree_util.tree_map(one, tree)
+
+
+def subject(cost: Callable, params: Any, arguments: tuple, keywords: dict[str, Any]) -> tuple[Subject, np.ndarray]:
+    """The subject and the point given, in float64; a TypeError where the parameters are no floating-point numbers."""
+    paths, treedef = jax.tree_util.tree_flatten_with_path(params)
+    root = _first_parameter(cost)
+    names = tuple(jax.tree_util.keystr(path, simple=True, separator=".") or root for path, _ in paths)
+    if not paths:
+        raise TypeError("there are no parameters to differentiate by: params is an empty structure")
+    for name, (_, leaf) in zip(names, paths, strict=True):
+        dtype = jnp.result_type(leaf) if hasattr(leaf, "dtype") or isinstance(leaf, (int, float)) else type(leaf)
+        if not (isinstance(dtype, np.dtype) and jnp.issubdtype(dtype, jnp.floating)):
+            raise TypeError(f"parameters must be floating-point arrays; {name} is {getattr(dtype, 'name', dtype)}")
+    layout = Layout(treedef, names, tuple(np.shape(leaf) for _, leaf in paths))
+    numeric = {name: value for name, value in keywords.items() if _is_numeric(value)}
+    others = tuple((name, value) for name, value in keywords.items() if name not in numeric)
+    point = layout.vector(cast(jax.tree_util.tree_map(np.asarray, params), np.float64))
+    return Subject(layout, arguments, numeric, others).cast(np.float64), point
+
+
+def _first_parameter(function: Callable) -> str:
+    try:
+        return next(iter(inspect.signature(function).parameters))
+    except (TypeError, ValueError, StopIteration):
+        return "params"
+
+
+def _is_numeric(value: Any) -> bool:
+    leaves = jax.tree_util.tree_leaves(value)
+    return bool(leaves) and all(
+        (isinstance(leaf, (int, float)) and not isinstance(leaf, bool)) or hasattr(leaf, "dtype") for leaf in leaves
+    )
+
+
+# Evaluation at many points. `transform` turns the function of a vector into what is wanted: its value, gradient, …
+
+
+def evaluate(subject: Subject, function: Callable, points: np.ndarray, *extra: Any) -> Any:
+    """The function at each row of points: its outputs with a leading axis. Compiled where JAX can trace it."""
+    return _evaluate(_identity, subject, function, points, extra)
+
+
+def evaluate_one(subject: Subject, function: Callable, point: np.ndarray, extra: tuple = ()) -> Any:
+    """The function's output at one point."""
+    return jax.tree_util.tree_map(lambda leaf: leaf[0], evaluate(subject, function, point[None], *extra))
+
+
+def gradients(subject: Subject, cost: Callable, points: np.ndarray) -> np.ndarray:
+    """By reverse-mode autodiff, a row per point."""
+    return np.asarray(_evaluate(jax.grad, subject, cost, points, ()))
+
+
+def hessians(subject: Subject, cost: Callable, points: np.ndarray) -> np.ndarray:
+    """By forward over reverse mode, shape (points, n, n)."""
+    return np.asarray(_evaluate(jax.hessian, subject, cost, points, ()))
+
+
+def directional(subject: Subject, cost: Callable, point: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    """By forward mode, a number per direction."""
+    return np.asarray(_jit(_along)(cost, subject.layout, subject.others, point, subject[1:3], directions))
+
+
+def products(subject: Subject, cost: Callable, points: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    """Hessian products by forward over reverse mode: a row per point, each with its own direction."""
+    return np.asarray(_jit(_products)(cost, subject.layout, subject.others, points, subject[1:3], directions))
+
+
+def is_traceable(subject: Subject, function: Callable, point: np.ndarray, *extra: Any) -> bool:
+    """Whether JAX can trace the function: not if it is plain NumPy, or branches on values."""
+    return shape_of(subject, function, point, *extra) is not None
+
+
+def shape_of(subject: Subject, function: Callable, point: np.ndarray, *extra: Any) -> Any:
+    """The structure of the function's output without running it; None where JAX cannot trace it."""
+    try:
+        return jax.eval_shape(lambda vector, *extra: subject.call(function, vector, extra), point, *extra)
+    except Exception:  # a function may fail to trace in any way; then it is run instead
+        return None
+
+
+def _evaluate(transform: Callable, subject: Subject, function: Callable, points: np.ndarray, extra: tuple) -> Any:
+    if is_traceable(subject, function, points[0], *extra):
+        at_points = _jit(_at_points)
+        return at_points(transform, function, subject.layout, subject.others, points, subject[1:3], extra)
+    return jax.tree_util.tree_map(
+        lambda *leaves: np.stack(leaves), *(_run(subject, function, p, extra) for p in points)
+    )
+
+
+def _run(subject: Subject, function: Callable, point: np.ndarray, extra: tuple) -> Any:
+    """A function that cannot be traced, on NumPy's arrays, or on JAX's if it needs them."""
+    try:
+        output = subject.call(function, point, extra)
+    except (AttributeError, TypeError):
+        in_jax = jax.tree_util.tree_map(jnp.asarray, subject[1:3])
+        output = subject._replace(arguments=in_jax[0], numbers=in_jax[1]).call(function, jnp.asarray(point), extra)
+    return jax.tree_util.tree_map(np.asarray, output)
+
+
+def _identity(function: Callable) -> Callable:
+    return function
+
+
+def _of_vector(function: Callable, layout: Layout, others: tuple, data: Any, extra: tuple = ()) -> Callable:
+    arguments, numbers = data
+    return lambda vector: Subject(layout, arguments, numbers, others).call(function, vector, extra)
+
+
+def _at_points(transform, function, layout, others, points, data, extra):
+    return lax.map(transform(_of_vector(function, layout, others, data, extra)), points)
+
+
+def _along(cost, layout, others, point, data, directions):
+    of_vector = _of_vector(cost, layout, others, data)
+    return lax.map(lambda v: jax.jvp(of_vector, (point,), (v,))[1], directions)
+
+
+def _products(cost, layout, others, points, data, directions):
+    gradient = jax.grad(_of_vector(cost, layout, others, data))
+    return lax.map(lambda pair: jax.jvp(gradient, pair[:1], pair[1:])[1], (points, directions))
+
+
+@cache
+def _jit(function: Callable) -> Callable:
+    """Compiled once for each of the reader's functions; one that cannot be hashed is compiled at each call."""
+    static = {_at_points: (0, 1, 2, 3), _along: (0, 1, 2), _products: (0, 1, 2)}[function]
+    compiled = jax.jit(function, static_argnums=static)
+
+    def call(*arguments):
+        try:
+            hash(tuple(arguments[i] for i in static))
+        except TypeError:
+            return function(*arguments)
+        return compiled(*arguments)
+
+    return call

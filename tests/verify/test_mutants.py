@@ -1,0 +1,36 @@
+"""Every kind of fault in every model is rejected and named; the right derivatives never are. The whole table, with more
+seeds and sizes and with other tools beside, is `python -m experiments.benchmarks.doctor`."""
+
+import numpy as np
+import pytest
+
+from experiments.benchmarks.faults import GRADIENT, MODELS, SECOND, cases, mutant, problem
+from jax_course import verify
+
+CASES = [
+    pytest.param(model, fault, d, id=f"{model}-{fault.of}-{fault.name}")
+    for faults, size in ((GRADIENT, 5), (SECOND, 4))
+    for model, fault, d in cases(faults, (size,))
+]
+
+
+@pytest.mark.parametrize(("model", "fault", "d"), CASES)
+def test_a_mutant_is_rejected_and_named(model, fault, d):
+    for badly_scaled in (False, True):
+        theta, X, y, keywords = problem(model, d, 0, badly_scaled=badly_scaled)
+        report = verify.derivatives(MODELS[model].cost, theta, X, y, **{fault.of: mutant(model, fault)}, **keywords)
+        assert report.ok is False
+        assert fault.kind in {finding.kind for finding in report.findings}, str(report)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_right_derivatives_raise_no_alarm(model):
+    for seed in range(5):
+        for badly_scaled in (False, True):
+            theta, X, y, keywords = problem(model, 5, seed, badly_scaled=badly_scaled)
+            report = verify.model(MODELS[model], theta, X, y, **keywords)
+            assert report.ok is True, str(report)
+            single = [
+                np.asarray(values, np.float32) if values.dtype.kind == "f" else values for values in (theta, X, y)
+            ]
+            assert verify.model(MODELS[model], *single, **keywords).ok is True
