@@ -55,6 +55,7 @@ def biases(ground: Ground, derivative: Derivative) -> np.ndarray:
 
 
 def lengths(subject: Subject) -> dict[str, float]:
+    """The lengths that a factor may be, by what they are called in a sentence."""
     lengths: dict[str, float] = {}
     if subject.examples:
         lengths["the number of examples m"] = subject.examples
@@ -68,6 +69,7 @@ def lengths(subject: Subject) -> dict[str, float]:
 
 
 def on_fewer(ground: Ground, derivative: Derivative, chosen: np.ndarray) -> tuple[float, float] | None:
+    """The share of the examples in the first half, and the factor that the chosen entries have on them."""
     m = ground.subject.examples
     if m < 4 or derivative.estimate is None:
         return None

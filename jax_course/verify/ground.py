@@ -46,6 +46,7 @@ def sizes_of(layout: Layout, point: np.ndarray) -> np.ndarray:
 
 
 def unit_directions(layout: Layout, point: np.ndarray, entries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Directions along single parameters, each as long as its parameter is large, and those lengths."""
     sizes = sizes_of(layout, point)[entries]
     directions = np.zeros((len(entries), point.size))
     directions[np.arange(len(entries)), entries] = sizes
@@ -53,16 +54,19 @@ def unit_directions(layout: Layout, point: np.ndarray, entries: np.ndarray) -> t
 
 
 def values_of(ground: Ground) -> Callable[[np.ndarray], np.ndarray]:
+    """The cost at rows of parameters."""
     return lambda points: np.asarray(evaluate(ground.subject, ground.cost, points))
 
 
 def gradient_by_differences(ground: Ground, point: np.ndarray, entries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Entries of the gradient at a point, and their error bars."""
     directions, sizes = unit_directions(ground.subject.layout, point, entries)
     slope = differences.along(values_of(ground), point, directions)
     return slope.value / sizes, 5 * slope.error / sizes
 
 
 def hessian_by_differences(layout: Layout, gradient: Callable, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The Hessian at a point in block order from differences of the gradient, and its error bars."""
     directions, sizes = unit_directions(layout, point, np.arange(point.size))
     slope = differences.along(gradient, point, directions, noise=1e-14)
     return by_blocks(layout, slope.value / sizes[:, None]), by_blocks(layout, 5 * slope.error / sizes[:, None])
@@ -76,6 +80,7 @@ def by_blocks(layout: Layout, matrix: np.ndarray) -> np.ndarray:
 
 
 def as_matrix(layout: Layout, entries: np.ndarray) -> np.ndarray:
+    """The Hessian as a matrix from its entries in block order."""
     sizes, rows, start = layout.sizes, [], 0
     for a in sizes:
         row = []
@@ -87,4 +92,5 @@ def as_matrix(layout: Layout, entries: np.ndarray) -> np.ndarray:
 
 
 def first_line(error: Exception) -> str:
+    """The first line of what an error says."""
     return (str(error).strip().splitlines() or [""])[0][:200]

@@ -34,6 +34,7 @@ Arbitration = tuple[list[Finding], np.ndarray, np.ndarray, list[Witness]]
 
 
 def judge(name: str, of: str, hand: np.ndarray, reference: np.ndarray, tolerance: np.ndarray, remark="") -> Witness:
+    """Whether the reader and a witness agree within the tolerance, and how far apart they are."""
     distance = np.abs(hand - reference)
     agrees = not (distance > tolerance).any() and np.isfinite(hand).all()
     size = np.max(np.abs(reference), initial=0.0)
