@@ -264,8 +264,45 @@ def _factor_name(ratio: np.ndarray, seen: np.ndarray, factors: dict[str, np.ndar
     return f", from {values.min():.4g} to {values.max():.4g}: a factor of the chain rule."
 
 
+def _row_and_column(part: Part) -> Guess | None:
+    """One parameter's row and column scaled: a transformed parameter without the factor of its transformation."""
+    if not _is_matrix(part):
+        return None
+    n = round(len(part.chosen) ** 0.5)
+    wrong = part.wrong.reshape(n, n)
+    crossed = np.flatnonzero(wrong.all(axis=0) & wrong.all(axis=1))
+    if n < 3 or len(crossed) != 1 or wrong.sum() != 2 * n - 1:
+        return None
+    j = int(crossed[0])
+    others = np.arange(n) != j
+    h, r = (values.reshape(-1, n, n)[:, j, others] for values in (part.hand, part.reference))
+    ratio = np.sum(h * r, axis=1, keepdims=True) / np.maximum(np.sum(r**2, axis=1, keepdims=True), 1e-300)
+    if (np.abs(h - ratio * r) <= 1e-5 * (np.abs(h) + np.abs(r))).all():
+        name = part.evidence.layout.names[0]
+        words = f"row and column {j} of yours are {ratio[0, 0]:.6g} times the Hessian's"
+        return Guess(Kind.CHAIN_RULE, f"{words}: the factor of a transformation of {name}[{j}] is missing.")
+    return None
+
+
+def _is_matrix(part: Part) -> bool:
+    """Whether the part is the whole Hessian of one leaf."""
+    return part.evidence.of == "hessian" and len(part.chosen) == part.evidence.hand.shape[1] and len(part.shapes) == 1
+
+
+def _factor_here(part: Part) -> Guess | None:
+    """A factor at the point given only, as a derivative has that holds at the optimum alone."""
+    h, r = part.hand[0], part.reference[0]
+    seen = np.abs(r) > 1e-6 * np.max(np.abs(r), initial=0.0)
+    if seen.sum() < 3:
+        return None
+    c = float(np.sum(h * r / part.size**2, where=seen) / np.sum((r / part.size) ** 2, where=seen))
+    if not (np.abs(h - c * r) <= 1e-5 * np.abs(r) + part.of(part.evidence.tolerance)[0])[seen].all():
+        return None
+    return Guess(Kind.FACTOR, f"at the point given yours is {c:.5g} times the derivative; beside it the ratio differs.")
+
+
 def _triangle(part: Part) -> Guess | None:
-    if part.evidence.of != "hessian" or len(part.chosen) != part.evidence.hand.shape[1] or len(part.shapes) > 1:
+    if not _is_matrix(part):
         return None
     n = round(len(part.chosen) ** 0.5)
     H, right = part.hand[0].reshape(n, n), ~part.wrong.reshape(n, n)
@@ -277,7 +314,7 @@ def _triangle(part: Part) -> Guess | None:
 
 
 def _asymmetric(part: Part) -> Guess | None:
-    if part.evidence.of != "hessian" or len(part.chosen) != part.evidence.hand.shape[1] or len(part.shapes) > 1:
+    if not _is_matrix(part):
         return None
     n = round(len(part.chosen) ** 0.5)
     H, allowed = part.hand[0].reshape(n, n), part.allowed.max(axis=0).reshape(n, n)
@@ -294,10 +331,12 @@ HYPOTHESES = (
     _diagonal,
     _expected,
     _triangle,
+    _row_and_column,
     _bias,
     _transpose,
     _index,
     _isolated,
     _chain_rule,
     _asymmetric,
+    _factor_here,
 )
