@@ -11,4 +11,5 @@ EXPERIMENTS = (
     "descent_against_irls",
     "softmax_iris",
     "softmax_digits",
+    "errata",
 )

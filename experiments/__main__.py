@@ -58,12 +58,10 @@ def _report(console: Console, outcomes: list[Outcome]) -> None:
     for _, result in results:
         for fit in result.fits:
             fits.add_row(fit.model, fit.data, fit.score, fit.status, str(fit.steps))
-    proofs = Table(
-        "derived by hand", "in", "error", "", title="Proven against autodiff", title_justify="left", box=None
-    )
+    proofs = Table("derived by hand", "in", "error", "", title="Proven", title_justify="left", box=None)
     for outcome, result in results:
         for proof in result.proofs:
-            verdict = "[green]agrees[/]" if proof.holds else "[bold red]differs[/]"
+            verdict = "[green]holds[/]" if proof.holds else "[bold red]does not hold[/]"
             proofs.add_row(proof.of, outcome.name, f"{proof.error:.1e}", verdict)
     for table in (fits, proofs):
         console.print()

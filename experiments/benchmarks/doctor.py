@@ -2,8 +2,8 @@
 
 `python -m experiments.benchmarks.doctor [--quick] [--out DIR]` plants every fault of `faults.py` in every model, at
 several sizes and scales, with many seeds. The others get the same functions, parameters and data (two of the seeds),
-with their default settings, and say yes or no; the doctor also names the kind. All in float64, and the right derivatives
-in float32 and bfloat16 inputs besides.
+with their default settings, and say yes or no; the doctor also names the kind. All in float64; the right derivatives in
+float32 and bfloat16 inputs besides.
 """
 
 import argparse

@@ -125,7 +125,11 @@ def _bias(part: Part) -> Guess | None:
             Kind.PENALTY,
             f"yours is off by {a:+.4g} × θ for the bias: it is penalised and should not be, or the reverse.",
         )
-    return Guess(Kind.BIAS, "yours differs for the bias only: look at how it is summed.")
+    h, r = part.hand[:, part.wrong], part.reference[:, part.wrong]
+    ratio = h / np.where(r != 0, r, np.nan)
+    constant = np.ptp(ratio) <= 1e-6 * np.abs(ratio).max() if np.isfinite(ratio).all() else False
+    words = f"is {ratio.flat[0]:.6g} times the derivative" if constant else "differs"
+    return Guess(Kind.BIAS, f"yours {words} for the bias only: look at how it is summed.")
 
 
 def _diagonal(part: Part) -> Guess | None:
@@ -237,6 +241,8 @@ def _chain_rule(part: Part) -> Guess | None:
     last = part.shapes[0][-1] if len(part.shapes) == 1 and part.evidence.of != "hessian" and part.shapes[0] else 1
     for width in {1, last}:
         h, r = (values.reshape(len(values), -1, width) for values in (hand, reference))
+        if h.shape[1] < 2:
+            continue  # one number is always a multiple of another
         square = np.sum(r**2, axis=1)
         seen = square > 1e-24 * np.max(square, initial=0)
         ratio = np.sum(h * r, axis=1) / np.where(seen, square, 1)
@@ -261,6 +267,8 @@ def _factor_name(ratio: np.ndarray, seen: np.ndarray, factors: dict[str, np.ndar
     values = ratio[seen]
     if np.isin(np.round(values, 9), (0, 1)).all():
         return ": 0 or 1, a mask."
+    if np.isin(np.round(values, 9), (-1, 1)).all():
+        return ": −1 or 1, the sign is turned for some of them."
     return f", from {values.min():.4g} to {values.max():.4g}: a factor of the chain rule."
 
 

@@ -1,0 +1,152 @@
+"""The slips in the printed course, those in derivatives: as printed and as corrected, through the doctor."""
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+
+from experiments.lab import FIT, TRUTH, Picture, Proof, Result
+from jax_course import features, logistic, softmax, verify
+
+TITLE = "The printed slips, through the doctor"
+SECTION = "3.3-12.3"
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.standard_normal((12, 3)), RNG.standard_normal(12)
+LABELS, CLASSES = np.arange(12) % 2 * 1.0, np.arange(12) % 3
+THETA = np.array([0.4, -0.7, 0.2])
+A = RNG.standard_normal((3, 3))
+LINE = np.asarray(features.with_bias(jnp.asarray(X[:, :1])))
+
+
+def _quadratic(theta):
+    return theta @ A @ theta
+
+
+def _gaussian(sigma, y):
+    return jnp.sum(0.5 * jnp.log(2 * jnp.pi * sigma**2) + y**2 / (2 * sigma**2))
+
+
+def _least_squares(theta, X, y):
+    return jnp.sum((y - X @ theta) ** 2)
+
+
+def _cross_entropy(theta, X, y):
+    return logistic.cost(theta, X, y)
+
+
+def _as_printed_cross_entropy(theta, X, y):
+    """−Σ a + b where −Σ (a + b) is meant: the minus reaches the first term only."""
+    pi = logistic.predict(theta, X)
+    return X.T @ (-y * (1 - pi) - (1 - y) * pi)
+
+
+def _as_printed_softmax(theta, X, y):
+    """Σ z in the denominator of π, where Σ eᶻ is meant."""
+    Z = X @ theta
+    pi = jnp.exp(Z) / jnp.sum(Z, axis=1, keepdims=True)
+    return X.T @ (pi - (y[:, None] == jnp.arange(3)[None, :]))
+
+
+def _two_layers(weights, X, y):
+    return jnp.sum((jnp.tanh(X @ weights["first"]) @ weights["second"] - y) ** 2)
+
+
+def _backpropagation(weights, X, y):
+    z = jnp.tanh(X @ weights["first"])
+    delta = 2 * (z @ weights["second"] - y)
+    return {"first": X.T @ (delta[:, None] * weights["second"][None, :] * (1 - z**2)), "second": z.T @ delta}
+
+
+def _without_the_cost(weights, X, y):
+    """The last line of the printed derivation has lost ∂C/∂z: δ starts at 1."""
+    z = jnp.tanh(X @ weights["first"])
+    return {"first": X.T @ (weights["second"][None, :] * (1 - z**2)), "second": z.sum(axis=0)}
+
+
+def _bump(theta, x):
+    return jnp.sum(1 / (1 + jnp.exp(-x * theta)))
+
+
+def _linear_layer(theta, z, target):
+    return jnp.sum((z @ theta - target) ** 2)
+
+
+def _summed_over_outputs(theta, z, target):
+    """Σ_o δ_o where δ_o z_i is meant."""
+    delta = 2 * (z @ theta - target)
+    return z.T @ delta.sum(axis=1, keepdims=True) * jnp.ones((1, theta.shape[1]))
+
+
+TARGETS = RNG.standard_normal((12, 2))
+WEIGHTS = {"first": RNG.standard_normal((3, 4)), "second": RNG.standard_normal(4)}
+
+# number: (where, cost, parameters, data, which derivative, as printed, as corrected)
+ERRATA = {
+    1: ("5.2", _gaussian, 0.7, (Y,), "gradient",
+        lambda s, y: len(y) / (2 * s) - jnp.sum(y**2) / s**3, lambda s, y: len(y) / s - jnp.sum(y**2) / s**3),
+    2: ("3.3", _quadratic, THETA, (), "gradient", lambda t: 2 * A.T @ t, lambda t: (A + A.T) @ t),
+    9: ("7.4", _least_squares, THETA, (X, Y), "hessian",
+        lambda t, X, y: 2 * jnp.sum(X) * jnp.ones((3, 3)), lambda t, X, y: 2 * X.T @ X),
+    10: ("7.4", _least_squares, THETA[:2], (LINE, Y), "gradient",
+         lambda t, X, y: 2 * X.T @ (X @ t - y) * jnp.array([-1.0, 1.0]), lambda t, X, y: 2 * X.T @ (X @ t - y)),
+    11: ("7.8", _least_squares, THETA, (X, Y), "gradient",
+         lambda t, X, y: X.T @ (X @ t - y), lambda t, X, y: 2 * X.T @ (X @ t - y)),
+    14: ("8.4", _cross_entropy, THETA, (X, LABELS), "gradient", _as_printed_cross_entropy, logistic.gradient),
+    16: ("9.1", softmax.cost, RNG.standard_normal((3, 3)), (X, CLASSES), "gradient", _as_printed_softmax,
+         softmax.gradient),
+    17: ("10.2", _two_layers, WEIGHTS, (X, Y), "gradient", _without_the_cost, _backpropagation),
+    18: ("11.3", _bump, 0.8, (Y,), "gradient",
+         lambda t, x: jnp.sum(-x * jnp.exp(-x * t) / (1 - jnp.exp(-x * t)) ** 2),
+         lambda t, x: jnp.sum(x * jnp.exp(-x * t) / (1 + jnp.exp(-x * t)) ** 2)),
+    20: ("12.3", _linear_layer, RNG.standard_normal((3, 2)), (X, TARGETS), "gradient", _summed_over_outputs,
+         lambda t, z, y: z.T @ (2 * (z @ t - y))),
+}  # fmt: skip
+
+
+def run(quick: bool) -> Result:
+    """Each slip must be found wrong, each correction right."""
+    rows, proofs = {}, []
+    for number, (section, cost, params, data, of, printed, corrected) in ERRATA.items():
+        wrong, right = (verify.derivatives(cost, params, *data, **{of: hand}) for hand in (printed, corrected))
+        error, error_corrected = (_error(report, of) for report in (wrong, right))
+        proofs.append(Proof(f"E {number} as printed is wrong", error, wrong.ok is False))
+        proofs.append(Proof(f"E {number} as corrected is right", error_corrected, right.ok is True))
+        rows[f"E {number}"] = {
+            "section": section,
+            "as printed": {"error": error, "diagnosis": [f"{f.kind.name}: {f.sentence}" for f in wrong.findings]},
+            "as corrected": {"error": error_corrected},
+        }
+    return Result(
+        {
+            "errata": Picture(
+                _figure(rows),
+                "Largest relative error of ten printed derivatives against autodiff (orange), and of the same with the "
+                "slip corrected (green). Between a slip and rounding lie more than ten powers of ten.",
+            )
+        },
+        rows,
+        tuple(proofs),
+        (),
+    )
+
+
+def _error(report: verify.Report, of: str) -> float:
+    errors = [witness.error for witness in report.witnesses if witness.of == of and not np.isnan(witness.error)]
+    return float(max(errors[0], jnp.finfo(jax.dtypes.canonicalize_dtype(float)).eps / 4))
+
+
+def _figure(rows):
+    figure, axes = plt.subplots(figsize=(7, 4))
+    place = np.arange(len(rows))[::-1]
+    for key, color in (("as printed", FIT), ("as corrected", TRUTH)):
+        axes.plot([row[key]["error"] for row in rows.values()], place, "o", color=color, label=key)
+    kinds = [row["as printed"]["diagnosis"][0].split(":")[0] for row in rows.values()]
+    labels = [f"{name} (course {row['section']})" for name, row in rows.items()]
+    for y, row, kind in zip(place, rows.values(), kinds, strict=True):
+        axes.annotate(kind, (row["as printed"]["error"], y), xytext=(8, 0), textcoords="offset points", va="center",
+                      fontsize="small", color=FIT)  # fmt: skip
+    axes.set(xscale="log", yticks=place, yticklabels=labels, xlabel="largest relative error", xlim=(2e-17, 1e6),
+             title="Ten printed derivatives and what the doctor calls their slips")  # fmt: skip
+    axes.legend(loc="lower center")
+    return figure
