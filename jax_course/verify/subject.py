@@ -190,11 +190,20 @@ def shape_of(subject: Subject, function: Callable, point: np.ndarray, *extra: An
 
 def _evaluate(transform: Callable, subject: Subject, function: Callable, points: np.ndarray, extra: tuple) -> Any:
     if is_traceable(subject, function, points[0], *extra):
-        at_points = _jit(_at_points)
-        return at_points(transform, function, subject.layout, subject.others, points, subject[1:3], extra)
+        count, room = len(points), _room(points)
+        padded = np.concatenate([points, np.zeros((room - count, points.shape[1]), points.dtype)])
+        at_points, fixed = _jit(_at_points), (transform, function, subject.layout, subject.others, room)
+        outputs = at_points(*fixed, count, padded, subject[1:3], extra)
+        return jax.tree_util.tree_map(lambda leaf: np.asarray(leaf)[:count], outputs)
     return jax.tree_util.tree_map(
         lambda *leaves: np.stack(leaves), *(_run(subject, function, p, extra) for p in points)
     )
+
+
+def _room(points: np.ndarray) -> int:
+    """Few sizes, so that programs are few: 8, or 1024 where memory allows."""
+    count, n = points.shape
+    return 8 if count <= 8 else 1024 if count <= 1024 and n <= 5_000 else count
 
 
 def _run(subject: Subject, function: Callable, point: np.ndarray, extra: tuple) -> Any:
@@ -216,8 +225,17 @@ def _of_vector(function: Callable, layout: Layout, others: tuple, data: Any, ext
     return lambda vector: Subject(layout, arguments, numbers, others).call(function, vector, extra)
 
 
-def _at_points(transform, function, layout, others, points, data, extra):
-    return lax.map(transform(_of_vector(function, layout, others, data, extra)), points)
+def _at_points(transform, function, layout, others, room, count, points, data, extra):
+    """The first `count` of `room` rows: a loop of variable length, so one program serves many numbers of points."""
+    at_point = transform(_of_vector(function, layout, others, data, extra))
+    outputs = jax.tree_util.tree_map(
+        lambda leaf: jnp.zeros((room, *leaf.shape), leaf.dtype), jax.eval_shape(at_point, points[0])
+    )
+
+    def step(i, outputs):
+        return jax.tree_util.tree_map(lambda all, one: all.at[i].set(one), outputs, at_point(points[i]))
+
+    return lax.fori_loop(0, count, step, outputs)
 
 
 def _along(cost, layout, others, point, data, directions):
@@ -233,7 +251,7 @@ def _products(cost, layout, others, points, data, directions):
 @cache
 def _jit(function: Callable) -> Callable:
     """Compiled once for each of the reader's functions; one that cannot be hashed is compiled at each call."""
-    static = {_at_points: (0, 1, 2, 3), _along: (0, 1, 2), _products: (0, 1, 2)}[function]
+    static = {_at_points: (0, 1, 2, 3, 4), _along: (0, 1, 2), _products: (0, 1, 2)}[function]
     compiled = jax.jit(function, static_argnums=static)
 
     def call(*arguments):
