@@ -43,11 +43,17 @@ class Standardization(NamedTuple):
 
     def __call__(self, X: ArrayLike) -> Array:
         """X (m, d) in these units."""
-        return (checks.design(X) - self.mean[None, :]) / self.scale[None, :]
+        return (self._of_same_width(X) - self.mean[None, :]) / self.scale[None, :]
 
     def inverse(self, Z: ArrayLike) -> Array:
         """The X that became Z."""
-        return checks.design(Z) * self.scale[None, :] + self.mean[None, :]
+        return self._of_same_width(Z) * self.scale[None, :] + self.mean[None, :]
+
+    def _of_same_width(self, X: ArrayLike) -> Array:
+        X = checks.design(X)
+        if X.shape[1] != self.mean.size:
+            raise ValueError(f"X must have the {self.mean.size} columns of the training data; got shape {X.shape}")
+        return X
 
 
 # Problems with known truth.
@@ -66,6 +72,8 @@ def plane(*, m: int = 60, noise: float = 0.5, seed: int = 0) -> Problem:
 def polynomial(theta: ArrayLike, *, m: int = 30, noise: float = 0.5, seed: int = 0) -> Problem:
     """y = θ₀ + θ₁x + … + θ_n xⁿ + noise, x uniform in [−1, 1]; fit it on features.polynomial. Course 6.3."""
     coefficients = np.asarray(theta, float)
+    if coefficients.ndim != 1 or not coefficients.size:
+        raise ValueError(f"theta must hold the coefficients θ₀, θ₁, …; got shape {coefficients.shape}")
     x = _rng(seed).uniform(-1, 1, m)
     y = np.polynomial.polynomial.polyval(x, coefficients) + noise * _rng(seed, 1).standard_normal(m)
     return Problem(_floats(x[:, None]), _floats(y), _floats(coefficients), noise)
@@ -111,6 +119,8 @@ def ill_conditioned(*, m: int = 200, d: int = 10, condition: float = 1e6, noise:
     """y = 1 + Σ x_j + noise, where the singular values of X fall geometrically to 1/condition. Course 6.1."""
     if not 1 <= d <= m:
         raise ValueError(f"an ill-conditioned design needs 1 ≤ d ≤ m; got d = {d}, m = {m}")
+    if not 1 <= condition < np.inf:
+        raise ValueError(f"condition must be at least 1 and finite; got {condition}")
     U, _ = np.linalg.qr(_rng(seed).standard_normal((m, d)))
     V, _ = np.linalg.qr(_rng(seed, 1).standard_normal((d, d)))
     X = np.sqrt(m) * U * np.geomspace(1, 1 / condition, d) @ V.T
@@ -123,6 +133,8 @@ def _regression(X: np.ndarray, theta: list[float], noise: float, seed: int) -> P
 
 
 def _rng(seed: int, stream: int = 0) -> np.random.Generator:
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise ValueError(f"seed must be a whole number, at least 0; got {seed!r}")
     return np.random.Generator(np.random.PCG64([seed, stream]))
 
 
@@ -192,9 +204,10 @@ def standardize(X: ArrayLike) -> Standardization:
     """
     X = checks.design(X)
     checks.finite(X, "X")
-    mean = jnp.mean(X, axis=0)
-    deviation = jnp.std(X, axis=0)
     constant = jnp.max(X, axis=0) == jnp.min(X, axis=0)
+    mean = X[0] + jnp.mean(X - X[:1], axis=0)  # from the first row on, so that a large offset costs no digits
+    size = jnp.where(constant, 1, jnp.max(jnp.abs(X - mean[None, :]), axis=0))  # so that no square over- or underflows
+    deviation = size * jnp.sqrt(jnp.mean(((X - mean[None, :]) / size[None, :]) ** 2, axis=0))
     return Standardization(jnp.where(constant, X[0], mean), jnp.where(constant, 1, deviation))
 
 

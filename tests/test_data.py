@@ -125,6 +125,26 @@ def test_standardize_keeps_the_training_statistics():
         data.standardize(train.at[0, 1].set(jnp.nan))
 
 
+@pytest.mark.parametrize("unit", [1e-200, 1e-3, 1e200])
+def test_standardize_in_any_units_and_far_from_zero(unit):
+    X = jnp.asarray(np.random.default_rng(0).standard_normal((50, 2))) * unit
+    np.testing.assert_allclose(data.standardize(X)(X).std(axis=0), np.ones(2), rtol=1e-13)
+    far = (X / unit + 1e6).astype(np.float32)
+    np.testing.assert_allclose(data.standardize(far)(far).mean(axis=0), np.zeros(2), atol=1e-2)
+
+
+def test_what_cannot_be_made_is_refused():
+    to_units = data.standardize(jnp.arange(6.0).reshape(3, 2))
+    for call, message in (
+        (lambda: to_units(jnp.ones((3, 1))), r"must have the 2 columns of the training data; got shape \(3, 1\)"),
+        (lambda: data.line(seed=-1), "seed must be a whole number, at least 0; got -1"),
+        (lambda: data.polynomial([]), r"theta must hold the coefficients .*; got shape \(0,\)"),
+        (lambda: data.ill_conditioned(condition=0.0), "condition must be at least 1 and finite; got 0"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
 def test_one_hot_refuses_what_is_no_class():
     chex.assert_trees_all_equal(data.one_hot(jnp.array([1, 0]), 2), jnp.array([[0.0, 1.0], [1.0, 0.0]]))
     for y in ([0, 3], [-1, 0]):

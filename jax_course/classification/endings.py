@@ -2,9 +2,10 @@ r"""How the fit of a classifier can end, besides well.
 
 Separable classes. If some v has margins ≥ 0 on all examples and > 0 on one, the cost falls for ever along v and has no
 minimum (Albert and Anderson, Biometrika 71, 1984). Two directions are tried on the examples after every step of
-Newton's method: theta, which follows a complete separation; and the step, which follows a partial one. There it
-converges to the direction of escape: it keeps adding 1 to the margins, e⁻ᶻ/e⁻ᶻ, however small gradient and Hessian
-become. At a minimum the step ends as rounding, with margins of both signs. A parameter that is penalised cannot escape,
+Newton's method: theta, which follows a complete separation; and, once the gradient is within the tolerance, the step,
+which follows a partial one. There it converges to the direction of escape: it keeps adding 1 to the margins, e⁻ᶻ/e⁻ᶻ,
+however small gradient and Hessian become. At a minimum the step is small by then, with margins of both signs. (Before
+then a step may look the same for a while, where one example is far out.) A parameter that is penalised cannot escape,
 so only the others count in v.
 
 Dependent columns. The minimiser is not unique, and of all of them theta is made the one of least norm.
@@ -26,17 +27,17 @@ def gradient_tolerance(X: Array, gradient_at_start: Array) -> Array:
     return jnp.maximum(1e-10 * jnp.linalg.norm(gradient_at_start), rounding)
 
 
-def separation(margins: Callable[[Array], Array], delta2: Array) -> Callable[[Array, Array], Array]:
-    """The test (theta, step) → whether one of them separates the examples, completely or partially.
+def separation(margins: Callable[[Array], Array], delta2: Array) -> Callable[[Array, Array, Array], Array]:
+    """The test (theta, step, small) → whether theta or the step separates the examples, completely or partially.
 
     margins(v): how far v puts each example on the right side, any shape; delta2: the penalties, like theta.
     """
 
-    def separates(theta: Array, step: Array) -> Array:
+    def separates(theta: Array, step: Array, small: Array) -> Array:
         by_theta, by_step = (margins(jnp.where(delta2 == 0, v, 0)) for v in (theta, step))
         largest = jnp.max(by_step)
         rounding = jnp.sqrt(jnp.finfo(largest.dtype).eps) * largest
-        return (jnp.min(by_theta) > 0) | ((largest > 0.1) & (jnp.min(by_step) >= -rounding))
+        return (jnp.min(by_theta) > 0) | (small & (largest > 0.1) & (jnp.min(by_step) >= -rounding))
 
     return separates
 

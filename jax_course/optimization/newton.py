@@ -45,13 +45,14 @@ def newton(
     hessian: Callable[[Array], Array],
     tolerance: ArrayLike,
     max_steps: ArrayLike = 100,
-    unbounded: Callable[[Array, Array], ArrayLike] = lambda theta, step: False,
+    unbounded: Callable[[Array, Array, Array], ArrayLike] = lambda theta, step, small: False,
 ) -> Solution:
     """Minimise cost(theta) from `theta` on. Course 7.6.
 
     theta: an array of any shape; gradient(theta): like theta; hessian(theta): theta.shape + theta.shape;
-    tolerance: the Euclidean norm of the gradient below which the status is CONVERGED; unbounded(theta, step): whether
-    they prove that the cost has no minimum, which ends the loop with the status UNBOUNDED. Can be jitted and vmapped.
+    tolerance: the Euclidean norm of the gradient below which the status is CONVERGED;
+    unbounded(theta, step, small): whether they prove that the cost has no minimum (small: the gradient is within the
+    tolerance), which ends the loop with the status UNBOUNDED. Can be jitted and vmapped.
 
     >>> newton(lambda t: (t - 3.0) ** 4, jnp.array(0.0), gradient=lambda t: 4 * (t - 3.0) ** 3,
     ...        hessian=lambda t: 12 * (t - 3.0) ** 2, tolerance=1e-9).theta.round(2)
@@ -75,7 +76,7 @@ def newton(
         small = jnp.minimum(new_norm, state.norm) <= tolerance
         done = (small & settled & ~quick) | (new_norm <= 1e-6 * tolerance)
         no_decrease = (t < SHORTEST_STEP) | ((-slope <= rounding) & ~quick)
-        no_minimum = jnp.asarray(unbounded(new_theta, p))
+        no_minimum = jnp.asarray(unbounded(new_theta, p, small))
         status = jnp.select(
             [no_minimum, small, ~finite, no_decrease],
             [Status.UNBOUNDED, Status.CONVERGED, Status.NOT_FINITE, Status.NO_DESCENT],

@@ -138,6 +138,15 @@ def test_separable_classes_are_never_called_converged(X, y, precision):
     logistic.fit(X, y, penalty=free_bias).check()
 
 
+def test_an_example_far_out_does_not_make_overlapping_classes_separable(precision):
+    """Newton follows the far example for several steps, with the others far behind, before they stop it."""
+    for far in (1e2, 1e3, 1e4):
+        solution = logistic.fit(jnp.asarray([[far], [-1.0], [0.5]], precision.dtype), [1, 1, 0]).check()
+        theta = solution.theta[0]
+        expected = np.log(far / 0.25) / far  # e^(−far θ) far ≈ ½ − ¼: the other two pull with 1 − ½ and ½ · ½
+        np.testing.assert_allclose(theta, expected, rtol=0.01)
+
+
 def test_overlapping_classes_have_a_minimum():
     X = [[1.0, -1.0], [1.0, 0.5], [1.0, 0.0], [1.0, 1.0]]
     assert status_of(logistic.fit(X, [0, 0, 1, 1])) is Status.CONVERGED
@@ -169,6 +178,16 @@ def test_dependent_columns_give_the_least_norm_and_say_so():
     assert status_of(twice) is Status.RANK_DEFICIENT
     np.testing.assert_allclose(twice.theta[jnp.array([1, 3])], once.theta[1] / 2, rtol=1e-9)
     np.testing.assert_allclose(twice.cost, once.cost, rtol=1e-13)
+
+
+def test_a_penalty_decides_between_dependent_columns_where_there_is_one():
+    """Columns a, a, b, b with a penalty on the second a only: it ends at 0, and the two b share evenly."""
+    X = data.two_classes().X
+    X, y = X[:, jnp.array([0, 0, 1, 1])], data.two_classes().y
+    theta = logistic.fit(X, y, penalty=jnp.array([0.0, 1.0, 0.0, 0.0])).check().theta
+    np.testing.assert_allclose(theta[1], 0.0, atol=1e-9)
+    np.testing.assert_allclose(theta[2], theta[3], rtol=1e-9)
+    np.testing.assert_allclose(theta[0], logistic.fit(X[:, 1:3], y).theta[0], rtol=1e-9)
 
 
 def test_the_gradient_norm_is_1e_10_of_that_at_the_start_on_raw_columns():
