@@ -130,7 +130,9 @@ def test_standardize_in_any_units_and_far_from_zero(unit):
     X = jnp.asarray(np.random.default_rng(0).standard_normal((50, 2))) * unit
     np.testing.assert_allclose(data.standardize(X)(X).std(axis=0), np.ones(2), rtol=1e-13)
     far = (X / unit + 1e6).astype(np.float32)
-    np.testing.assert_allclose(data.standardize(far)(far).mean(axis=0), np.zeros(2), atol=1e-2)
+    np.testing.assert_allclose(
+        data.standardize(far)(far).mean(axis=0), np.zeros(2), atol=0.04
+    )  # the mean itself is rounded to 1/16
 
 
 def test_what_cannot_be_made_is_refused():

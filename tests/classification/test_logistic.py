@@ -143,8 +143,8 @@ def test_an_example_far_out_does_not_make_overlapping_classes_separable(precisio
     for far in (1e2, 1e3, 1e4):
         solution = logistic.fit(jnp.asarray([[far], [-1.0], [0.5]], precision.dtype), [1, 1, 0]).check()
         theta = solution.theta[0]
-        expected = np.log(far / 0.25) / far  # e^(−far θ) far ≈ ½ − ¼: the other two pull with 1 − ½ and ½ · ½
-        np.testing.assert_allclose(theta, expected, rtol=0.01)
+        expected = np.log(far / 0.75) / far  # far e^(−far θ) ≈ ½ + ½ · ½, what the other two pull with
+        np.testing.assert_allclose(theta, expected, rtol=0.02)
 
 
 def test_overlapping_classes_have_a_minimum():

@@ -7,11 +7,12 @@ import pytest
 from experiments.benchmarks.faults import GRADIENT, MODELS, SECOND, cases, mutant, problem
 from jax_course import verify
 
+# Ridge and softmax have everything that the other two have, softmax has every kind of Hessian.
 CASES = [
     pytest.param(model, fault, d, id=f"{model}-{fault.of}-{fault.name}")
     for faults, size in ((GRADIENT, 5), (SECOND, 4))
     for model, fault, d in cases(faults, (size,))
-    if faults is GRADIENT or model in ("ridge", "softmax")
+    if model == "softmax" or (model == "ridge" and faults is GRADIENT) or fault.models == ("linear",)
 ]
 
 
@@ -26,7 +27,7 @@ def test_a_mutant_is_rejected_and_named(model, fault, d):
 
 @pytest.mark.parametrize("model", MODELS)
 def test_the_right_derivatives_raise_no_alarm(model):
-    for seed in range(5):
+    for seed in range(2):
         for badly_scaled in (False, True):
             theta, X, y, keywords = problem(model, 5, seed, badly_scaled=badly_scaled)
             report = verify.model(MODELS[model], theta, X, y, **keywords)
