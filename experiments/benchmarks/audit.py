@@ -35,7 +35,7 @@ def _data() -> tuple[np.ndarray, np.ndarray]:
 
 def of_statsmodels() -> Iterator[Triple]:
     """loglike, score and hessian of the regression and discrete models, at a point beside the optimum."""
-    import statsmodels.api as sm
+    import statsmodels.api as sm  # pyright: ignore[reportMissingImports]
 
     X, real = _data()
     binary, counts = (real > 0).astype(float), np.floor(np.exp(0.5 * real))
