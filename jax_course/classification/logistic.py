@@ -157,7 +157,7 @@ def irls_step(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLik
 def fit(X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, max_steps: int = 100) -> Solution:
     """The minimiser of C by damped Newton from θ = 0, gradient at most 1e-10 of that at the start. Course 8.6.
 
-    Where the classes can be separated and no penalty holds theta back: status SEPARABLE, theta a separating direction.
+    Where the classes can be separated and no penalty holds theta back: status SEPARABLE, theta no estimate.
     Where columns depend on each other: the minimiser of least norm, status RANK_DEFICIENT.
 
     >>> X, y = jnp.array([[1.0, 0.0], [1.0, 0.0], [1.0, 1.0], [1.0, 1.0]]), jnp.array([0, 1, 1, 1])

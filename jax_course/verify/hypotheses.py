@@ -101,7 +101,7 @@ def _penalty(part: Part) -> Guess | None:
                 if part.constant(difference + p, p / length) is not None:
                     return Guess(Kind.PENALTY, f"the penalty's part is that {what}.")
         spared = ~p.any(axis=0)
-        if p.any() and spared.any() and not difference[:, ~spared & ~part.wrong].all():
+        if p.any() and spared.any():
             a = part.constant(np.where(spared, difference, 0), np.where(spared, theta, 0))
             if a is not None and not (np.abs(difference) > part.of(part.evidence.tolerance))[:, ~spared].any():
                 return Guess(Kind.PENALTY, f"yours penalises what `{name}` spares (the bias): {a:+.4g} × {unit}.")

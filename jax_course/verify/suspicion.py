@@ -1,7 +1,7 @@
 """The entries under suspicion, and tests on them."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -49,9 +49,9 @@ class Part:
     def of(self, values: np.ndarray) -> np.ndarray:
         return values[self.rows][:, self.chosen]
 
-    def holds(self, prediction: np.ndarray, entries: Any = slice(None)) -> bool:
-        """Whether the prediction is the reader's derivative in these entries, at every point."""
-        return bool((np.abs(self.hand - prediction) <= self.allowed)[:, entries].all())
+    def holds(self, prediction: np.ndarray) -> bool:
+        """Whether the prediction is the reader's derivative in every entry, at every point."""
+        return bool((np.abs(self.hand - prediction) <= self.allowed).all())
 
     def constant(self, target: np.ndarray, regressor: np.ndarray) -> float | None:
         """The a with target = a regressor in every entry; None where there is none, or the regressor vanishes."""
