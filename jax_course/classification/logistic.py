@@ -22,9 +22,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from jax_course import checks
-from jax_course.classification.endings import gradient_tolerance, named, separation
+from jax_course.classification.fitting import Likelihood, minimise
 from jax_course.linalg import gram, product, spd_solve, transpose_product
-from jax_course.optimization.newton import newton
 from jax_course.optimization.solution import Solution
 from jax_course.typing import ArrayLike
 
@@ -174,10 +173,15 @@ def fit(X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, max_steps: int 
 
 @jax.jit
 def _fit(X: Array, y: Array, delta2: Array, max_steps: int) -> Solution:
-    of_theta = {"X": X, "y": y, "penalty": delta2}
-    f, g, H = (partial(part, **of_theta) for part in (cost, gradient, hessian))
-    unbounded = separation(lambda v: (2 * y - 1) * product(X, v), delta2)
-    theta = jnp.zeros_like(delta2)
-    tolerance = gradient_tolerance(X, g(theta))
-    solution = newton(f, theta, gradient=g, hessian=H, tolerance=tolerance, max_steps=max_steps, unbounded=unbounded)
-    return named(solution, X, delta2, H)
+    def hessian_in_doubt(z, X, doubt):
+        S = sigmoid_derivative(z)
+        return gram(X, weights=jnp.where(S > doubt, S, 0))
+
+    likelihood = Likelihood(
+        *(partial(part, y=y) for part in (cost, gradient, hessian)),
+        hessian_in_doubt=hessian_in_doubt,
+        probabilities=sigmoid,
+        margins=lambda z: (2 * y - 1) * z,
+        reach=lambda z: z,
+    )
+    return minimise(likelihood, X, delta2, max_steps)

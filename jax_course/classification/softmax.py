@@ -26,9 +26,8 @@ import numpy as np
 from jax import Array
 
 from jax_course import checks
-from jax_course.classification.endings import gradient_tolerance, named, separation
+from jax_course.classification.fitting import Likelihood, minimise
 from jax_course.linalg import gram, product, transpose_product
-from jax_course.optimization.newton import newton
 from jax_course.optimization.solution import Solution
 from jax_course.typing import ArrayLike
 
@@ -40,7 +39,10 @@ def predict(theta: ArrayLike, X: ArrayLike) -> Array:
     Array([[0.25, 0.25, 0.25, 0.25]], dtype=float64)
     """
     theta, X = checks.class_scores(theta, X)
-    Z = product(X, theta)
+    return _probabilities(product(X, theta))
+
+
+def _probabilities(Z: Array) -> Array:
     exp_Z = jnp.exp(Z - jnp.max(Z, axis=1, keepdims=True))
     return exp_Z / jnp.sum(exp_Z, axis=1, keepdims=True)
 
@@ -103,12 +105,18 @@ def hessian(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike 
     """
     theta, X, y = checks.classification(theta, X, y)
     delta2 = checks.penalties(penalty, theta)
-    pi = predict(theta, X)
-    same_class = jnp.eye(theta.shape[1], dtype=bool)[None, :, None, :]
+    of_penalty = 2 * jnp.diag(delta2.reshape(-1)).reshape(theta.shape + theta.shape)
+    return _hessian(predict(theta, X), X) + of_penalty
+
+
+def _hessian(pi: Array, X: Array) -> Array:
+    """Σ_i (δ_kl Σ_n π_ik π_in − π_ik π_il) x_i x_iᵀ, from one Gram matrix."""
+    shape = X.shape[1], pi.shape[1]
+    same_class = jnp.eye(pi.shape[1], dtype=bool)[None, :, None, :]
     pi_x = (X[:, :, None] * pi[:, None, :]).reshape(X.shape[0], -1)
-    pi_pi_xx = jnp.where(same_class, 0, gram(pi_x).reshape(theta.shape + theta.shape))
+    pi_pi_xx = jnp.where(same_class, 0, gram(pi_x).reshape(shape + shape))
     one_minus_pi = jnp.where(same_class, jnp.sum(pi_pi_xx, axis=3, keepdims=True), 0)
-    return one_minus_pi - pi_pi_xx + 2 * jnp.diag(delta2.reshape(-1)).reshape(theta.shape + theta.shape)
+    return one_minus_pi - pi_pi_xx
 
 
 def hessian_product(theta: ArrayLike, X: ArrayLike, y: ArrayLike, v: ArrayLike, *, penalty: ArrayLike = 0.0) -> Array:
@@ -151,32 +159,18 @@ def fit(
 
 @jax.jit
 def _fit(X: Array, y: Array, delta2: Array, max_steps: int) -> Solution:
-    of_theta = {"X": X, "y": y, "penalty": delta2}
-    f, g = (partial(part, **of_theta) for part in (cost, gradient))
-    curvature_of_shifts = _curvature_of_shifts(X, delta2)
+    def of_own_class(Z):
+        return jnp.take_along_axis(Z, y[:, None], axis=1)
 
-    def H(theta):
-        return hessian(theta, **of_theta) + curvature_of_shifts
+    def hessian_in_doubt(Z, X, doubt):
+        pi = _probabilities(Z)
+        return _hessian(jnp.where(pi > doubt, pi, 0), X)
 
-    def margins(v):
-        Z = product(X, v)
-        ahead = jnp.take_along_axis(Z, y[:, None], axis=1) - Z
-        is_own = _indicator(y, Z) > 0
-        nearest = jnp.min(jnp.where(is_own, jnp.inf, ahead), axis=1, keepdims=True)
-        return jnp.where(is_own, nearest, ahead)
-
-    theta = jnp.zeros_like(delta2)
-    tolerance = gradient_tolerance(X, g(theta))
-    unbounded = separation(margins, delta2)
-    solution = newton(f, theta, gradient=g, hessian=H, tolerance=tolerance, max_steps=max_steps, unbounded=unbounded)
-    return named(solution, X, delta2, H)
-
-
-def _curvature_of_shifts(X: Array, delta2: Array) -> Array:
-    """A curvature for the directions in which C has none: one vector added to all classes, where no class is penalised.
-
-    The gradient has no component along them, so Newton's steps stay the same and stay orthogonal to them.
-    """
-    d, K = delta2.shape
-    unpenalised = jnp.where(jnp.all(delta2 == 0, axis=1), jnp.sum(X**2, axis=0), 0)
-    return (jnp.diag(unpenalised)[:, None, :, None] / K**2) * jnp.ones((d, K, d, K), X.dtype)
+    likelihood = Likelihood(
+        *(partial(part, y=y) for part in (cost, gradient, hessian)),
+        hessian_in_doubt=hessian_in_doubt,
+        probabilities=_probabilities,
+        margins=lambda Z: jnp.where(_indicator(y, Z) > 0, jnp.inf, of_own_class(Z) - Z),
+        reach=lambda Z: of_own_class(Z) + Z,
+    )
+    return minimise(likelihood, X, delta2, max_steps)

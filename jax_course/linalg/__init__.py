@@ -7,14 +7,17 @@ accelerator's default for float32 is not float32.
 from jax_course.linalg.least_squares import LeastSquares, least_squares, minimum_norm
 from jax_course.linalg.products import gram, product, transpose_product
 from jax_course.linalg.solve import SPDSolution, spd_solve
+from jax_course.linalg.whitening import Whitened, whiten
 
 __all__ = [
     "LeastSquares",
     "SPDSolution",
+    "Whitened",
     "gram",
     "least_squares",
     "minimum_norm",
     "product",
     "spd_solve",
     "transpose_product",
+    "whiten",
 ]

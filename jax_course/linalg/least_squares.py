@@ -44,9 +44,9 @@ def least_squares(X: Array, y: Array) -> LeastSquares:
     """
     m, d = X.shape
     if m < d:
-        return _minimum_norm(X, y, _column_scale(X))
+        return _minimum_norm(X, y, column_scale(X))
     Q, R = jnp.linalg.qr(X)
-    scale = _column_scale(R)
+    scale = column_scale(R)
     inverse = solve_triangular(R * scale[None, :], jnp.eye(d, dtype=X.dtype))
     rcond = 1 / (jnp.linalg.norm(R * scale[None, :]) * jnp.linalg.norm(inverse))
     full_rank = rcond > m * jnp.finfo(X.dtype).eps  # False where the inverse is not finite
@@ -57,7 +57,7 @@ def least_squares(X: Array, y: Array) -> LeastSquares:
     )
 
 
-def _column_scale(X: Array) -> Array:
+def column_scale(X: Array) -> Array:
     largest = power_of_two_scale(jnp.max(jnp.abs(X), axis=0))  # first, so that no square overflows
     return largest * power_of_two_scale(jnp.linalg.norm(X * largest[None, :], axis=0))
 
@@ -85,7 +85,7 @@ def _refined(X: Array, y: Array, Q: Array, R: Array, scale: Array) -> Array:
 
 
 def _minimum_norm(X: Array, y: Array, scale: Array, *, rows: int = 0) -> LeastSquares:
-    U, S, Vt, kept = _truncated_svd(X, scale, rows)
+    U, S, Vt, kept = truncated_svd(X, scale, rows)
     z = transpose_product(Vt, jnp.where(kept, transpose_product(U, y) / jnp.where(kept, S, 1), 0))
     rank = jnp.sum(kept)
     return LeastSquares(_project(scale * z, scale, Vt, kept), rank, jnp.where(rank < X.shape[1], 0, S[-1] / S[0]))
@@ -99,12 +99,12 @@ def minimum_norm(X: Array, theta: Array) -> tuple[Array, Array]:
     """
     rows, d = X.shape
     R = jnp.linalg.qr(X, mode="r") if rows > d else X
-    scale = _column_scale(R)
-    _, _, Vt, kept = _truncated_svd(R, scale, rows)
+    scale = column_scale(R)
+    _, _, Vt, kept = truncated_svd(R, scale, rows)
     return _project(theta, scale, Vt, kept), jnp.sum(kept)
 
 
-def _truncated_svd(X: Array, scale: Array, rows: int) -> tuple[Array, Array, Array, Array]:
+def truncated_svd(X: Array, scale: Array, rows: int) -> tuple[Array, Array, Array, Array]:
     U, S, Vt = jnp.linalg.svd(X * scale[None, :], full_matrices=False)
     return U, S, Vt, S > max(*X.shape, rows) * jnp.finfo(X.dtype).eps * S[0]
 

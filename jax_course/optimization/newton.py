@@ -45,7 +45,7 @@ def newton(
     hessian: Callable[[Array], Array],
     tolerance: ArrayLike,
     max_steps: ArrayLike = 100,
-    unbounded: Callable[[Array, Array, Array], ArrayLike] = lambda theta, step, small: False,
+    unbounded: Callable[[Array], ArrayLike] = lambda theta: False,
 ) -> Solution:
     """Minimise cost(theta) from `theta` on. Course 7.6.
 
@@ -75,8 +75,8 @@ def newton(
         settled = jnp.linalg.norm(t * p) <= jnp.sqrt(eps) * jnp.linalg.norm(new_theta)
         small = jnp.minimum(new_norm, state.norm) <= tolerance
         done = (small & settled & ~quick) | (new_norm <= 1e-6 * tolerance)
-        no_decrease = (t < SHORTEST_STEP) | ((-slope <= rounding) & ~quick)
-        no_minimum = jnp.asarray(unbounded(new_theta, p, small))
+        no_decrease = (t <= SHORTEST_STEP) | ((-slope <= rounding) & ~quick)
+        no_minimum = jnp.asarray(unbounded(new_theta))
         status = jnp.select(
             [no_minimum, small, ~finite, no_decrease],
             [Status.UNBOUNDED, Status.CONVERGED, Status.NOT_FINITE, Status.NO_DESCENT],
