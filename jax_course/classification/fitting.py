@@ -7,10 +7,10 @@ gradient taken there remove what the rounding of T left.
 Separable classes. If some v has margins ≥ 0 on all examples and > 0 on one, the cost falls for ever along v and has no
 minimum (Albert and Anderson, Biometrika 71, 1984). A complete separation shows in θ itself, which is tried after every
 step. But for ties: θ is the sum of v, which grows, and of what the tied examples determine. Those are the examples
-whose class stays in doubt; with H their Hessian, v is sought by the power method on (I + H/μ)⁻¹, which leaves alone what
-they do not see and shrinks the rest. Every v on the way is tried. A margin counts as 0 within the rounding of its own
-sum Σ_j x_j v_j, and the length of an example does not matter. A parameter that is penalised cannot escape, so only the
-others count in v.
+whose class stays in doubt; with H their Hessian, v is sought by the power method on (I + H/μ)⁻¹, which leaves alone
+what they do not see and shrinks the rest. Every v on the way is tried, and only a v that separates proves anything: a
+margin counts as 0 within the rounding of its own sum Σ_j x_j v_j. A parameter that is penalised cannot escape, so only
+the others count in v.
 
 Dependent columns. The minimiser is not unique, and of all of them θ is made the one of least norm.
 """
@@ -29,6 +29,7 @@ from jax_course.optimization.solution import Solution, Status
 CORRECTIONS = 2
 POWER_STEPS = 8
 DOUBTS = (1e-2, 1e-4, 1e-6, 1e-8)  # a class is in doubt while its π, or π(1 − π), is above; each is tried
+MARGIN_ROUNDINGS = 128
 
 
 class Likelihood(NamedTuple):
@@ -39,138 +40,126 @@ class Likelihood(NamedTuple):
     hessian: Callable[[Array, Array], Array]
     hessian_in_doubt: Callable[[Array, Array, Array], Array]  # of logits, X and a doubt: of the classes above it only
     probabilities: Callable[[Array], Array]  # of logits
-    margins: Callable[[Array], Array]  # of logits: how far each puts its example on the right side
-    reach: Callable[[Array], Array]  # of |X||θ|: what the margins are differences of
+    margins: Callable[
+        [Array], Array
+    ]  # of logits: how far each puts its example on the right side; inf where it is not asked
+    reach: Callable[[Array], Array]  # of |X||θ|: the size of what the margins are differences of
 
 
 def minimise(of: Likelihood, X: Array, delta2: Array, max_steps: Array | int) -> Solution:
     """The theta, of the shape of the penalties delta2, at the minimum of the cost plus Σ delta2 theta²."""
-    columns = delta2.reshape(X.shape[1], -1)
-    white = whiten(X, jnp.mean(columns, axis=1))
-    extra = _extra_curvature(white, columns).reshape(delta2.shape + delta2.shape)
+    white = whiten(X, jnp.mean(delta2.reshape(X.shape[1], -1), axis=1))
+    extra_curvature = _extra_curvature(white, delta2)
     origin = jnp.zeros_like(delta2)
 
-    def theta_of(w):
-        return product(white.T, w)
-
-    def gradient_of(theta):
+    def gradient(theta):
         return of.gradient(theta, X) + 2 * delta2 * theta
 
-    def hessian(w):
-        return of.hessian(w, white.X) + extra
+    def hessian_of_w(w):
+        return of.hessian(w, white.X) + extra_curvature
 
-    def separates(w):
-        v = jnp.where(delta2 == 0, theta_of(w), 0)
-        return _separates(of, X, v)
-
-    start = gradient_of(origin)
+    start = gradient(origin)
     found = newton(
-        lambda w: of.cost(w, white.X) + jnp.sum(delta2 * theta_of(w) ** 2),
+        lambda w: of.cost(w, white.X) + jnp.sum(delta2 * product(white.T, w) ** 2),
         origin,
-        gradient=lambda w: of.gradient(w, white.X) + transpose_product(white.T, 2 * delta2 * theta_of(w)),
-        hessian=hessian,
-        tolerance=_tolerance(of, transpose_product(white.T, start), origin, white.X, delta2),
+        gradient=lambda w: of.gradient(w, white.X) + transpose_product(white.T, 2 * delta2 * product(white.T, w)),
+        hessian=hessian_of_w,
+        tolerance=_tolerance(of, white.X, jnp.zeros_like(delta2), origin, transpose_product(white.T, start)),
         max_steps=max_steps,
-        unbounded=lambda w: separates(w)[0],
+        unbounded=lambda w: _separates(of, X, delta2, product(white.T, w))[0],
     )
-    escaped = found.status == Status.UNBOUNDED
-    size = origin.size
-    H = hessian(found.theta).reshape(size, size)
-    rcond = spd_solve(H, jnp.zeros(size, X.dtype)).rcond
+    H = hessian_of_w(found.theta).reshape(origin.size, origin.size)
+    rcond = spd_solve(H, jnp.zeros_like(H[0])).rcond
+    escaped = (found.status == Status.UNBOUNDED) | _escapes(
+        of, X, delta2, white, extra_curvature, found.theta, H, rcond
+    )
 
-    def escapes():
-        Z, unit_rows = product(white.X, found.theta), _unit_rows(white.X)
-
-        def try_a_doubt(_, doubt):
-            H = (of.hessian_in_doubt(Z, unit_rows, doubt) + extra).reshape(size, size)
-            return None, _some_power(H, found.theta, lambda w: separates(w)[1])
-
-        return jnp.any(lax.scan(try_a_doubt, None, jnp.array(DOUBTS, X.dtype))[1])
-
-    least_curvature = rcond * jnp.min(jnp.diagonal(H)) / jnp.max(jnp.diagonal(H))
-    flat = least_curvature < jnp.cbrt(jnp.finfo(X.dtype).eps)  # along an escape it vanishes with the gradient
-    escaped = lax.cond(~escaped & flat & jnp.any(delta2 == 0), escapes, lambda: escaped)
-    unique = jnp.all(white.kept) & (rcond > 10 * size * jnp.finfo(X.dtype).eps)
+    unique = jnp.all(white.kept) & (rcond > 10 * len(H) * jnp.finfo(X.dtype).eps)
     theta, rank = lax.cond(
         unique | escaped,
         lambda theta: (theta, jnp.array(X.shape[1])),
         lambda theta: _least_norm(theta, X, delta2),
-        theta_of(found.theta),
+        product(white.T, found.theta),
     )
-
-    def corrected(_, state):
-        theta, g = state
-        step = spd_solve(H, transpose_product(white.T, g).reshape(-1)).x
-        new_theta = theta - theta_of(step.reshape(theta.shape))
-        new_g = gradient_of(new_theta)
-        better = jnp.linalg.norm(new_g) < jnp.linalg.norm(g)
-        return jnp.where(better, new_theta, theta), jnp.where(better, new_g, g)
-
-    theta, g = lax.fori_loop(0, CORRECTIONS, corrected, (theta, gradient_of(theta)))
-    norm = jnp.linalg.norm(g)
-    small = norm <= _tolerance(of, start, theta, X, delta2)
+    theta, g = _corrected(theta, gradient, white.T, H)
+    small = jnp.linalg.norm(g) <= _tolerance(of, X, delta2, theta, start)
     status = jnp.select(
         [escaped, small & (rank < X.shape[1]), small, found.status == Status.CONVERGED],
         [Status.SEPARABLE, Status.RANK_DEFICIENT, Status.CONVERGED, Status.NO_DESCENT],
         found.status,
     ).astype(jnp.int32)
-    return Solution(theta, of.cost(theta, X) + jnp.sum(delta2 * theta**2), norm, found.steps, status)
+    cost = of.cost(theta, X) + jnp.sum(delta2 * theta**2)
+    return Solution(theta, cost, jnp.linalg.norm(g), found.steps, status)
 
 
-def _extra_curvature(white: Whitened, columns: Array) -> Array:
+def _extra_curvature(white: Whitened, delta2: Array) -> Array:
     """The penalty's curvature in w; and 1 wherever C has none, so that H is not singular. There the gradient is 0 too.
 
     C is flat along the directions that the rank lacks, and along one vector added to all classes, where the penalty
     does not tell the classes apart.
     """
+    columns = delta2.reshape(delta2.shape[0], -1)
     d, K = columns.shape
-    dtype = columns.dtype
-    of_penalty = lax.map(lambda delta2: 2 * gram(white.T, weights=delta2), columns.T)
-    missing = jnp.diag(jnp.where(white.kept, 0, 1).astype(dtype))
+    missing = jnp.diag(jnp.where(white.kept, 0, 1).astype(delta2.dtype))
+    of_a_class = lax.map(lambda delta2: 2 * gram(white.T, weights=delta2) + missing, columns.T)
     alike = jnp.all(columns == columns[:, :1]) & (K > 1)
-    shifts = jnp.where(alike, 1 / K**2, 0).astype(dtype) * jnp.eye(d, dtype=dtype)
-    of_a_class = jnp.einsum("kjl,kn->jkln", of_penalty + missing, jnp.eye(K, dtype=dtype))
-    return of_a_class + shifts[:, None, :, None]
+    of_a_shift = jnp.where(alike, 1 / K**2, 0).astype(delta2.dtype) * jnp.eye(d, dtype=delta2.dtype)
+    curvature = jnp.einsum("kjl,kn->jkln", of_a_class, jnp.eye(K, dtype=delta2.dtype)) + of_a_shift[:, None, :, None]
+    return curvature.reshape(delta2.shape + delta2.shape)
 
 
-def _tolerance(of: Likelihood, start: Array, theta: Array, X: Array, delta2: Array) -> Array:
+def _tolerance(of: Likelihood, X: Array, delta2: Array, theta: Array, gradient_at_start: Array) -> Array:
     """1e-10 of the gradient at the start, or what rounding leaves of it at theta if that is more.
 
     Every z is rounded as a sum of x_j θ_j, and takes π along with the slope π(1 − π); π is rounded as a number up to 1.
     """
     pi, size = of.probabilities(product(X, theta)), jnp.abs(X)
     of_pi = 1 + pi * (1 - pi) * product(size, jnp.abs(theta))
-    terms = transpose_product(size, of_pi) + 2 * delta2 * jnp.abs(theta)
-    return jnp.maximum(1e-10 * jnp.linalg.norm(start), 8 * jnp.finfo(X.dtype).eps * jnp.linalg.norm(terms))
+    rounded = transpose_product(size, of_pi) + 2 * delta2 * jnp.abs(theta)
+    rounding = 8 * jnp.finfo(X.dtype).eps * jnp.linalg.norm(rounded)
+    return jnp.maximum(1e-10 * jnp.linalg.norm(gradient_at_start), rounding)
 
 
-def _separates(of: Likelihood, X: Array, v: Array) -> tuple[Array, Array]:
-    """Whether v separates the examples completely, and whether it does so but for ties."""
+def _separates(of: Likelihood, X: Array, delta2: Array, v: Array) -> tuple[Array, Array]:
+    """Whether v separates the examples completely, and whether it does but for ties."""
+    v = jnp.where(delta2 == 0, v, 0)
     margins = of.margins(product(X, v))
-    largest = jnp.max(margins, initial=0, where=jnp.isfinite(margins))
-    rounding = 128 * jnp.finfo(X.dtype).eps * (of.reach(product(jnp.abs(X), jnp.abs(v))) + largest)
-    some = jnp.any(jnp.isfinite(margins) & (margins > rounding))
-    return jnp.all(margins > rounding), some & jnp.all(margins >= -rounding)
+    asked = jnp.isfinite(margins)
+    largest = jnp.max(margins, initial=0, where=asked)
+    rounding = MARGIN_ROUNDINGS * jnp.finfo(X.dtype).eps * (of.reach(product(jnp.abs(X), jnp.abs(v))) + largest)
+    return jnp.all(margins > rounding), jnp.all(margins >= -rounding) & jnp.any(asked & (margins > rounding))
 
 
-def _unit_rows(X: Array) -> Array:
-    length = jnp.linalg.norm(X, axis=1, keepdims=True)
-    return X / jnp.where(length > 0, length, 1)
+def _escapes(of, X, delta2, white, extra_curvature, w, H, rcond):
+    """Whether the examples are separable but for ties, seen from where Newton's method ended: w, with the Hessian H."""
+    eps = jnp.finfo(X.dtype).eps
+    mu = jnp.sqrt(eps)
+    length = jnp.linalg.norm(white.X, axis=1, keepdims=True)
+    unit_rows = white.X / jnp.where(length > 0, length, 1)
 
+    def is_seen(doubt):
+        curvature = of.hessian_in_doubt(product(white.X, w), unit_rows, doubt) + extra_curvature
+        L = lax.linalg.cholesky(curvature.reshape(H.shape) / mu + jnp.eye(len(H), dtype=H.dtype))
 
-def _some_power(H: Array, w: Array, proves: Callable[[Array], Array]) -> Array:
-    """Whether (I + H/μ)⁻ⁿ w proves something, for some n from 0 on."""
-    mu = jnp.sqrt(jnp.finfo(w.dtype).eps)
-    L = lax.linalg.cholesky(H / mu + jnp.eye(w.size, dtype=w.dtype), symmetrize_input=False)
+        def purer(_, state):
+            v, seen = state
+            seen |= _separates(of, X, delta2, product(white.T, v.reshape(w.shape)))[1]
+            return cho_solve((L, True), v), seen
 
-    def step(_, state):
-        v, proven = state
-        return cho_solve((L, True), v), proven | proves(v.reshape(w.shape))
+        return lax.fori_loop(0, POWER_STEPS, purer, (w.reshape(-1), jnp.array(False)))[1]
 
-    return lax.fori_loop(0, POWER_STEPS, step, (w.reshape(-1), jnp.array(False)))[1]
+    # Along an escape the curvature ends with the gradient: where there is some in all directions, none is looked for.
+    least_curvature = rcond * jnp.min(jnp.diagonal(H)) / jnp.max(jnp.diagonal(H))
+    return lax.cond(
+        (least_curvature < jnp.cbrt(eps)) & jnp.any(delta2 == 0),
+        lambda: jnp.any(lax.map(is_seen, jnp.array(DOUBTS, X.dtype))),
+        lambda: jnp.array(False),
+    )
 
 
 def _least_norm(theta: Array, X: Array, delta2: Array) -> tuple[Array, Array]:
+    """Of all theta with these predictions and this penalty the one of least norm, and the least rank of a class."""
+
     def of_a_class(theta_and_delta2):
         theta, delta2 = theta_and_delta2
         return minimum_norm(jnp.concatenate([X, jnp.diag(jnp.sqrt(delta2))]), theta)
@@ -178,3 +167,17 @@ def _least_norm(theta: Array, X: Array, delta2: Array) -> tuple[Array, Array]:
     classes = (values.reshape(X.shape[1], -1).T for values in (theta, delta2))
     theta, rank = lax.map(of_a_class, tuple(classes))
     return theta.T.reshape(delta2.shape), jnp.min(rank)
+
+
+def _corrected(theta: Array, gradient: Callable[[Array], Array], T: Array, H: Array) -> tuple[Array, Array]:
+    """theta after Newton's steps with its own gradient, and the gradient; no step where it would not help."""
+
+    def correct(_, state):
+        theta, g = state
+        step = spd_solve(H, transpose_product(T, g).reshape(-1)).x.reshape(theta.shape)
+        new_theta = theta - product(T, step)
+        new_g = gradient(new_theta)
+        better = jnp.linalg.norm(new_g) < jnp.linalg.norm(g)
+        return jnp.where(better, new_theta, theta), jnp.where(better, new_g, g)
+
+    return lax.fori_loop(0, CORRECTIONS, correct, (theta, gradient(theta)))

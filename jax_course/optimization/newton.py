@@ -51,8 +51,8 @@ def newton(
 
     theta: an array of any shape; gradient(theta): like theta; hessian(theta): theta.shape + theta.shape;
     tolerance: the Euclidean norm of the gradient below which the status is CONVERGED;
-    unbounded(theta, step, small): whether they prove that the cost has no minimum (small: the gradient is within the
-    tolerance), which ends the loop with the status UNBOUNDED. Can be jitted and vmapped.
+    unbounded(theta): whether theta proves that the cost has no minimum, which ends the loop with the status UNBOUNDED.
+    Can be jitted and vmapped.
 
     >>> newton(lambda t: (t - 3.0) ** 4, jnp.array(0.0), gradient=lambda t: 4 * (t - 3.0) ** 3,
     ...        hessian=lambda t: 12 * (t - 3.0) ** 2, tolerance=1e-9).theta.round(2)

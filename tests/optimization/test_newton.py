@@ -69,7 +69,7 @@ def test_every_status_is_reached():
     assert ended(minimise(rosenbrock, [1.0, 1.0], max_steps=0)) is Status.CONVERGED
     assert ended(minimise(rosenbrock, [np.nan, 1.0])) is Status.NOT_FINITE
     assert ended(minimise(rosenbrock, [np.inf, 1.0])) is Status.NOT_FINITE
-    assert ended(minimise(jnp.sum, [1.0], unbounded=lambda theta, step, small: True)) is Status.UNBOUNDED
+    assert ended(minimise(jnp.sum, [1.0], unbounded=lambda theta: True)) is Status.UNBOUNDED
 
     def uphill(theta):
         return -jax.grad(rosenbrock)(theta)
