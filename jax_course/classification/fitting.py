@@ -22,7 +22,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.scipy.linalg import cho_solve
 
-from jax_course.linalg import Whitened, gram, minimum_norm, product, spd_solve, transpose_product, whiten
+from jax_course.linalg import Factored, Whitened, gram, minimum_norm, product, spd_factor, transpose_product, whiten
 from jax_course.optimization.newton import newton
 from jax_course.optimization.solution import Solution, Status
 
@@ -69,19 +69,19 @@ def minimise(of: Likelihood, X: Array, delta2: Array, max_steps: Array | int) ->
         unbounded=lambda w: _separates(of, X, delta2, product(white.T, w))[0],
     )
     H = hessian_of_w(found.theta).reshape(origin.size, origin.size)
-    rcond = spd_solve(H, jnp.zeros_like(H[0])).rcond
+    factored = spd_factor(H)
     escaped = (found.status == Status.UNBOUNDED) | _escapes(
-        of, X, delta2, white, extra_curvature, found.theta, H, rcond
+        of, X, delta2, white, extra_curvature, found.theta, H, factored.rcond
     )
 
-    unique = jnp.all(white.kept) & (rcond > 10 * len(H) * jnp.finfo(X.dtype).eps)
+    unique = jnp.all(white.kept) & (factored.rcond > 10 * len(H) * jnp.finfo(X.dtype).eps)
     theta, rank = lax.cond(
         unique | escaped,
         lambda theta: (theta, jnp.array(X.shape[1])),
         lambda theta: _least_norm(theta, X, delta2),
         product(white.T, found.theta),
     )
-    theta, g = _corrected(theta, gradient, white.T, H)
+    theta, g = _corrected(theta, gradient, white.T, factored)
     small = jnp.linalg.norm(g) <= _tolerance(of, X, delta2, theta, start)
     status = jnp.select(
         [escaped, small & (rank < X.shape[1]), small, found.status == Status.CONVERGED],
@@ -169,12 +169,12 @@ def _least_norm(theta: Array, X: Array, delta2: Array) -> tuple[Array, Array]:
     return theta.T.reshape(delta2.shape), jnp.min(rank)
 
 
-def _corrected(theta: Array, gradient: Callable[[Array], Array], T: Array, H: Array) -> tuple[Array, Array]:
+def _corrected(theta: Array, gradient: Callable[[Array], Array], T: Array, H: Factored) -> tuple[Array, Array]:
     """theta after Newton's steps with its own gradient, and the gradient; no step where it would not help."""
 
     def correct(_, state):
         theta, g = state
-        step = spd_solve(H, transpose_product(T, g).reshape(-1)).x.reshape(theta.shape)
+        step = H.solve(transpose_product(T, g).reshape(-1)).reshape(theta.shape)
         new_theta = theta - product(T, step)
         new_g = gradient(new_theta)
         better = jnp.linalg.norm(new_g) < jnp.linalg.norm(g)

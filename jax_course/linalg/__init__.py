@@ -4,19 +4,22 @@ Every form is tested against the literal one it stands for. All products ask for
 accelerator's default for float32 is not float32.
 """
 
-from jax_course.linalg.least_squares import LeastSquares, least_squares, minimum_norm
+from jax_course.linalg.least_squares import LeastSquares, column_scale, least_squares, minimum_norm
 from jax_course.linalg.products import gram, product, transpose_product
-from jax_course.linalg.solve import SPDSolution, spd_solve
+from jax_course.linalg.solve import Factored, SPDSolution, spd_factor, spd_solve
 from jax_course.linalg.whitening import Whitened, whiten
 
 __all__ = [
+    "Factored",
     "LeastSquares",
     "SPDSolution",
     "Whitened",
+    "column_scale",
     "gram",
     "least_squares",
     "minimum_norm",
     "product",
+    "spd_factor",
     "spd_solve",
     "transpose_product",
     "whiten",

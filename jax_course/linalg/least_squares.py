@@ -1,15 +1,15 @@
 r"""Least squares to nearly the last digit: min ‖y − Xθ‖².
 
     X = Q R,  D = diag(1/‖R_j‖),  R D z = Qᵀ y,  θ = D z            orthogonal factorisation, columns equilibrated
-    s = y − r − Xθ,  g = −Xᵀ r  in extended precision               what θ and r still miss
+    s = y − r − Xθ,  g = c − Xᵀ r  in extended precision            what θ and r still miss; here c = 0
     R dθ = Qᵀ s − R⁻ᵀ g,  dr = s − X dθ                             Björck's refinement of (θ, r)
 
 XᵀX is never formed: it would square the condition number and cost half of the digits. Householder's factorisation does
 not notice the scale of the columns, so D is applied to R afterwards, exactly (powers of two).
 
-Where rank(X) < d, or m < d, the minimiser is not unique. Then R D = U S Vᵀ is cut where S falls below rounding, and θ
-is the minimiser of smallest ‖θ‖: what is left after projecting on the row space of X, which is spanned by D⁻¹ V.
-The rank is that of the equilibrated matrix, hence does not change when a feature changes its unit.
+Where rank(X) < d, or m < d, the minimiser is not unique. Then R D = U S Vᵀ is cut where S falls below rounding, and θ is
+the shortest with Vᵀ D⁻¹ θ = S⁻¹ Uᵀ y: θ + D⁻¹V λ = 0, which makes (θ, λ) the solution of the same kind of system, and is
+refined like it. The rank is that of the equilibrated matrix, hence does not change when a feature changes its unit.
 
 Source: Å. Björck, Iterative refinement of linear least squares solutions I, BIT 7 (1967).
 """
@@ -52,43 +52,45 @@ def least_squares(X: Array, y: Array) -> LeastSquares:
     full_rank = rcond > m * jnp.finfo(X.dtype).eps  # False where the inverse is not finite
     return lax.cond(
         full_rank,
-        lambda: LeastSquares(_refined(X, y, Q, R, scale), jnp.array(d), rcond),
+        lambda: LeastSquares(_augmented(X, y, jnp.zeros(d, X.dtype), Q, R, scale)[1], jnp.array(d), rcond),
         lambda: _minimum_norm(R, transpose_product(Q, y), scale, rows=m),
     )
 
 
 def column_scale(X: Array) -> Array:
+    """Powers of two that bring every column of X to a length between ½ and 1."""
     largest = power_of_two_scale(jnp.max(jnp.abs(X), axis=0))  # first, so that no square overflows
     return largest * power_of_two_scale(jnp.linalg.norm(X * largest[None, :], axis=0))
 
 
-def _refined(X: Array, y: Array, Q: Array, R: Array, scale: Array) -> Array:
+def _augmented(X: Array, y: Array, c: Array, Q: Array, R: Array, scale: Array) -> tuple[Array, Array]:
+    """r and θ with r + Xθ = y and Xᵀr = c, from 0 on by refinement; X = QR of full rank."""
     solve = partial(solve_triangular, R * scale[None, :])
     Xt = X.T
     minus_one = -jnp.ones(1, X.dtype)
 
     def refine(state):
-        theta, r, last_size, _, steps = state
+        r, theta, last_size, _, steps = state
         s = add_products(y, jnp.concatenate([r[None, :], Xt]), jnp.concatenate([minus_one, -theta]))
-        g = add_products(jnp.zeros_like(theta), X, -r)
+        g = add_products(c, X, -r)
         z = solve(transpose_product(Q, s) - solve(scale * g, trans=1))
         size = jnp.max(jnp.abs(z))
-        better = size < last_size / 2
+        # The first correction may be as large as what it corrects, where the residual makes that wrong in every digit.
+        better = jnp.isfinite(size) & ((size < last_size / 2) | (steps < 2))
         dtheta = jnp.where(better, scale * z, 0)
         dr = jnp.where(better, s - product(X, dtheta), 0)
-        return theta + dtheta, r + dr, size, better, steps + 1
+        return r + dr, theta + dtheta, size, better, steps + 1
 
-    theta = scale * solve(transpose_product(Q, y))
-    start = theta, y - product(X, theta), jnp.array(jnp.inf, X.dtype), jnp.array(True), 0
-    theta, *_ = lax.while_loop(lambda state: state[3] & (state[4] < _MOST_REFINEMENTS), refine, start)
-    return theta
+    start = jnp.zeros_like(y), jnp.zeros_like(c), jnp.array(jnp.inf, X.dtype), jnp.array(True), 0
+    r, theta, *_ = lax.while_loop(lambda state: state[3] & (state[4] <= _MOST_REFINEMENTS), refine, start)
+    return r, theta
 
 
 def _minimum_norm(X: Array, y: Array, scale: Array, *, rows: int = 0) -> LeastSquares:
     U, S, Vt, kept = truncated_svd(X, scale, rows)
-    z = transpose_product(Vt, jnp.where(kept, transpose_product(U, y) / jnp.where(kept, S, 1), 0))
+    z = jnp.where(kept, transpose_product(U, y) / jnp.where(kept, S, 1), 0)
     rank = jnp.sum(kept)
-    return LeastSquares(_project(scale * z, scale, Vt, kept), rank, jnp.where(rank < X.shape[1], 0, S[-1] / S[0]))
+    return LeastSquares(_shortest(z, scale, Vt, kept), rank, jnp.where(rank < X.shape[1], 0, S[-1] / S[0]))
 
 
 def minimum_norm(X: Array, theta: Array) -> tuple[Array, Array]:
@@ -101,15 +103,20 @@ def minimum_norm(X: Array, theta: Array) -> tuple[Array, Array]:
     R = jnp.linalg.qr(X, mode="r") if rows > d else X
     scale = column_scale(R)
     _, _, Vt, kept = truncated_svd(R, scale, rows)
-    return _project(theta, scale, Vt, kept), jnp.sum(kept)
+    return _shortest(product(Vt, theta / scale), scale, Vt, kept), jnp.sum(kept)
 
 
 def truncated_svd(X: Array, scale: Array, rows: int) -> tuple[Array, Array, Array, Array]:
+    """U, S, Vᵀ of X with scaled columns, and which of S are above rounding; rows: of the matrix that X is reduced from."""
     U, S, Vt = jnp.linalg.svd(X * scale[None, :], full_matrices=False)
     return U, S, Vt, S > max(*X.shape, rows) * jnp.finfo(X.dtype).eps * S[0]
 
 
-def _project(theta: Array, scale: Array, Vt: Array, kept: Array) -> Array:
-    row_space, _ = jnp.linalg.qr(Vt.T / scale[:, None])
-    row_space = jnp.where(kept[None, :], row_space, 0)
-    return product(row_space, transpose_product(row_space, theta))
+def _shortest(z: Array, scale: Array, Vt: Array, kept: Array) -> Array:
+    """The shortest θ with V D⁻¹ θ = z in the rows that are kept: θ + D⁻¹Vᵀ λ = 0, once more an augmented system."""
+    rows = jnp.where(kept[None, :], Vt.T / scale[:, None], 0)
+    lost = jnp.diag(jnp.where(kept, 0, 1).astype(z.dtype))  # the λ of a row that is lost is 0
+    M = jnp.concatenate([rows, lost])
+    Q, R = jnp.linalg.qr(M)
+    theta, _ = _augmented(M, jnp.zeros_like(M[:, 0]), jnp.where(kept, z, 0), Q, R, column_scale(R))
+    return theta[: len(scale)]

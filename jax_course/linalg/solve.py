@@ -14,9 +14,22 @@ from jax import Array, lax
 from jax.scipy.linalg import cho_solve
 
 
+class Factored(NamedTuple):
+    """A = (S L)(S L)ᵀ with S = diag(1/scale), and rcond, the estimated reciprocal condition of L Lᵀ: 0 where A is not
+    positive definite, in which case nothing solved with it is finite."""
+
+    L: Array
+    scale: Array
+    rcond: Array
+
+    def solve(self, b: Array) -> Array:
+        """A⁻¹ b, b (d,) or (d, K)."""
+        scale = self.scale.reshape((-1,) + (1,) * (b.ndim - 1))
+        return scale * cho_solve((self.L, True), scale * b)
+
+
 class SPDSolution(NamedTuple):
-    """x (d,) or (d, K), and rcond, the estimated reciprocal condition of the scaled matrix: 0 where it is not
-    positive definite, in which case x is not finite."""
+    """x (d,) or (d, K), and rcond as in `Factored`."""
 
     x: Array
     rcond: Array
@@ -29,6 +42,18 @@ def power_of_two_scale(size: Array) -> Array:
     return jnp.where((size > 0) & jnp.isfinite(size), scale, 1)
 
 
+def spd_factor(A: Array) -> Factored:
+    """The Cholesky factor of a symmetric positive definite A (d, d), to solve with more than once.
+
+    >>> spd_factor(jnp.array([[4.0, 0.0], [0.0, 1e10]])).solve(jnp.array([8.0, 3e10]))
+    Array([2., 3.], dtype=float64)
+    """
+    scale = power_of_two_scale(jnp.sqrt(jnp.diagonal(A)))
+    C = scale[:, None] * A * scale[None, :]
+    L = lax.linalg.cholesky(C, symmetrize_input=False)
+    return Factored(L, scale, _reciprocal_condition(C, L))
+
+
 def spd_solve(A: Array, b: Array) -> SPDSolution:
     """Solve A x = b, A (d, d) symmetric positive definite, b (d,) or (d, K).
 
@@ -36,11 +61,8 @@ def spd_solve(A: Array, b: Array) -> SPDSolution:
     >>> x, bool(rcond > 0.1)
     (Array([2., 3.], dtype=float64), True)
     """
-    scale = power_of_two_scale(jnp.sqrt(jnp.diagonal(A)))
-    C = scale[:, None] * A * scale[None, :]
-    L = lax.linalg.cholesky(C, symmetrize_input=False)
-    columns = scale.reshape((-1,) + (1,) * (b.ndim - 1))
-    return SPDSolution(columns * cho_solve((L, True), columns * b), _reciprocal_condition(C, L))
+    factored = spd_factor(A)
+    return SPDSolution(factored.solve(b), factored.rcond)
 
 
 def _reciprocal_condition(C: Array, L: Array) -> Array:

@@ -16,7 +16,7 @@ from jax.scipy.linalg import solve_triangular
 
 from jax_course.linalg.least_squares import column_scale, truncated_svd
 from jax_course.linalg.products import gram, product
-from jax_course.linalg.solve import spd_solve
+from jax_course.linalg.solve import spd_factor
 
 
 class Whitened(NamedTuple):
@@ -38,17 +38,16 @@ def whiten(X: Array, delta2: Array) -> Whitened:
     delta = jnp.diag(jnp.sqrt(delta2))
     scale = column_scale(jnp.concatenate([X, delta]))
     examples = jnp.concatenate([X, delta]) * scale[None, :]
-    G = gram(examples)
-    rcond = spd_solve(G, jnp.zeros(d, X.dtype)).rcond
+    gram_factor = spd_factor(gram(examples))
 
     def by_cholesky():
-        L = lax.linalg.cholesky(G, symmetrize_input=False)
-        return solve_triangular(L, jnp.eye(d, dtype=X.dtype), lower=True).T, jnp.ones(d, bool)
+        L_inverse = solve_triangular(gram_factor.L, jnp.diag(gram_factor.scale), lower=True)
+        return L_inverse.T, jnp.ones(d, bool)
 
     def by_orthogonal_factors():
         _, S, Vt, kept = truncated_svd(jnp.linalg.qr(examples, mode="r"), jnp.ones_like(scale), m + d)
         return jnp.where(kept[None, :], Vt.T / jnp.where(kept, S, 1)[None, :], 0), kept
 
-    T, kept = lax.cond(rcond > jnp.sqrt(jnp.finfo(X.dtype).eps), by_cholesky, by_orthogonal_factors)
+    T, kept = lax.cond(gram_factor.rcond > jnp.sqrt(jnp.finfo(X.dtype).eps), by_cholesky, by_orthogonal_factors)
     T = scale[:, None] * T
     return Whitened(product(X, T), T, kept)

@@ -123,10 +123,10 @@ def _backtrack(cost, theta, p, f, slope, rounding):
 
     def too_long(state):
         t, value = state
-        return ~(value <= f + SUFFICIENT_DECREASE * t * slope + rounding) & (t >= SHORTEST_STEP)
+        return ~(value <= f + SUFFICIENT_DECREASE * t * slope + rounding) & (t > SHORTEST_STEP)
 
     def halve(state):
         t = state[0] / 2
         return t, cost(theta + t * p)
 
-    return lax.while_loop(too_long, halve, (jnp.ones((), f.dtype), cost(theta + p)))
+    return lax.while_loop(too_long, halve, (jnp.full((), 2, f.dtype), jnp.full((), jnp.inf, f.dtype)))

@@ -22,11 +22,11 @@ where τ only brings both blocks to one size.
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 from jax.scipy.linalg import solve_triangular
 
 from jax_course import checks
-from jax_course.linalg import gram, least_squares, product, transpose_product
+from jax_course.linalg import column_scale, gram, least_squares, product, transpose_product
 from jax_course.optimization.solution import Solution
 from jax_course.regression import linear
 from jax_course.regression.linear import predict
@@ -132,10 +132,24 @@ def path(X: ArrayLike, y: ArrayLike, penalties: ArrayLike, *, weights: ArrayLike
 @jax.jit
 def _path(X: Array, y: Array, penalties: Array, weights: Array) -> Array:
     Q, R = jnp.linalg.qr(X)
-    tau = jnp.sum(R**2) / X.shape[1]
-    AB, T = jnp.linalg.qr(jnp.concatenate([R, jnp.diag(jnp.sqrt(tau * weights))]))
+    size_of_X, size_of_W = jnp.sum(jnp.abs(R)), jnp.sum(jnp.sqrt(weights))
+    tau = jnp.where((size_of_X > 0) & (size_of_W > 0), size_of_X / jnp.where(size_of_W > 0, size_of_W, 1), 1) ** 2
+    both = jnp.concatenate([R, jnp.diag(jnp.sqrt(tau * weights))])
+    scale = column_scale(both)
+    AB, T = jnp.linalg.qr(both * scale[None, :])
     U, C, Vt = jnp.linalg.svd(AB[: R.shape[0]], full_matrices=False)
     S = jnp.linalg.norm(product(AB[R.shape[0] :], Vt.T), axis=0)
-    projection = C * transpose_product(U, transpose_product(Q, y))
-    filtered = projection[None, :] / (C[None, :] ** 2 + (penalties / tau)[:, None] * S[None, :] ** 2)
-    return solve_triangular(T, product(Vt.T, filtered.T)).T
+    shrunk = C[None, :] ** 2 + (penalties / tau)[:, None] * S[None, :] ** 2
+
+    def back(z):
+        """D T⁻¹ V z for every row of z."""
+        return scale[None, :] * solve_triangular(T, product(Vt.T, z.T)).T
+
+    def corrected(_, theta):
+        residual = y[:, None] - product(X, theta.T)
+        minus_g = transpose_product(X, residual).T - penalties[:, None] * weights[None, :] * theta
+        in_V = product(Vt, solve_triangular(T, (scale[None, :] * minus_g).T, trans=1)).T
+        return theta + back(in_V / shrunk)
+
+    theta = back(C[None, :] * transpose_product(U, transpose_product(Q, y))[None, :] / shrunk)
+    return lax.fori_loop(0, 2, corrected, theta)
