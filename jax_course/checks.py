@@ -5,6 +5,8 @@ checked once, where data enters (`fit`, `data`), and only where they are there t
 status instead.
 """
 
+import os
+import sys
 import warnings
 
 import jax
@@ -15,12 +17,43 @@ from jax.core import Tracer
 
 from jax_course.typing import ArrayLike
 
+_INSIDE = tuple(os.path.dirname(os.path.abspath(file)) + os.sep for file in (__file__, jax.__file__))
+
+
+def numbers(values: ArrayLike, name: str, like: Array | None = None) -> Array:
+    """`values` as an array of numbers or truth values; bare Python numbers take the dtype of `like`.
+
+    float64 that JAX computes in float32 is announced by one warning, where it is not to be like another array.
+    """
+    if isinstance(values, Array):
+        return values
+    if isinstance(values, np.ma.MaskedArray):
+        raise TypeError(f"{name} must hold a number everywhere; got a masked array: fill the gaps or drop their rows")
+    bare = not hasattr(values, "dtype") and not hasattr(values, "__array__")
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must be an array of numbers; got {type(values).__name__}: {error}") from None
+    if array.dtype.kind not in "biufc" and not jnp.issubdtype(array.dtype, jnp.floating):
+        hint = "convert it with astype(float)" if array.dtype.kind == "O" and array.ndim else "give it as numbers"
+        raise TypeError(f"{name} must be an array of numbers; got {type(values).__name__} of {array.dtype}: {hint}")
+    if array.dtype == np.longdouble and array.dtype.itemsize > 8:
+        raise TypeError(f"{name} must hold float32 or float64; got {array.dtype}: convert it with astype('float64')")
+    if bare and like is not None and array.dtype.kind == "f":
+        return jnp.asarray(array, like.dtype)
+    if not bare and like is None:
+        _warn_if_narrowed(array)
+    return jnp.asarray(array)
+
 
 def design(X: ArrayLike) -> Array:
     """X as an array of floating-point numbers, shape (m, d), m and d at least 1."""
-    X = jnp.asarray(X)
+    X = numbers(X, "X")
     if not jnp.issubdtype(X.dtype, jnp.floating):
-        raise TypeError(f"X must hold floating-point numbers; got {X.dtype}: convert it with X.astype(float)")
+        hint = (
+            "give its real and imaginary parts as columns" if X.dtype.kind == "c" else "convert it with X.astype(float)"
+        )
+        raise TypeError(f"X must hold floating-point numbers; got {X.dtype}: {hint}")
     if X.ndim != 2:
         raise ValueError(
             f"X must have shape (m, d), a row per example and a column per feature; got shape {X.shape}"
@@ -46,7 +79,7 @@ def regression(theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> tuple[Array, Arr
 def class_scores(theta: ArrayLike, X: ArrayLike) -> tuple[Array, Array]:
     """theta (d, K) with K ≥ 2 and X (m, d), of one dtype."""
     X = design(X)
-    theta = jnp.asarray(theta)
+    theta = numbers(theta, "theta", like=X)
     if theta.ndim != 2 or theta.shape[0] != X.shape[1] or theta.shape[1] < 2:
         raise ValueError(
             f"theta must have shape ({X.shape[1]}, K), a row per column of X and a column for each of K ≥ 2 classes; "
@@ -66,24 +99,35 @@ def targets(y: ArrayLike, X: Array) -> Array:
     y = _one_per_row(y, X)
     if jnp.issubdtype(y.dtype, jnp.floating) and y.dtype != X.dtype:
         raise TypeError(f"y must have the dtype of X, {X.dtype}; got {y.dtype}: convert one of them")
-    if not jnp.issubdtype(y.dtype, jnp.floating) and y.dtype.kind not in "iub":
+    if y.dtype.kind == "c":
         raise TypeError(f"y must hold real numbers; got {y.dtype}")
     return y.astype(X.dtype)
 
 
 def class_numbers(y: ArrayLike, X: Array) -> Array:
-    """y as integers, shape (m,)."""
+    """y as int32, shape (m,); what can be no class, negative or huge, becomes the largest number there is."""
     y = _one_per_row(y, X)
-    if y.dtype.kind not in "iu":
+    if y.dtype.kind not in "iub":
         raise TypeError(f"y must hold class numbers 0…K−1, integers; got {y.dtype}: convert it with y.astype(int)")
-    return y
+    largest = jnp.iinfo(jnp.int32).max
+    if y.dtype.kind == "b":
+        return y.astype(jnp.int32)
+    beyond = y < 0 if jnp.iinfo(y.dtype).max <= largest else (y < 0) | (y > largest)
+    return jnp.where(beyond, largest, y.astype(jnp.int32))
 
 
 def penalties(penalty: ArrayLike, theta: Array) -> Array:
     """The penalty of every parameter: the scalar or array given, in the shape and dtype of theta."""
-    penalty = jnp.asarray(penalty, theta.dtype)
+    penalty = numbers(penalty, "penalty", like=theta)
+    if penalty.dtype.kind in "bc":
+        raise TypeError(f"penalty must hold real numbers; got {penalty.dtype}")
+    if penalty.ndim == 1 and theta.ndim == 2 and theta.shape[0] == theta.shape[1]:
+        raise ValueError(
+            f"penalty for theta of shape {theta.shape} must be a scalar or have two axes; got shape {penalty.shape}: "
+            "write penalty[:, None] for one per column of X, penalty[None, :] for one per class"
+        )
     try:
-        return jnp.broadcast_to(penalty, theta.shape)
+        return jnp.broadcast_to(penalty.astype(theta.dtype), theta.shape)
     except ValueError:
         raise ValueError(
             f"penalty must be a scalar or broadcast against theta, shape {theta.shape}; got shape {penalty.shape}"
@@ -92,7 +136,7 @@ def penalties(penalty: ArrayLike, theta: Array) -> Array:
 
 def direction(v: ArrayLike, theta: Array) -> Array:
     """v as an array of the shape and dtype of theta."""
-    v = jnp.asarray(v)
+    v = numbers(v, "v", like=theta)
     if v.shape != theta.shape or v.dtype != theta.dtype:
         raise ValueError(
             f"v must be like theta, {theta.dtype} of shape {theta.shape}; got {v.dtype} of shape {v.shape}"
@@ -103,60 +147,86 @@ def direction(v: ArrayLike, theta: Array) -> Array:
 # Values, at the boundary where data enters.
 
 
-def training_data(X: ArrayLike, y: ArrayLike) -> tuple[Array, ArrayLike]:
-    """X as a finite design that a fit can work on, and y, still to be checked as what the model takes it for."""
-    warn_if_narrowed(X)
+def training_design(X: ArrayLike) -> Array:
+    """X as a finite design that a fit can work on."""
     X = design(X)
     if X.dtype not in (jnp.float32, jnp.float64):
         raise TypeError(f"a fit needs float32 or float64; X is {X.dtype}: convert it with X.astype('float32')")
-    finite(X, "X")
-    return X, y
+    return finite(X, "X")
 
 
-def finite(values: Array, name: str) -> None:
-    """Refuse NaN and infinity, and say where the first one is."""
+def finite(values: Array, name: str) -> Array:
+    """The values; refused with NaN or infinity, and where the first one is."""
     if is_concrete(values) and not _all_finite(values):
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(np.asarray(values)))[0])
         place = f"[{', '.join(map(str, where))}]" if where else ""
         raise ValueError(f"{name} must be finite; {name}{place} is {np.asarray(values)[where]}")
+    return values
 
 
-def binary_labels(y: ArrayLike) -> None:
-    """Refuse labels outside {0, 1}, and a single class."""
-    if is_concrete(y):
+def binary_labels(y: ArrayLike, X: Array) -> Array:
+    """y as shape (m,) of the dtype of X; refused with labels outside {0, 1} or a single class, or NaN there in jit."""
+    labels = targets(y, X)
+    if is_concrete(labels):
         values = np.unique(np.asarray(y))
         if not np.isin(values, (0, 1)).all():
             raise ValueError(f"y must hold the labels 0 and 1; got {_listed(values)}")
         _several_classes(values)
+    return jnp.where((labels == 0) | (labels == 1), labels, jnp.nan)
 
 
-def class_labels(y: Array, classes: int) -> None:
-    """Refuse class numbers outside 0…K−1, and a single class."""
-    if is_concrete(y):
+def class_labels(y: ArrayLike, X: Array, classes: int | None) -> tuple[Array, int]:
+    """y as class numbers, and K; refused with numbers outside 0…K−1 or a single class."""
+    labels = class_numbers(y, X)
+    if classes is not None and whole(classes, "classes") < 2:
+        raise ValueError(f"classes must be at least 2; got {classes}")
+    if is_concrete(labels):
         values = np.unique(np.asarray(y))
-        if values[0] < 0 or values[-1] >= classes:
-            raise ValueError(f"y must hold class numbers 0…{classes - 1}; got {_listed(values)}")
+        if values[0] < 0 or (classes is not None and values[-1] >= classes):
+            raise ValueError(
+                f"y must hold class numbers 0…{'K−1' if classes is None else classes - 1}; got {_listed(values)}"
+            )
         _several_classes(values)
+        return labels, int(values[-1]) + 1 if classes is None else int(classes)
+    if classes is None:
+        raise ValueError("inside jit the number of classes must be given: fit(X, y, classes=K)")
+    return labels, int(classes)
 
 
-def nonnegative(penalty: Array) -> None:
-    """Refuse a negative or infinite penalty."""
+def nonnegative(penalty: Array) -> Array:
+    """The penalty; refused where it is negative or not finite, or NaN there in jit."""
     if is_concrete(penalty):
         worst = np.asarray(penalty)
         worst = worst[~((worst >= 0) & np.isfinite(worst))]
         if worst.size:
             raise ValueError(f"penalty must be finite and at least 0; got {worst.flat[0]}")
+    return jnp.where(penalty >= 0, penalty, jnp.nan)
 
 
-def warn_if_narrowed(values: ArrayLike) -> None:
-    """Say, once for each line that asks for it, that float64 data is computed in float32."""
-    if getattr(values, "dtype", None) == np.float64 and jnp.result_type(float) == jnp.float32:
+def whole(value: int | Array, name: str) -> int | Array:
+    """The value; refused where it is no whole number."""
+    array = value if isinstance(value, Array) else np.asarray(value)
+    if array.ndim != 0 or array.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be a whole number; got {value!r}")
+    return value
+
+
+def _warn_if_narrowed(values: np.ndarray) -> None:
+    if values.dtype == np.float64 and jnp.result_type(float) == jnp.float32:
         warnings.warn(
             "float64 data is computed in float32, because JAX's 64-bit mode is off: switch it on with "
             "jax.config.update('jax_enable_x64', True), or for a block by `with jax.enable_x64(True):`",
             UserWarning,
-            stacklevel=4,
+            stacklevel=_level_of_the_caller(),
         )
+
+
+def _level_of_the_caller() -> int:
+    """The stack level, for a warning by the function above this one, of the line outside this package and JAX."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_INSIDE):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def is_concrete(values: ArrayLike) -> bool:
@@ -170,7 +240,7 @@ def _all_finite(values: Array) -> Array:
 
 
 def _parameters(theta: ArrayLike, X: Array, shape: tuple[int, ...], meaning: str) -> Array:
-    theta = jnp.asarray(theta)
+    theta = numbers(theta, "theta", like=X)
     if theta.shape != shape:
         raise ValueError(f"theta must have shape {shape}, {meaning}; got shape {theta.shape}")
     if theta.dtype != X.dtype:
@@ -179,11 +249,11 @@ def _parameters(theta: ArrayLike, X: Array, shape: tuple[int, ...], meaning: str
 
 
 def _one_per_row(y: ArrayLike, X: Array) -> Array:
-    y = jnp.asarray(y)
+    y = numbers(y, "y", like=X)
     if y.shape != (X.shape[0],):
         raise ValueError(
             f"y must have shape ({X.shape[0]},), a value per row of X; got shape {y.shape}"
-            + (": write y[:, 0]" if y.ndim == 2 and y.shape[1] == 1 else "")
+            + (": write np.ravel(y)" if y.ndim == 2 and y.shape[1] == 1 else "")
         )
     return y
 

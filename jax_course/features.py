@@ -68,13 +68,13 @@ def rbf(X: ArrayLike, *, centers: ArrayLike, scale: ArrayLike) -> Array:
     Array([2.71828183, 1.        ], dtype=float64)
     """
     X = checks.design(X)
-    centers = jnp.asarray(centers, X.dtype)
-    scale = jnp.asarray(scale, X.dtype)
+    centers = checks.numbers(centers, "centers", like=X).astype(X.dtype)
+    scale = checks.numbers(scale, "scale", like=X).astype(X.dtype)
     if centers.ndim != 2 or centers.shape[1] != X.shape[1]:
         raise ValueError(f"centers must have shape (n, {X.shape[1]}), a row per center; got shape {centers.shape}")
     if scale.ndim != 0:
         raise ValueError(f"scale must be a scalar; got shape {scale.shape}")
-    if checks.is_concrete(scale) and not scale > 0:
+    if checks.is_concrete(scale) and not scale >= jnp.finfo(X.dtype).tiny:  # smaller numbers are taken for 0
         raise ValueError(f"scale must be positive; got {scale}")
     squared_distance = jnp.sum((X[:, None, :] - centers[None, :, :]) ** 2, axis=-1)
     return jnp.exp(-squared_distance / scale)

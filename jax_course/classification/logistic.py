@@ -163,12 +163,10 @@ def fit(X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, max_steps: int 
     >>> fit(X, y, penalty=jnp.array([0.0, 1.0])).check().gradient_norm < 1e-10
     Array(True, dtype=bool)
     """
-    X, y = checks.training_data(X, y)
-    checks.binary_labels(y)
-    y = checks.targets(y, X)
-    delta2 = checks.penalties(penalty, X[0])
-    checks.nonnegative(delta2)
-    return _fit(X, y, delta2, max_steps)
+    X = checks.training_design(X)
+    y = checks.binary_labels(y, X)
+    delta2 = checks.nonnegative(checks.penalties(penalty, X[0]))
+    return _fit(X, y, delta2, checks.whole(max_steps, "max_steps"))
 
 
 @jax.jit

@@ -22,7 +22,6 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
 from jax_course import checks
@@ -60,7 +59,7 @@ def predict_class(theta: ArrayLike, X: ArrayLike) -> Array:
 def cost(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0) -> Array:
     """C(θ), the negative log-likelihood in nats plus the penalty, a scalar. Course 9.2.
 
-    A class number beyond K gives NaN.
+    A class number outside 0…K−1 gives NaN.
 
     >>> cost(jnp.zeros((1, 4)), jnp.ones((3, 1)), jnp.array([0, 1, 3])) / jnp.log(4)
     Array(3., dtype=float64)
@@ -93,7 +92,9 @@ def gradient(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike
 
 
 def _indicator(y: Array, pi: Array) -> Array:
-    return (y[:, None] == jnp.arange(pi.shape[1], dtype=y.dtype)[None, :]).astype(pi.dtype)
+    """1_c(y_i), shape (m, K); NaN in the rows of a class number beyond K."""
+    indicator = y[:, None] == jnp.arange(pi.shape[1], dtype=y.dtype)[None, :]
+    return jnp.where(y[:, None] < pi.shape[1], indicator.astype(pi.dtype), jnp.nan)
 
 
 def hessian(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0) -> Array:
@@ -145,16 +146,10 @@ def fit(
     >>> fit(X, y, penalty=0.5).check().theta.shape
     (2, 3)
     """
-    X, y = checks.training_data(X, y)
-    y = checks.class_numbers(y, X)
-    if classes is None:
-        if not checks.is_concrete(y):
-            raise ValueError("inside jit the number of classes must be given: fit(X, y, classes=K)")
-        classes = max(int(np.max(np.asarray(y))) + 1, 2)
-    checks.class_labels(y, classes)
-    delta2 = checks.penalties(penalty, jnp.zeros((X.shape[1], classes), X.dtype))
-    checks.nonnegative(delta2)
-    return _fit(X, y, delta2, max_steps)
+    X = checks.training_design(X)
+    y, K = checks.class_labels(y, X, classes)
+    delta2 = checks.nonnegative(checks.penalties(penalty, jnp.zeros((X.shape[1], K), X.dtype)))
+    return _fit(X, y, delta2, checks.whole(max_steps, "max_steps"))
 
 
 @jax.jit

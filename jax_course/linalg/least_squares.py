@@ -7,9 +7,10 @@ r"""Least squares to nearly the last digit: min ‖y − Xθ‖².
 XᵀX is never formed: it would square the condition number and cost half of the digits. Householder's factorisation does
 not notice the scale of the columns, so D is applied to R afterwards, exactly (powers of two).
 
-Where rank(X) < d, or m < d, the minimiser is not unique. Then R D = U S Vᵀ is cut where S falls below rounding, and θ is
-the shortest with Vᵀ D⁻¹ θ = S⁻¹ Uᵀ y: θ + D⁻¹V λ = 0, which makes (θ, λ) the solution of the same kind of system, and is
-refined like it. The rank is that of the equilibrated matrix, hence does not change when a feature changes its unit.
+Where rank(X) < d, or m < d, the minimiser is not unique. Then R D = U S Vᵀ is cut where S falls below rounding, and θ
+is the shortest with Vᵀ D⁻¹ θ = S⁻¹ Uᵀ y: θ + D⁻¹V λ = 0, which makes (θ, λ) the solution of the same kind of system,
+and is refined like it. The rank is that of the equilibrated matrix, hence does not change when a feature changes its
+unit.
 
 Source: Å. Björck, Iterative refinement of linear least squares solutions I, BIT 7 (1967).
 """
@@ -75,7 +76,7 @@ def _augmented(X: Array, y: Array, c: Array, Q: Array, R: Array, scale: Array) -
         g = add_products(c, X, -r)
         z = solve(transpose_product(Q, s) - solve(scale * g, trans=1))
         size = jnp.max(jnp.abs(z))
-        # The first correction may be as large as what it corrects, where the residual makes that wrong in every digit.
+        # The first correction may be as large as what it corrects: a large residual spoils every digit of that.
         better = jnp.isfinite(size) & ((size < last_size / 2) | (steps < 2))
         dtheta = jnp.where(better, scale * z, 0)
         dr = jnp.where(better, s - product(X, dtheta), 0)
@@ -107,7 +108,7 @@ def minimum_norm(X: Array, theta: Array) -> tuple[Array, Array]:
 
 
 def truncated_svd(X: Array, scale: Array, rows: int) -> tuple[Array, Array, Array, Array]:
-    """U, S, Vᵀ of X with scaled columns, and which of S are above rounding; rows: of the matrix that X is reduced from."""
+    """U, S, Vᵀ of X with scaled columns, and which of S count; rows: of the matrix that X is the triangle of."""
     U, S, Vt = jnp.linalg.svd(X * scale[None, :], full_matrices=False)
     return U, S, Vt, S > max(*X.shape, rows) * jnp.finfo(X.dtype).eps * S[0]
 

@@ -83,9 +83,8 @@ def fit(X: ArrayLike, y: ArrayLike) -> Solution:
     >>> fit(jnp.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]]), jnp.array([1.0, 3.0, 5.0])).theta
     Array([1., 2.], dtype=float64)
     """
-    X, y = checks.training_data(X, y)
-    y = checks.targets(y, X)
-    checks.finite(y, "y")
+    X = checks.training_design(X)
+    y = checks.finite(checks.targets(y, X), "y")
     return _fit(X, y)
 
 
