@@ -223,4 +223,6 @@ def one_hot(y: ArrayLike, classes: int) -> Array:
         raise ValueError(f"y must be integers of shape (m,); got {y.dtype} of shape {y.shape}")
     if checks.is_concrete(y) and y.size and not (0 <= int(y.min()) and int(y.max()) < classes):
         raise ValueError(f"y must hold class numbers 0…{classes - 1}; got {int(y.min())} to {int(y.max())}")
-    return (y[:, None] == jnp.arange(classes, dtype=y.dtype)[None, :]).astype(jnp.result_type(float))
+    return (y.astype(jnp.int32)[:, None] == jnp.arange(classes, dtype=jnp.int32)[None, :]).astype(
+        jnp.result_type(float)
+    )

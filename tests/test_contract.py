@@ -10,11 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jax_course import verify
+from jax_course import data, features, linear, ridge, softmax, verify
 from tests.cases import MODELS, D, K, M
 
 SEEDS = range(5)
 PENALISED = [pytest.param(model, id=name) for name, model in MODELS.items() if model.hyper]
+ONE_OF_EACH_MODULE = pytest.mark.parametrize(
+    "model",
+    [pytest.param(model, id=name) for name, model in MODELS.items() if not model.hyper or name == "ridge, free bias"],
+)
 LEADING = {
     "predict": "theta X",
     "cost": "theta X y",
@@ -120,24 +124,23 @@ def test_a_cost_is_a_sum_over_the_examples(model):
         chex.assert_trees_all_close(parts[0] + parts[1], whole, rtol=1e-12, atol=1e-12)
 
 
-def test_fit_ends_where_the_gradient_vanishes(model, precision):
-    _, X, y = model.problem(1, precision.dtype)
+def test_fit_ends_where_the_gradient_vanishes(model, width):
+    _, X, y = model.problem(1, width.dtype)
     solution = model.module.fit(X, y, **model.hyper).check()
     start = model.module.gradient(jnp.zeros_like(solution.theta), X, y, **model.hyper)
-    bound = 1e-10 if precision.dtype == np.float64 else 1e-5
+    bound = 1e-10 if width.dtype == np.float64 else 1e-5
     assert solution.gradient_norm <= bound * jnp.linalg.norm(start)
     chex.assert_trees_all_close(
-        solution.cost, model.module.cost(solution.theta, X, y, **model.hyper), rtol=10 * precision.tolerance
+        solution.cost, model.module.cost(solution.theta, X, y, **model.hyper), rtol=10 * width.tolerance
     )
 
 
-@pytest.mark.parametrize("model", [MODELS[name] for name in ("linear", "ridge, free bias", "logistic", "softmax")])
+@ONE_OF_EACH_MODULE
 def test_fit_inside_jit_and_vmap(model):
     _, X, y = model.problem(1, np.float64)
     classes = {"classes": K} if "classes" in inspect.signature(model.module.fit).parameters else {}
     fit = partial(model.module.fit, **model.hyper, **classes)
     expected = fit(X, y)
-    chex.assert_trees_all_close(jax.jit(fit)(X, y).theta, expected.theta, rtol=1e-9, atol=1e-12)
     both = jax.jit(jax.vmap(fit))(jnp.stack([X, 2 * X]), jnp.stack([y, y]))
     chex.assert_trees_all_close(both.theta[0], expected.theta, rtol=1e-9, atol=1e-12)
     assert both.check() is both
@@ -220,6 +223,81 @@ def test_float64_data_without_64_bit_mode_warns_once_and_is_computed_in_float32(
     assert solution.theta.dtype == np.float32
 
 
+@pytest.mark.parametrize("use", ["bias", "split", "standardize", "cost", "data frame"])
+def test_float64_is_not_narrowed_without_a_word_anywhere(use):
+    """The warning names the line of the caller, whatever the depth it comes from."""
+
+    class Frame:  # what the function asks of a data frame
+        def __array__(self, dtype=None, copy=None):
+            return np.ones((4, 2))
+
+    X = np.ones((4, 2))
+    run = {
+        "bias": lambda: features.with_bias(X),
+        "split": lambda: data.split(X, np.arange(4)),
+        "standardize": lambda: data.standardize(X),
+        "cost": lambda: linear.cost(jnp.zeros(2), X, np.zeros(4, np.float32)),
+        "data frame": lambda: features.with_bias(Frame()),
+    }
+    with jax.enable_x64(False), pytest.warns(UserWarning, match="jax_enable_x64") as caught:
+        run[use]()
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (np.array([[1, None]], object), "X must be an array of numbers; got ndarray of object"),
+        ([["a"]], "X must be an array of numbers; got list of <U1: give it as numbers"),
+        (None, "X must be an array of numbers; got NoneType"),
+        ([[1.0, 2.0], [3.0]], "X must be an array of numbers; got list"),
+        (np.ma.masked_array([[1.0]], mask=[[True]]), "X must hold a number everywhere; got a masked array"),
+        (np.array([[1j]]), "X must hold floating-point numbers; got complex128: give its real and imaginary parts"),
+        (np.array([[1.0]], np.longdouble), "X must hold float32 or float64; got float128"),
+        (np.array([[1.0]], np.float16), "a fit needs float32 or float64; X is float16"),
+    ],
+)
+def test_what_is_no_design_is_refused(X, message):
+    with pytest.raises(TypeError, match=re.escape(message)):
+        linear.fit(X, [1.0])
+
+
+def test_bare_numbers_take_the_precision_of_the_design():
+    X = np.eye(2, dtype=np.float32)
+    assert linear.fit(X, [1.0, 2.0]).theta.dtype == np.float32
+    assert ridge.cost([1.0, 2.0], X, [1.0, 2.0], penalty=[0.5, 0.5]).dtype == np.float32
+    with pytest.raises(TypeError, match="y must have the dtype of X, float32; got float64"):
+        linear.fit(X, np.array([1.0, 2.0]))
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"classes": 2.0}, TypeError, "classes must be a whole number; got 2.0"),
+        ({"classes": 0}, ValueError, "classes must be at least 2; got 0"),
+        ({"max_steps": "many"}, TypeError, "max_steps must be a whole number; got 'many'"),
+        ({"penalty": "1"}, TypeError, "penalty must be an array of numbers; got str"),
+        ({"penalty": True}, TypeError, "penalty must hold real numbers; got bool"),
+        ({"penalty": np.ones(2)}, ValueError, r"write penalty\[:, None\] for one per column of X"),
+    ],
+)
+def test_settings_that_are_none_are_refused(settings, error, message):
+    with pytest.raises(error, match=message):
+        softmax.fit(np.eye(4)[:, :2], [0, 1, 1, 0], **settings)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint64"])
+def test_class_numbers_of_any_width_mean_the_same(dtype):
+    """300 classes do not fit in eight bits: what lies beyond may not wrap round."""
+    theta, X, y = jnp.zeros((1, 300)), jnp.ones((3, 1)), np.array([0, 1, 100], dtype)
+    chex.assert_trees_all_equal(softmax.gradient(theta, X, y), softmax.gradient(theta, X, y.astype("int32")))
+    chex.assert_trees_all_equal(data.one_hot(y, 300), data.one_hot(y.astype("int32"), 300))
+    for beyond in (np.array([0, 1, 2**32], "uint64"), np.array([0, 1, -1]), np.array([0, 1, 300])):
+        assert jnp.isnan(softmax.cost(theta, X, beyond))
+        assert jnp.all(jnp.isnan(softmax.gradient(theta, X, beyond)))
+
+
+@ONE_OF_EACH_MODULE
 def test_nan_inside_jit_shows_in_the_status(model):
     _, X, y = model.problem(1, np.float64)
     classes = {"classes": K} if "classes" in inspect.signature(model.module.fit).parameters else {}

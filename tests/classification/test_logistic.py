@@ -126,22 +126,22 @@ SEPARABLE = {  # completely, and but for a tie at x = 0
 
 
 @pytest.mark.parametrize(("X", "y"), SEPARABLE.values(), ids=SEPARABLE.keys())
-def test_separable_classes_are_never_called_converged(X, y, precision):
-    X = jnp.asarray(X, precision.dtype)
+def test_separable_classes_are_never_called_converged(X, y, width):
+    X = jnp.asarray(X, width.dtype)
     solution = logistic.fit(X, y)
     assert status_of(solution) is Status.SEPARABLE
     assert jnp.all(jnp.isfinite(solution.theta))
     with pytest.raises(RuntimeError, match="A penalty > 0 gives a finite minimiser"):
         solution.check()
     logistic.fit(X, y, penalty=1e-3).check()
-    free_bias = jnp.asarray([0.0, 1e-3], precision.dtype)[-X.shape[1] :]
+    free_bias = jnp.asarray([0.0, 1e-3], width.dtype)[-X.shape[1] :]
     logistic.fit(X, y, penalty=free_bias).check()
 
 
-def test_an_example_far_out_does_not_make_overlapping_classes_separable(precision):
+def test_an_example_far_out_does_not_make_overlapping_classes_separable(width):
     """Newton follows the far example for several steps, with the others far behind, before they stop it."""
     for far in (1e2, 1e3, 1e4):
-        solution = logistic.fit(jnp.asarray([[far], [-1.0], [0.5]], precision.dtype), [1, 1, 0]).check()
+        solution = logistic.fit(jnp.asarray([[far], [-1.0], [0.5]], width.dtype), [1, 1, 0]).check()
         theta = solution.theta[0]
         expected = np.log(far / 0.75) / far  # far e^(−far θ) ≈ ½ + ½ · ½, what the other two pull with
         np.testing.assert_allclose(theta, expected, rtol=0.02)
@@ -198,7 +198,7 @@ def test_the_gradient_norm_is_1e_10_of_that_at_the_start_on_raw_columns():
     assert solution.steps < 30
 
 
-@given(st.sampled_from([(2, 1), (5, 6), (40, 3)]), st.floats(-4, 4), st.sampled_from(["f4", "f8"]), st.integers(0, 99))
+@given(st.sampled_from([(5, 6), (40, 3)]), st.floats(-4, 4), st.sampled_from(["f4", "f8"]), st.integers(0, 99))
 @settings(max_examples=25, deadline=None)
 def test_any_shape_scale_and_dtype(shape, exponent, dtype, seed):
     m, d = shape

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jax_course.linalg import least_squares, minimum_norm
+from jax_course.linalg import least_squares, minimum_norm, whiten
 from jax_course.linalg.extended import add_products
 
 rng = np.random.default_rng(0)
+solve = jax.jit(least_squares)
 
 
 def exact_solution(X, y):
@@ -47,7 +48,7 @@ ILL_CONDITIONED = {
 def test_ill_conditioned_designs_keep_nearly_all_digits(X, noise):
     y = X @ np.ones(X.shape[1]) + noise * np.max(np.abs(X)) * np.random.default_rng(1).standard_normal(len(X))
     exact = exact_solution(X, y)
-    result = least_squares(jnp.asarray(X), jnp.asarray(y))
+    result = solve(jnp.asarray(X), jnp.asarray(y))
     assert result.rank == X.shape[1]
     assert digits(result.theta, exact) >= max(13, digits(np.linalg.lstsq(X, y)[0], exact))
 
@@ -55,7 +56,7 @@ def test_ill_conditioned_designs_keep_nearly_all_digits(X, noise):
 def test_float32_keeps_the_digits_that_the_condition_allows(precision):
     X = np.stack([np.ones(15), np.arange(15.0), np.arange(15.0) ** 2, np.arange(15.0) ** 3], axis=1)
     X, y = X.astype(precision.dtype), np.cos(np.arange(15.0)).astype(precision.dtype)
-    theta = jax.jit(least_squares)(jnp.asarray(X), jnp.asarray(y)).theta
+    theta = solve(jnp.asarray(X), jnp.asarray(y)).theta
     assert theta.dtype == precision.dtype
     assert digits(theta, exact_solution(X.astype(float), y.astype(float))) > (14 if X.itemsize == 8 else 6)
 
@@ -64,7 +65,7 @@ def test_float32_keeps_the_digits_that_the_condition_allows(precision):
 def test_minimum_norm_agrees_with_numpy(shape):
     X, y = rng.standard_normal(shape), rng.standard_normal(shape[0])
     X[:, 3] = X[:, 0] - 2 * X[:, 1]
-    result = least_squares(jnp.asarray(X), jnp.asarray(y))
+    result = solve(jnp.asarray(X), jnp.asarray(y))
     expected, _, rank, _ = np.linalg.lstsq(X, y)
     assert int(result.rank) == int(rank)
     chex.assert_trees_all_close(np.asarray(result.theta), expected, rtol=1e-10, atol=1e-12)
@@ -79,22 +80,22 @@ def test_the_rank_does_not_depend_on_units():
     X = rng.standard_normal((20, 4))
     X[:, 3] = X[:, 0] + X[:, 1]
     for unit in (1e-12, 1.0, 1e12):
-        assert least_squares(jnp.asarray(X * np.array([1.0, unit, 1.0, 1.0])), jnp.ones(20)).rank == 3
+        assert solve(jnp.asarray(X * np.array([1.0, unit, 1.0, 1.0])), jnp.ones(20)).rank == 3
 
 
 def test_zeros_and_a_single_number():
-    result = least_squares(jnp.zeros((5, 3)), jnp.ones(5))
+    result = solve(jnp.zeros((5, 3)), jnp.ones(5))
     chex.assert_trees_all_equal(result.theta, jnp.zeros(3))
     assert result.rank == 0
-    assert least_squares(jnp.array([[2.0]]), jnp.array([6.0])).theta[0] == 3
+    assert solve(jnp.array([[2.0]]), jnp.array([6.0])).theta[0] == 3
 
 
 def test_no_overflow_in_squares():
     X = rng.standard_normal((9, 3))
-    expected = np.asarray(least_squares(jnp.asarray(X), jnp.ones(9)).theta)
+    expected = np.asarray(solve(jnp.asarray(X), jnp.ones(9)).theta)
     for unit in (2.0**600, 2.0**-600):
         chex.assert_trees_all_close(
-            np.asarray(least_squares(jnp.asarray(X * unit), jnp.ones(9)).theta) * unit, expected, rtol=1e-14
+            np.asarray(solve(jnp.asarray(X * unit), jnp.ones(9)).theta) * unit, expected, rtol=1e-14
         )
 
 
@@ -111,3 +112,50 @@ def test_products_are_added_in_twice_the_precision(seed):
     expected = np.array([float(e + Fraction(s)) for e, s in zip(exact, start, strict=True)])
     result = jax.jit(add_products)(jnp.asarray(start), jnp.asarray(rows), jnp.asarray(factors))
     chex.assert_trees_all_close(np.asarray(result), expected, rtol=1e-9, atol=1e-30)
+
+
+def test_the_least_norm_keeps_its_digits_however_the_columns_are_scaled():
+    """Against Xᵀ(XXᵀ)⁻¹y in rational arithmetic, where lstsq has six digits less."""
+    random = np.random.default_rng(6)
+    X = random.standard_normal((3, 7)) * 10.0 ** np.array([6, -6, 0, 3, -3, 5, -5])
+    y = random.standard_normal(3)
+    rows, target = [[Fraction(v) for v in row] for row in X.tolist()], [Fraction(v) for v in y.tolist()]
+    A = [[sum(map(mul, a, b), Fraction(0)) for b in rows] + [t] for a, t in zip(rows, target, strict=True)]
+    for i in range(3):
+        for j in range(3):
+            if i != j:
+                A[j] = [a - A[j][i] / A[i][i] * b for a, b in zip(A[j], A[i], strict=True)]
+    multipliers = [A[i][3] / A[i][i] for i in range(3)]
+    exact = np.array([float(sum(map(mul, column, multipliers), Fraction(0))) for column in zip(*rows, strict=True)])
+    assert digits(solve(jnp.asarray(X), jnp.asarray(y)).theta, exact) > 12
+    elsewhere = exact + np.asarray(jnp.linalg.svd(X / 10.0, full_matrices=True)[2][-1])
+    assert np.linalg.norm(minimum_norm(jnp.asarray(X), jnp.asarray(elsewhere))[0] - exact) < 1e-9
+
+
+def test_a_large_residual_beside_a_tiny_penalty_is_refined_away():
+    """Columns a, a with √penalty = 1e-9 below: the residual times the condition squared spoils the first solution."""
+    random = np.random.default_rng(0)
+    a, y = random.standard_normal((2, 30))
+    X = np.concatenate([np.stack([a, a], axis=1), 1e-9 * np.eye(2)])
+    theta = solve(jnp.asarray(X), jnp.asarray(np.concatenate([y, np.zeros(2)]))).theta
+    np.testing.assert_allclose(theta, np.full(2, a @ y / (a @ a) / 2), rtol=1e-7)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e3, 1e9])
+def test_whitened_columns_are_orthonormal(offset):
+    """By the Cholesky factor, then by orthogonal factors where its square would not do."""
+    X = np.concatenate([np.ones((40, 1)), np.random.default_rng(0).standard_normal((40, 2)) + offset], axis=1)
+    delta2 = jnp.array([0.0, 3.0, 0.0])
+    white = jax.jit(whiten)(jnp.asarray(X), delta2)
+    assert jnp.all(white.kept)
+    both = np.concatenate([white.X, np.sqrt(delta2)[:, None] * np.asarray(white.T)])
+    np.testing.assert_allclose(both.T @ both, np.eye(3), atol=1e-6)
+    np.testing.assert_allclose(white.X, X @ white.T, atol=1e-6)
+
+
+def test_whitening_drops_what_the_rank_lacks():
+    X = np.random.default_rng(0).standard_normal((20, 2))
+    white = whiten(jnp.asarray(np.concatenate([X, X[:, :1]], axis=1)), jnp.zeros(3))
+    assert white.kept.tolist() == [True, True, False]
+    chex.assert_trees_all_equal(white.T[:, 2], jnp.zeros(3))
+    np.testing.assert_allclose(white.X.T @ white.X, np.diag([1.0, 1.0, 0.0]), atol=1e-12)

@@ -55,6 +55,22 @@ def test_the_path_of_a_wide_design():
         np.testing.assert_allclose(theta, ridge.fit(X, y, penalty=delta2).theta, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("scales", [(1, 1, 1, 1), (1, 1e4, 1e-4, 1), (0, 0, 0, 0)])
+def test_the_path_keeps_its_digits_in_other_units_and_with_dependent_columns(scales):
+    random = np.random.default_rng(0)
+    X = random.standard_normal((30, 4)) * np.array(scales)
+    X, y = np.concatenate([X, X[:, :1]], axis=1), random.standard_normal(30)
+    penalties = np.array([1e-3, 1.0, 1e6])
+    for delta2, theta in zip(penalties, ridge.path(X, y, penalties), strict=True):
+        np.testing.assert_allclose(theta, ridge.fit(X, y, penalty=delta2).theta, rtol=1e-9)
+
+
+def test_a_penalty_near_rounding_still_decides_between_equal_columns():
+    a, y = np.random.default_rng(0).standard_normal((2, 30))
+    theta = ridge.fit(np.stack([a, a], axis=1), y, penalty=1e-18).check().theta
+    np.testing.assert_allclose(theta, np.full(2, a @ y / (a @ a) / 2), rtol=1e-7)
+
+
 def test_the_path_refuses_what_is_not_a_list_of_penalties():
     X, y = data.line()[:2]
     with pytest.raises(ValueError, match=r"penalties must have shape \(n,\)"):

@@ -18,11 +18,10 @@ CASES = [
 
 @pytest.mark.parametrize(("model", "fault", "d"), CASES)
 def test_a_mutant_is_rejected_and_named(model, fault, d):
-    for badly_scaled in (False, True):
-        theta, X, y, keywords = problem(model, d, 0, badly_scaled=badly_scaled)
-        report = verify.derivatives(MODELS[model].cost, theta, X, y, **{fault.of: mutant(model, fault)}, **keywords)
-        assert report.ok is False
-        assert fault.kind in {finding.kind for finding in report.findings}, str(report)
+    theta, X, y, keywords = problem(model, d, 0, badly_scaled=True)
+    report = verify.derivatives(MODELS[model].cost, theta, X, y, **{fault.of: mutant(model, fault)}, **keywords)
+    assert report.ok is False
+    assert fault.kind in {finding.kind for finding in report.findings}, str(report)
 
 
 @pytest.mark.parametrize("model", MODELS)
