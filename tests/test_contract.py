@@ -73,6 +73,7 @@ def test_derivatives_are_those_of_the_cost(model, precision):
             assert relative_error(hand, reference) < precision.tolerance, (verb, seed)
 
 
+@ONE_OF_EACH_MODULE
 def test_the_doctor_finds_them_right(model):
     assert verify.model(model.module, *model.problem(0, np.float64), **model.hyper).ok
 

@@ -90,7 +90,7 @@ def test_agrees_with_50_digits():
     np.testing.assert_allclose(solution.cost, references.IRIS_SOFTMAX_COST, rtol=1e-14)
 
 
-@pytest.mark.parametrize("name", ["iris", "wine"])
+@pytest.mark.parametrize("name", ["iris"])
 def test_agrees_with_scikit_learn_and_scipy(name):
     table = data.table(name)
     X = features.with_bias(data.standardize(table.X)(table.X))

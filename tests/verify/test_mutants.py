@@ -26,12 +26,9 @@ def test_a_mutant_is_rejected_and_named(model, fault, d):
 
 @pytest.mark.parametrize("model", MODELS)
 def test_the_right_derivatives_raise_no_alarm(model):
-    for seed in range(2):
-        for badly_scaled in (False, True):
-            theta, X, y, keywords = problem(model, 5, seed, badly_scaled=badly_scaled)
-            report = verify.model(MODELS[model], theta, X, y, **keywords)
-            assert report.ok is True, str(report)
-            single = [
-                np.asarray(values, np.float32) if values.dtype.kind == "f" else values for values in (theta, X, y)
-            ]
-            assert verify.model(MODELS[model], *single, **keywords).ok is True
+    for badly_scaled in (False, True):
+        theta, X, y, keywords = problem(model, 5, 0, badly_scaled=badly_scaled)
+        report = verify.model(MODELS[model], theta, X, y, **keywords)
+        assert report.ok is True, str(report)
+    single = [np.asarray(values, np.float32) if values.dtype.kind == "f" else values for values in (theta, X, y)]
+    assert verify.model(MODELS[model], *single, **keywords).ok is True
