@@ -40,9 +40,7 @@ class Likelihood(NamedTuple):
     hessian: Callable[[Array, Array], Array]
     hessian_in_doubt: Callable[[Array, Array, Array], Array]  # of logits, X and a doubt: of the classes above it only
     probabilities: Callable[[Array], Array]  # of logits
-    margins: Callable[
-        [Array], Array
-    ]  # of logits: how far each puts its example on the right side; inf where it is not asked
+    margins: Callable[[Array], Array]  # of logits: how far each is on the right side; inf where nothing is asked of it
     reach: Callable[[Array], Array]  # of |X||θ|: the size of what the margins are differences of
 
 
@@ -130,7 +128,9 @@ def _separates(of: Likelihood, X: Array, delta2: Array, v: Array) -> tuple[Array
     return jnp.all(margins > rounding), jnp.all(margins >= -rounding) & jnp.any(asked & (margins > rounding))
 
 
-def _escapes(of, X, delta2, white, extra_curvature, w, H, rcond):
+def _escapes(
+    of: Likelihood, X: Array, delta2: Array, white: Whitened, extra_curvature: Array, w: Array, H: Array, rcond: Array
+) -> Array:
     """Whether the examples are separable but for ties, seen from where Newton's method ended: w, with the Hessian H."""
     eps = jnp.finfo(X.dtype).eps
     mu = jnp.sqrt(eps)
