@@ -2,7 +2,10 @@
 
 import argparse
 import sys
+import tempfile
 from pathlib import Path
+
+import jax
 
 from experiments import EXPERIMENTS
 
@@ -32,9 +35,12 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     try:
         options.out.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=options.out).close()
     except OSError as error:
         parser.error(f"cannot write to {options.out}: {error.strerror}")
 
+    if options.quick:  # most programs run once: compiling them well would take longer than running them does
+        jax.config.update("jax_disable_most_optimizations", True)
     matplotlib.use("Agg")
     console = Console()
     names = options.names or EXPERIMENTS
