@@ -84,6 +84,15 @@ def test_nearly_parallel_columns_converge():
     np.testing.assert_allclose(solution.theta[2], 1e6 * reference[2], rtol=1e-8)
 
 
+def test_powers_of_a_raw_feature_converge():
+    x = np.linspace(0, 10, 60)
+    y = (np.sin(x) + np.random.default_rng(0).standard_normal(60) > 0) * 1
+    X = x[:, None] ** np.arange(9)
+    solution = logistic.fit(X, y).check()
+    assert Status(int(solution.status)) is Status.CONVERGED
+    assert solution.gradient_norm <= 1e-10 * jnp.linalg.norm(logistic.gradient(jnp.zeros(9), X, y))
+
+
 @pytest.mark.parametrize(("dtype", "gap"), [("f4", 1e-4), ("f8", 1e-8), ("f8", 1e-10)])
 def test_a_mislabelled_pair_however_close_has_a_minimum_and_a_right_one_has_none(dtype, gap):
     x = np.array([-2, -1.5, -1, 1, 1.5, 2, 0, gap])
