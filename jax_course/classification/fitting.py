@@ -26,10 +26,10 @@ from jax_course.linalg import Factored, Whitened, gram, minimum_norm, product, s
 from jax_course.optimization.newton import newton
 from jax_course.optimization.solution import Solution, Status
 
-CORRECTIONS = 2
-POWER_STEPS = 8
+CORRECTIONS = 2  # one is enough as a rule
+POWER_STEPS = 8  # in float64 four leave only rounding of what the ties see; float32 shrinks it more slowly
 DOUBTS = (1e-2, 1e-4, 1e-6, 1e-8)  # a class is in doubt while its π, or π(1 − π), is above; each is tried
-MARGIN_ROUNDINGS = 128
+MARGIN_ROUNDINGS = 128  # with 32, ties of v from the solve above still counted as margins below 0
 
 
 class Likelihood(NamedTuple):
@@ -81,13 +81,17 @@ def minimise(of: Likelihood, X: Array, delta2: Array, max_steps: Array | int) ->
     )
     theta, g = _corrected(theta, gradient, white.T, factored)
     small = jnp.linalg.norm(g) <= _tolerance(of, X, delta2, theta, start)
-    status = jnp.select(
-        [escaped, small & (rank < X.shape[1]), small, found.status == Status.CONVERGED],
-        [Status.SEPARABLE, Status.RANK_DEFICIENT, Status.CONVERGED, Status.NO_DESCENT],
-        found.status,
-    ).astype(jnp.int32)
     cost = of.cost(theta, X) + jnp.sum(delta2 * theta**2)
+    status = _status(found.status, escaped, small, rank < X.shape[1])
     return Solution(theta, cost, jnp.linalg.norm(g), found.steps, status)
+
+
+def _status(of_newton: Array, escaped: Array, small: Array, deficient: Array) -> Array:
+    return jnp.select(
+        [escaped, small & deficient, small, of_newton == Status.CONVERGED],
+        [Status.SEPARABLE, Status.RANK_DEFICIENT, Status.CONVERGED, Status.NO_DESCENT],
+        of_newton,
+    ).astype(jnp.int32)
 
 
 def _extra_curvature(white: Whitened, delta2: Array) -> Array:
