@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import jax
 import numpy as np
 
+from jax_course.verify.evaluation import evaluate, gradients
 from jax_course.verify.ground import EPS, Derivative, Ground, as_matrix, by_blocks
-from jax_course.verify.subject import Subject, evaluate, gradients
+from jax_course.verify.subject import Subject
 
 Singles = tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]
 FULL_HESSIAN = 600  # up to so many parameters the Hessian's eigenvalues are computed

@@ -1,11 +1,13 @@
 r"""Central differences with an error bar for every entry, and what they show beside a number: kinks.
 
-    D(h) = (f(x + h e) − f(x − h e)) / 2h = f' + c₂h² + c₄h⁴ + …
-    T_k0 = D(h / 2ᵏ),  T_kj = T_k,j−1 + (T_k,j−1 − T_k−1,j−1) / (4ʲ − 1)                 Richardson, Ridders
+    D(h) = (f(x + h e) − f(x − h e)) / 2h = f' + c₂h² + c₄h⁴ + …        one-sided: f' + c₁h + c₂h² + …
+    T_k0 = D(h / 4ᵏ),  T_kj = T_kj−1 + (T_kj−1 − T_k−1,j−1) / (qʲ − 1),  q = 16; one-sided 4     Richardson, Ridders
 
-Of the whole tableau the entry is kept whose neighbours differ least; that difference, with what rounding of f leaves
-after a division by h, is the error bar. There is no step to choose: truncation falls and rounding grows along the rows,
-and the bar is smallest where they meet.
+There is no step to choose. Truncation falls and rounding grows along the rows, and the entry of the tableau is kept
+whose doubt is least. Its doubt, the error bar, is the sum of three: how far its neighbours are, what rounding leaves of
+f after a division by h, and how far smaller steps contradict it beyond their own rounding. Without the third, a step so
+long that f has saturated is believed: softplus seen from afar is a pair of lines with a wrong slope between them.
+Rounding is that of the values, or what the smallest steps scatter by, if that is more.
 
 Source: C. J. F. Ridders, Accurate computation of F'(x) and F'(x)F''(x), Adv. Eng. Software 4 (1982).
 """
@@ -15,8 +17,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-LEVELS = 10
-LARGEST_STEP = 0.1
+LEVELS = 14
+STEPS = 0.1 * 0.25 ** np.arange(LEVELS)
+ORDERS = 6  # beyond, extrapolation amplifies rounding and gains nothing
 
 
 class Differences(NamedTuple):
@@ -31,22 +34,42 @@ def along(
 ) -> Differences:
     """Derivatives of values (points → numbers, or rows of numbers) along each of the directions.
 
-    noise: how far the values may be off, in units of the largest.
+    noise: how far the values may be off, in units of the value.
     """
     if 1 < len(directions) and 2 * LEVELS * directions.size > 2e7:  # a direction at a time, for memory
         parts = [along(values, point, direction[None], noise) for direction in directions]
         return Differences(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-    steps = LARGEST_STEP * 0.5 ** np.arange(LEVELS)
-    offsets = steps[:, None, None] * directions[None, :, :]
+    offsets = STEPS[:, None, None] * directions
     f = values((point + np.concatenate([offsets, -offsets])).reshape(-1, point.size))
     f = f.reshape((2, LEVELS, len(directions), *f.shape[1:]))
-    column = steps.reshape((-1,) + (1,) * (f.ndim - 2))
-    tableau = (f[0] - f[1]) / (2 * column)
-    rounding = noise * np.max(np.abs(f), axis=0) / column
-    best, error = tableau[0], np.full_like(tableau[0], np.inf)
-    for order in range(1, LEVELS):
-        finer = tableau[1:] + (tableau[1:] - tableau[:-1]) / (4.0**order - 1)
-        doubt = np.maximum(np.abs(finer - tableau[1:]), np.abs(finer - tableau[:-1])) + rounding[order:]
+    column = STEPS.reshape((-1,) + (1,) * (f.ndim - 2))
+    return _limit((f[0] - f[1]) / (2 * column), noise * np.max(np.abs(f), axis=0), column, 16.0)
+
+
+def one_sided(
+    values: Callable[[np.ndarray], np.ndarray], point: np.ndarray, directions: np.ndarray
+) -> tuple[Differences, Differences]:
+    """Slopes just before and just after the point along each direction."""
+    sides = []
+    for side in (-1.0, 1.0):
+        offsets = side * STEPS[:, None, None] * directions
+        f = values(np.concatenate([point[None], (point + offsets).reshape(-1, point.size)]))
+        beside, column = f[1:].reshape(LEVELS, -1), STEPS[:, None]
+        slope = side * (beside - f[0]) / column
+        sides.append(_limit(slope, 1e-15 * np.maximum(np.abs(beside), np.abs(f[0])), column, 4.0))
+    return sides[0], sides[1]
+
+
+def _limit(slopes: np.ndarray, rounding: np.ndarray, steps: np.ndarray, q: float) -> Differences:
+    """The limit of slopes (levels, …) for vanishing steps, and its error bar."""
+    scatter = np.median(np.abs(np.diff(slopes[-4:], axis=0)) * steps[-3:], axis=0)
+    rounding = np.maximum(rounding, scatter) / steps
+    tableau, best = slopes, slopes[-1]
+    error = np.full_like(best, np.inf)
+    for order in range(1, ORDERS):
+        finer = tableau[1:] + np.diff(tableau, axis=0) / (q**order - 1)
+        neighbours = np.maximum(np.abs(finer - tableau[1:]), np.abs(finer - tableau[:-1]))
+        doubt = neighbours + rounding[order:] + _contradiction(finer, 3 * rounding[order:])
         doubt = np.where(np.isfinite(doubt), doubt, np.inf)
         level = np.argmin(doubt, axis=0)[None]
         smallest = np.take_along_axis(doubt, level, axis=0)[0]
@@ -56,22 +79,13 @@ def along(
     return Differences(best, error)
 
 
-def one_sided(
-    values: Callable[[np.ndarray], np.ndarray], point: np.ndarray, directions: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Slopes just before and just after the point along each direction, and how far they may be off."""
-    slopes, errors = [], []
-    for side in (-1.0, 1.0):
-        steps = side * 1e-3 * 0.25 ** np.arange(6)
-        f = values(
-            np.concatenate([point[None], (point + steps[:, None, None] * directions[None]).reshape(-1, point.size)])
-        )
-        slope = (f[1:].reshape(len(steps), -1) - f[0]) / steps[:, None]
-        finer = (4 * slope[1:] - slope[:-1]) / 3
-        level = np.argmin(np.abs(np.diff(finer, axis=0)), axis=0)[None]
-        slopes.append(np.take_along_axis(finer[1:], level, axis=0)[0])
-        errors.append(np.take_along_axis(np.abs(np.diff(finer, axis=0)), level, axis=0)[0])
-    return slopes[0], slopes[1], np.maximum(*errors) + 1e-9 * np.maximum(np.abs(slopes[0]), np.abs(slopes[1]))
+def _contradiction(estimates: np.ndarray, rounding: np.ndarray) -> np.ndarray:
+    """How far any estimate from a smaller step lies beyond its rounding."""
+    low, high = estimates - rounding, estimates + rounding
+    # the narrowest band that all smaller steps allow: running extremes from the smallest step up
+    floor = np.maximum.accumulate(low[::-1], axis=0)[::-1]
+    ceiling = np.minimum.accumulate(high[::-1], axis=0)[::-1]
+    return np.maximum(np.maximum(floor - estimates, estimates - ceiling), 0.0)
 
 
 def complex_step(values: Callable[[np.ndarray], np.ndarray], point: np.ndarray, directions: np.ndarray) -> np.ndarray:

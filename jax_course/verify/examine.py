@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jax_course.verify.arbitration import arbitrate, without_autodiff
 from jax_course.verify.circumstances import (
     biases,
     lengths,
@@ -25,6 +26,7 @@ from jax_course.verify.circumstances import (
     stand_ins,
 )
 from jax_course.verify.diagnosis import diagnose
+from jax_course.verify.evaluation import evaluate, evaluate_one, gradients, hessians, is_traceable, products, shape_of
 from jax_course.verify.findings import HARMLESS, Finding, Kind, Witness
 from jax_course.verify.ground import (
     SMALL,
@@ -38,23 +40,9 @@ from jax_course.verify.ground import (
 )
 from jax_course.verify.report import Report
 from jax_course.verify.structure import structural_findings
-from jax_course.verify.subject import (
-    Layout,
-    Subject,
-    cast,
-    evaluate,
-    evaluate_one,
-    gradients,
-    hessians,
-    is_traceable,
-    products,
-    shape_of,
-)
-from jax_course.verify.subject import (
-    subject as make_subject,
-)
+from jax_course.verify.subject import Layout, Subject, cast, subject_of
 from jax_course.verify.suspicion import Evidence
-from jax_course.verify.witnesses import along_directions, arbitrate, judge, overruled, rounding, without_autodiff
+from jax_course.verify.witnesses import along_directions, judge, overruled, rounding, second_order
 
 PROBES = 3
 
@@ -62,7 +50,7 @@ PROBES = 3
 def examine(cost, params, arguments, keywords, hands) -> Report:
     """The report on the derivatives in `hands`: a dictionary of gradient, hessian, hessian_product."""
     started = time.perf_counter()
-    subject, point = make_subject(cost, params, arguments, keywords)
+    subject, point = subject_of(cost, params, arguments, keywords)
     ground = Ground(subject, cost, point[None], is_traceable(subject, cost, point))
     problem = _cost_at(ground)
     if problem:
@@ -221,10 +209,12 @@ def _hear(ground: Ground, derivative: Derivative) -> tuple[list[Finding], list[W
             judge("reverse-mode autodiff" if of == "gradient" else "autodiff", of, hand, reference, tolerance),
             precision,
         ]
-        found, reference, tolerance, arbiters = arbitrate(ground, derivative, hand, reference, tolerance)
-        heard += arbiters
+        found, reference, tolerance, arbiter = arbitrate(ground, derivative, hand, reference, tolerance)
+        heard.append(arbiter)
     if of == "gradient":
         heard += along_directions(ground, hand, reference, tolerance)
+    else:
+        heard.append(second_order(ground, derivative, hand))
     evidence = Evidence(
         of,
         derivative.layout,

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from jax_course.verify import differences
-from jax_course.verify.subject import Layout, Subject, evaluate
+from jax_course.verify.evaluation import evaluate
+from jax_course.verify.subject import Layout, Subject
 
 SMALL = 100  # beyond so many parameters, fewer points where each is dear
 EPS = float(np.finfo(np.float64).eps)

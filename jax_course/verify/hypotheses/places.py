@@ -1,0 +1,71 @@
+"""Hypotheses about places: right numbers that stand in the wrong ones, and wrong numbers in a few."""
+
+import numpy as np
+
+from jax_course.verify.findings import Kind
+from jax_course.verify.suspicion import Guess, Part
+
+
+def transpose(part: Part) -> Guess | None:
+    if len(part.shapes) > 1:
+        return None
+    shape, batch = part.shapes[0], len(part.hand)
+    if part.evidence.of == "hessian" or len(shape) != 2 or min(shape) < 2:
+        return None
+    reference = part.reference.reshape((batch, *shape))
+    if part.holds(np.swapaxes(reference, 1, 2).reshape(batch, -1)):
+        return Guess(Kind.TRANSPOSE, "yours is transposed: rows and columns are exchanged.")
+    return None
+
+
+def index(part: Part) -> Guess | None:
+    if len(part.shapes) > 1:
+        return None
+    shape, batch = part.shapes[0], len(part.hand)
+    hand, reference = part.hand.reshape((batch, *shape)), part.reference.reshape((batch, *shape))
+    allowed = np.broadcast_to(part.allowed, part.hand.shape).reshape((batch, *shape))
+    names = ("entries",) if len(shape) == 1 else ("rows", "columns", "third indices", "fourth indices")
+    for axis, name in zip(range(len(shape)), names, strict=False):
+        order = _permutation(np.moveaxis(hand, axis + 1, 0), np.moveaxis(reference, axis + 1, 0),
+                             np.moveaxis(allowed, axis + 1, 0))  # fmt: skip
+        if order is not None:
+            return Guess(Kind.INDEX, f"yours has the right numbers in the wrong places: {name} {_moves(order)}.")
+    return None
+
+
+def _permutation(hand: np.ndarray, reference: np.ndarray, allowed: np.ndarray) -> list[int] | None:
+    """The order in which slices of the reference stand in the reader's; None if they are no permutation of it."""
+    order, size = [], len(hand)
+    if not 1 < size <= 512:
+        return None
+    hand, reference, allowed = (values.reshape(size, -1) for values in (hand, reference, allowed))
+    for i in range(size):
+        same = (np.abs(reference - hand[i]) <= np.minimum(allowed[i], allowed)).all(axis=1)
+        same[order] = False  # a slice can stand in one place only
+        matches = np.flatnonzero(same)
+        if not len(matches):
+            return None
+        order.append(i if i in matches else int(matches[0]))
+    return order if order != list(range(size)) else None
+
+
+def _moves(order: list[int]) -> str:
+    size = len(order)
+    for shift in (1, -1):
+        if order == [(i + shift) % size for i in range(size)]:
+            return f"are shifted by {-shift:+d}"
+    if order == list(range(size))[::-1]:
+        return "are reversed"
+    moved = [i for i, j in enumerate(order) if i != j]
+    if len(moved) == 2:
+        return f"{moved[0]} and {moved[1]} are exchanged"
+    return "are permuted"
+
+
+def isolated(part: Part) -> Guess | None:
+    count, total = int(part.wrong.sum()), len(part.wrong)
+    if not 0 < count < total or (count > 2 and count > 0.25 * total):
+        return None
+    if not part.hand[:, part.wrong].any():
+        return Guess(Kind.MISSING, "yours is left at 0 there; the others agree.")
+    return Guess(Kind.ENTRY, "yours differs there; the others agree.")
