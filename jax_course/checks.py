@@ -5,45 +5,13 @@ checked once, where data enters (`fit`, `data`), and only where they are there t
 status instead.
 """
 
-import os
-import sys
-import warnings
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.core import Tracer
 
+from jax_course.arrays import is_concrete, numbers
 from jax_course.typing import ArrayLike
-
-_INSIDE = tuple(os.path.dirname(os.path.abspath(file)) + os.sep for file in (__file__, jax.__file__))
-
-
-def numbers(values: ArrayLike, name: str, like: Array | None = None) -> Array:
-    """`values` as an array of numbers or truth values; bare Python numbers take the dtype of `like`.
-
-    float64 that JAX computes in float32 is announced by one warning, where it is not to be like another array.
-    """
-    if isinstance(values, Array):
-        return values
-    if isinstance(values, np.ma.MaskedArray):
-        raise TypeError(f"{name} must hold a number everywhere; got a masked array: fill the gaps or drop their rows")
-    bare = not hasattr(values, "dtype") and not hasattr(values, "__array__")
-    try:
-        array = np.asarray(values)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} must be an array of numbers; got {type(values).__name__}: {error}") from None
-    if array.dtype.kind not in "biufc" and not jnp.issubdtype(array.dtype, jnp.floating):
-        hint = "convert it with astype(float)" if array.dtype.kind == "O" and array.ndim else "give it as numbers"
-        raise TypeError(f"{name} must be an array of numbers; got {type(values).__name__} of {array.dtype}: {hint}")
-    if array.dtype == np.longdouble and array.dtype.itemsize > 8:
-        raise TypeError(f"{name} must hold float32 or float64; got {array.dtype}: convert it with astype('float64')")
-    if bare and like is not None and array.dtype.kind == "f":
-        return jnp.asarray(array, like.dtype)
-    if not bare and like is None:
-        _warn_if_narrowed(array)
-    return jnp.asarray(array)
 
 
 def design(X: ArrayLike) -> Array:
@@ -209,29 +177,6 @@ def whole(value: int | Array, name: str) -> int | Array:
     if array.ndim != 0 or array.dtype.kind not in "iu":
         raise TypeError(f"{name} must be a whole number; got {value!r}")
     return value
-
-
-def _warn_if_narrowed(values: np.ndarray) -> None:
-    if values.dtype == np.float64 and jnp.result_type(float) == jnp.float32:
-        warnings.warn(
-            "float64 data is computed in float32, because JAX's 64-bit mode is off: switch it on with "
-            "jax.config.update('jax_enable_x64', True), or for a block by `with jax.enable_x64(True):`",
-            UserWarning,
-            stacklevel=_level_of_the_caller(),
-        )
-
-
-def _level_of_the_caller() -> int:
-    """The stack level, for a warning by the function above this one, of the line outside this package and JAX."""
-    level, frame = 1, sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_INSIDE):
-        level, frame = level + 1, frame.f_back
-    return level
-
-
-def is_concrete(values: ArrayLike) -> bool:
-    """Whether the values can be read: not while a function is being traced."""
-    return not isinstance(values, Tracer)
 
 
 @jax.jit

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jax_course import checks
+from jax_course import arrays, checks
 from jax_course.typing import ArrayLike
 
 
@@ -221,7 +221,7 @@ def one_hot(y: ArrayLike, classes: int) -> Array:
     y = jnp.asarray(y)
     if y.ndim != 1 or y.dtype.kind not in "iu":
         raise ValueError(f"y must be integers of shape (m,); got {y.dtype} of shape {y.shape}")
-    if checks.is_concrete(y) and y.size and not (0 <= int(y.min()) and int(y.max()) < classes):
+    if arrays.is_concrete(y) and y.size and not (0 <= int(y.min()) and int(y.max()) < classes):
         raise ValueError(f"y must hold class numbers 0…{classes - 1}; got {int(y.min())} to {int(y.max())}")
     return (y.astype(jnp.int32)[:, None] == jnp.arange(classes, dtype=jnp.int32)[None, :]).astype(
         jnp.result_type(float)

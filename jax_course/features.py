@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jax_course import checks
+from jax_course import arrays, checks
 from jax_course.typing import ArrayLike
 
 
@@ -68,13 +68,13 @@ def rbf(X: ArrayLike, *, centers: ArrayLike, scale: ArrayLike) -> Array:
     Array([2.71828183, 1.        ], dtype=float64)
     """
     X = checks.design(X)
-    centers = checks.numbers(centers, "centers", like=X).astype(X.dtype)
-    scale = checks.numbers(scale, "scale", like=X).astype(X.dtype)
+    centers = arrays.numbers(centers, "centers", like=X).astype(X.dtype)
+    scale = arrays.numbers(scale, "scale", like=X).astype(X.dtype)
     if centers.ndim != 2 or centers.shape[1] != X.shape[1]:
         raise ValueError(f"centers must have shape (n, {X.shape[1]}), a row per center; got shape {centers.shape}")
     if scale.ndim != 0:
         raise ValueError(f"scale must be a scalar; got shape {scale.shape}")
-    if checks.is_concrete(scale) and not scale >= jnp.finfo(X.dtype).tiny:  # smaller numbers are taken for 0
+    if arrays.is_concrete(scale) and not scale >= jnp.finfo(X.dtype).tiny:  # smaller numbers are taken for 0
         raise ValueError(f"scale must be positive; got {scale}")
     squared_distance = jnp.sum((X[:, None, :] - centers[None, :, :]) ** 2, axis=-1)
     return jnp.exp(-squared_distance / scale)

@@ -45,7 +45,18 @@ def test_arrows_point_down_and_nothing_private_is_imported(name):
     source = Path(str(importlib.import_module(name).__file__)).read_text()
     imported = re.findall(r"^(?:from|import) ([\w.]+)", source, re.MULTILINE)
     assert not [module for module in imported if re.search(r"(^|\.)_(?!_future__)", module)]
-    order = ["typing", "linalg", "checks", "data", "features", "optimization", "regression", "classification", "verify"]
+    order = [
+        "typing",
+        "linalg",
+        "arrays",
+        "checks",
+        "data",
+        "features",
+        "optimization",
+        "regression",
+        "classification",
+        "verify",
+    ]
     if name.count(".") >= 1:
         own = order.index(name.split(".")[1])
         wings = {m.split(".")[1] for m in imported if m.startswith("jax_course.")}

@@ -26,7 +26,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.scipy.linalg import solve_triangular
 
-from jax_course import checks
+from jax_course import arrays, checks
 from jax_course.linalg import column_scale, gram, least_squares, product, transpose_product
 from jax_course.optimization.solution import Solution
 from jax_course.regression import linear
@@ -119,7 +119,7 @@ def path(X: ArrayLike, y: ArrayLike, penalties: ArrayLike, *, weights: ArrayLike
     """
     X = checks.training_design(X)
     y = checks.finite(checks.targets(y, X), "y")
-    penalties = checks.numbers(penalties, "penalties", like=X).astype(X.dtype)
+    penalties = arrays.numbers(penalties, "penalties", like=X).astype(X.dtype)
     if penalties.ndim != 1:
         raise ValueError(f"penalties must have shape (n,); got shape {penalties.shape}")
     penalties = checks.nonnegative(penalties)

@@ -1,11 +1,12 @@
-r"""Evaluation of the reader's functions, and of their derivatives by autodiff, at many points.
+"""Evaluation of the reader's functions, and of their derivatives by autodiff, at many points.
 
-A function that JAX can trace is compiled once; one that it cannot (plain NumPy, control flow on values) is called as it
-is, point by point. `transform` turns the function of a vector into what is wanted: its value, gradient, Hessian.
+A function that JAX can trace is compiled once, for all data of the same shapes. One that branches on its data, or calls
+plain NumPy on it, is compiled for each data. One that JAX cannot trace at all is called as it is, point by point.
+`transform` turns the function of a vector into what is wanted: its value, gradient, Hessian.
 """
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import jax
@@ -38,33 +39,45 @@ def hessians(subject: Subject, cost: Callable, points: np.ndarray) -> np.ndarray
 
 def directional(subject: Subject, cost: Callable, point: np.ndarray, directions: np.ndarray) -> np.ndarray:
     """By forward mode, a number per direction."""
-    return np.asarray(_jit(_along)(cost, subject.layout, subject.others, point, subject[1:3], directions))
+    return np.asarray(_call(_along, subject, cost, point, (), (point, directions)))
 
 
 def products(subject: Subject, cost: Callable, points: np.ndarray, directions: np.ndarray) -> np.ndarray:
     """Hessian products by forward over reverse mode: a row per point, each with its own direction."""
-    return np.asarray(_jit(_products)(cost, subject.layout, subject.others, points, subject[1:3], directions))
+    return np.asarray(_call(_products, subject, cost, points[0], (), (points, directions)))
 
 
 def is_traceable(subject: Subject, function: Callable, point: np.ndarray, *extra: Any) -> bool:
-    """Whether JAX can trace the function: not if it is plain NumPy, or branches on values."""
+    """Whether JAX can trace the function of the parameters: not if it is plain NumPy, or branches on their values."""
     return shape_of(subject, function, point, *extra) is not None
 
 
 def shape_of(subject: Subject, function: Callable, point: np.ndarray, *extra: Any) -> Any:
     """The structure of the function's output without running it; None where JAX cannot trace it."""
-    try:
-        return jax.eval_shape(lambda vector, *extra: subject.call(function, vector, extra), point, *extra)
-    except Exception:  # a function may fail to trace in any way; then it is run instead
-        return None
+    shape, _ = _traced(subject, function, point, extra)
+    return shape
+
+
+def _traced(subject: Subject, function: Callable, point: np.ndarray, extra: tuple) -> tuple[Any, bool]:
+    """The structure of the output, None where it cannot be traced, and whether the data can be traced along."""
+
+    def with_data(data, vector, *extra):
+        arguments, numbers = data
+        return subject._replace(arguments=arguments, numbers=numbers).call(function, vector, extra)
+
+    for along, traced in ((True, with_data), (False, partial(with_data, subject.data))):
+        try:
+            return jax.eval_shape(traced, *((subject.data,) if along else ()), point, *extra), along
+        except Exception:  # a function may fail to trace in any way; then it is run instead
+            continue
+    return None, False
 
 
 def _evaluate(transform: Callable, subject: Subject, function: Callable, points: np.ndarray, extra: tuple) -> Any:
     if is_traceable(subject, function, points[0], *extra):
         count, room = len(points), _room(points)
         padded = np.concatenate([points, np.zeros((room - count, points.shape[1]), points.dtype)])
-        at_points, fixed = _jit(_at_points), (transform, function, subject.layout, subject.others, room)
-        outputs = at_points(*fixed, count, padded, subject[1:3], extra)
+        outputs = _call(_at_points, subject, function, points[0], (transform, room), (count, padded, extra), *extra)
         return jax.tree_util.tree_map(lambda leaf: np.asarray(leaf)[:count], outputs)
     return jax.tree_util.tree_map(
         lambda *leaves: np.stack(leaves), *(_run(subject, function, p, extra) for p in points)
@@ -82,7 +95,7 @@ def _run(subject: Subject, function: Callable, point: np.ndarray, extra: tuple) 
     try:
         output = subject.call(function, point, extra)
     except (AttributeError, TypeError):
-        in_jax = jax.tree_util.tree_map(jnp.asarray, subject[1:3])
+        in_jax = jax.tree_util.tree_map(lambda leaf: jnp.asarray(leaf) if np.ndim(leaf) else leaf, subject.data)
         output = subject._replace(arguments=in_jax[0], numbers=in_jax[1]).call(function, jnp.asarray(point), extra)
     return jax.tree_util.tree_map(np.asarray, output)
 
@@ -92,11 +105,50 @@ def _identity(function: Callable) -> Callable:
 
 
 def _of_vector(function: Callable, layout: Layout, others: tuple, data: Any, extra: tuple = ()) -> Callable:
-    arguments, numbers = data
+    arguments, numbers = data.values if isinstance(data, Fixed) else data
     return lambda vector: Subject(layout, arguments, numbers, others).call(function, vector, extra)
 
 
-def _at_points(transform, function, layout, others, room, count, points, data, extra):
+class Fixed:
+    """Data that a program is compiled for, equal to other data of the same bytes."""
+
+    def __init__(self, values: Any):
+        self.values = values
+        leaves, treedef = jax.tree_util.tree_flatten(values)
+        self.key = (
+            treedef,
+            *((np.shape(leaf), str(np.asarray(leaf).dtype), np.asarray(leaf).tobytes()) for leaf in leaves),
+        )
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: Any) -> bool:
+        return isinstance(other, Fixed) and self.key == other.key
+
+
+def _call(
+    program, subject: Subject, function: Callable, point: np.ndarray, static: tuple, dynamic: tuple, *extra
+) -> Any:
+    """program(function, layout, others, data, *static, *dynamic), compiled once for each of the reader's functions.
+
+    One that cannot be hashed is compiled at each call."""
+    _, along = _traced(subject, function, point, extra)
+    data = subject.data if along else Fixed(subject.data)
+    arguments = function, subject.layout, subject.others, data, *static
+    try:
+        hash((arguments[:3], static))
+    except TypeError:
+        return program(*arguments, *dynamic)
+    return _jit(program, len(static), not along)(*arguments, *dynamic)
+
+
+@cache
+def _jit(program: Callable, count: int, fixed: bool) -> Callable:
+    return jax.jit(program, static_argnums=(0, 1, 2, *((3,) if fixed else ()), *range(4, 4 + count)))
+
+
+def _at_points(function, layout, others, data, transform, room, count, points, extra):
     """The first `count` of `room` rows: a loop of variable length, so one program serves many numbers of points."""
     at_point = transform(_of_vector(function, layout, others, data, extra))
     outputs = jax.tree_util.tree_map(
@@ -109,27 +161,11 @@ def _at_points(transform, function, layout, others, room, count, points, data, e
     return lax.fori_loop(0, count, step, outputs)
 
 
-def _along(cost, layout, others, point, data, directions):
+def _along(cost, layout, others, data, point, directions):
     of_vector = _of_vector(cost, layout, others, data)
     return lax.map(lambda v: jax.jvp(of_vector, (point,), (v,))[1], directions)
 
 
-def _products(cost, layout, others, points, data, directions):
+def _products(cost, layout, others, data, points, directions):
     gradient = jax.grad(_of_vector(cost, layout, others, data))
     return lax.map(lambda pair: jax.jvp(gradient, pair[:1], pair[1:])[1], (points, directions))
-
-
-@cache
-def _jit(function: Callable) -> Callable:
-    """Compiled once for each of the reader's functions; one that cannot be hashed is compiled at each call."""
-    static = {_at_points: (0, 1, 2, 3, 4), _along: (0, 1, 2), _products: (0, 1, 2)}[function]
-    compiled = jax.jit(function, static_argnums=static)
-
-    def call(*arguments):
-        try:
-            hash(tuple(arguments[i] for i in static))
-        except TypeError:
-            return function(*arguments)
-        return compiled(*arguments)
-
-    return call

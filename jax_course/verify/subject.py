@@ -82,6 +82,11 @@ class Subject(NamedTuple):
         arguments = (*self.arguments, *extra)
         return function(self.layout.tree(vector), *arguments, **self.numbers, **dict(self.others))
 
+    @property
+    def data(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """What is evaluated along with the parameters."""
+        return self.arguments, self.numbers
+
     def cast(self, dtype: Any) -> "Subject":
         """The same in another precision."""
         return self._replace(arguments=cast(self.arguments, dtype), numbers=cast(self.numbers, dtype))
