@@ -55,6 +55,9 @@ def derivatives(
     hands = {of: function for of, function in given.items() if function is not None}
     if not hands:
         raise ValueError("nothing to examine: give gradient=, hessian= or hessian_product=")
+    for name, function in {"cost": cost, **hands}.items():
+        if not callable(function):
+            raise TypeError(f"{name} must be a function; got {type(function).__name__}")
     with double_precision():
         return examine(cost, params, arguments, keywords, hands)
 

@@ -26,8 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         report = _report(options.target)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        print(f"{options.target}: {error}", file=sys.stderr)
+    except Exception as error:  # whatever the reader's module does on its way, it is no verdict
+        print(f"{options.target}: {type(error).__name__}: {error}", file=sys.stderr)
         return 2
     print(report.to_json() if options.json else report)
     if options.html:

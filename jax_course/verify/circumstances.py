@@ -42,8 +42,8 @@ def _without_numbers(subject: Subject) -> Subject:
 def biases(ground: Ground, derivative: Derivative) -> np.ndarray:
     """Entries of a bias: in a leaf called so, or in the row of a column of ones of the first matrix of data."""
     layout, marks = ground.subject.layout, []
-    X = next((a for a in jax.tree_util.tree_leaves(ground.subject.arguments) if np.ndim(a) == 2), None)
-    ones = np.ptp(X, axis=0) == 0 if X is not None and X.shape[0] > 1 else None
+    X = next((a for a in ground.subject.arrays if a.ndim == 2), None)
+    ones = (X == X[:1]).all(axis=0) if X is not None and X.shape[0] > 1 else None
     for name, shape in zip(layout.names, layout.shapes, strict=True):
         called = name.split(".")[-1].strip("0123456789_") in ("b", "bias", "biases", "intercept")
         mark = np.full(shape, called)
@@ -60,9 +60,9 @@ def lengths(subject: Subject) -> dict[str, float]:
     lengths: dict[str, float] = {}
     if subject.examples:
         lengths["the number of examples m"] = subject.examples
-    for leaf in jax.tree_util.tree_leaves(subject.arguments):
-        if np.ndim(leaf) == 2 and np.shape(leaf)[0] == subject.examples:
-            lengths.setdefault("the number of columns of the data", np.shape(leaf)[1])
+    for array in subject.arrays:
+        if array.ndim == 2 and len(array) == subject.examples:
+            lengths.setdefault("the number of columns of the data", array.shape[1])
     for name, shape in zip(subject.layout.names, subject.layout.shapes, strict=True):
         if len(shape) == 2:
             lengths.setdefault(f"the number of columns of `{name}` (outputs, classes)", shape[1])
@@ -99,12 +99,14 @@ def on_single_examples(ground: Ground, derivative: Derivative) -> Singles | None
     except Exception:
         return None
     hand, reference = (np.stack(rows) for rows in zip(*pairs, strict=True))
+    if hand.shape != reference.shape:
+        return None
     return hand, reference, _known_factors(ground, points[-1], chosen)
 
 
 def _known_factors(ground: Ground, point: np.ndarray, chosen: np.ndarray) -> dict[str, np.ndarray]:
     layout = ground.subject.layout
-    X = next((a for a in jax.tree_util.tree_leaves(ground.subject.arguments) if np.ndim(a) == 2), None)
+    X = next((a for a in ground.subject.arrays if a.ndim == 2), None)
     if X is None or len(layout.shapes) != 1 or layout.shapes[0][:1] != X.shape[1:]:
         return {}
     z = X[chosen] @ point.reshape(layout.shapes[0])

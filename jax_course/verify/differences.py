@@ -1,13 +1,14 @@
 r"""Central differences with an error bar for every entry, and what they show beside a number: kinks.
 
     D(h) = (f(x + h e) − f(x − h e)) / 2h = f' + c₂h² + c₄h⁴ + …        one-sided: f' + c₁h + c₂h² + …
-    T_k0 = D(h / 4ᵏ),  T_kj = T_kj−1 + (T_kj−1 − T_k−1,j−1) / (qʲ − 1),  q = 16; one-sided 4     Richardson, Ridders
+    T_k0 = D(ρᵏh),  T_kj = T_kj−1 + (T_kj−1 − T_k−1,j−1) / (qʲ − 1),  q = 1/ρ²; one-sided 1/ρ     Richardson, Ridders
 
 There is no step to choose. Truncation falls and rounding grows along the rows, and the entry of the tableau is kept
 whose doubt is least. Its doubt, the error bar, is the sum of three: how far its neighbours are, what rounding leaves of
 f after a division by h, and how far smaller steps contradict it beyond their own rounding. Without the third, a step so
 long that f has saturated is believed: softplus seen from afar is a pair of lines with a wrong slope between them.
-Rounding is that of the values, or what the smallest steps scatter by, if that is more.
+Rounding is that of the values, or what the smallest steps scatter by, if that is more; steps so small that the values
+do not answer at all (float32 somewhere inside) say nothing.
 
 Source: C. J. F. Ridders, Accurate computation of F'(x) and F'(x)F''(x), Adv. Eng. Software 4 (1982).
 """
@@ -18,7 +19,8 @@ from typing import NamedTuple
 import numpy as np
 
 LEVELS = 14
-STEPS = 0.1 * 0.25 ** np.arange(LEVELS)
+RATIO = 0.27  # of one step to the next: no power of two, with which rounding would repeat from level to level
+STEPS = 0.1 * RATIO ** np.arange(LEVELS)
 ORDERS = 6  # beyond, extrapolation amplifies rounding and gains nothing
 
 
@@ -40,10 +42,10 @@ def along(
         parts = [along(values, point, direction[None], noise) for direction in directions]
         return Differences(*(np.concatenate(column) for column in zip(*parts, strict=True)))
     offsets = STEPS[:, None, None] * directions
-    f = values((point + np.concatenate([offsets, -offsets])).reshape(-1, point.size))
+    f = values((point + np.concatenate([offsets, -offsets])).reshape(-1, point.size)).astype(float)
     f = f.reshape((2, LEVELS, len(directions), *f.shape[1:]))
     column = STEPS.reshape((-1,) + (1,) * (f.ndim - 2))
-    return _limit((f[0] - f[1]) / (2 * column), noise * np.max(np.abs(f), axis=0), column, 16.0)
+    return _limit((f[0] - f[1]) / (2 * column), noise * np.max(np.abs(f), axis=0), column, RATIO**-2)
 
 
 def one_sided(
@@ -53,17 +55,23 @@ def one_sided(
     sides = []
     for side in (-1.0, 1.0):
         offsets = side * STEPS[:, None, None] * directions
-        f = values(np.concatenate([point[None], (point + offsets).reshape(-1, point.size)]))
-        beside, column = f[1:].reshape(LEVELS, -1), STEPS[:, None]
-        slope = side * (beside - f[0]) / column
-        sides.append(_limit(slope, 1e-15 * np.maximum(np.abs(beside), np.abs(f[0])), column, 4.0))
+        f = values(np.concatenate([point[None], (point + offsets).reshape(-1, point.size)])).astype(float)
+        beside = f[1:].reshape((LEVELS, len(directions), *f.shape[1:]))
+        column = STEPS.reshape((-1,) + (1,) * (beside.ndim - 1))
+        rounding = 1e-15 * np.maximum(np.abs(beside), np.abs(f[0]))
+        sides.append(_limit(side * (beside - f[0]) / column, rounding, column, RATIO**-1))
     return sides[0], sides[1]
 
 
 def _limit(slopes: np.ndarray, rounding: np.ndarray, steps: np.ndarray, q: float) -> Differences:
     """The limit of slopes (levels, …) for vanishing steps, and its error bar."""
-    scatter = np.median(np.abs(np.diff(slopes[-4:], axis=0)) * steps[-3:], axis=0)
-    rounding = np.maximum(rounding, scatter) / steps
+    answered = ~np.logical_and.accumulate((slopes == 0)[::-1], axis=0)[::-1]
+    answered |= ~answered.any(axis=0)
+    last = answered.sum(axis=0, keepdims=True) - 1 + np.arange(-3, 1).reshape((-1,) + (1,) * (slopes.ndim - 1))
+    finest = np.take_along_axis(slopes, np.maximum(last, 0), axis=0)
+    length = np.take_along_axis(np.broadcast_to(steps, slopes.shape), np.maximum(last[1:], 0), axis=0)
+    scatter = np.max(np.abs(np.diff(finest, axis=0)) * length, axis=0)
+    rounding = np.where(answered, np.maximum(rounding, scatter) / steps, np.inf)
     tableau, best = slopes, slopes[-1]
     error = np.full_like(best, np.inf)
     for order in range(1, ORDERS):

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jax_course.verify.functions import Fixed
 from jax_course.verify.subject import Layout, Subject
 
 
@@ -52,6 +53,15 @@ def is_traceable(subject: Subject, function: Callable, point: np.ndarray, *extra
     return shape_of(subject, function, point, *extra) is not None
 
 
+def is_differentiable(subject: Subject, cost: Callable, point: np.ndarray, transform: Callable) -> bool:
+    """Whether autodiff gives jax.grad, or jax.hessian, of the cost: loops and custom rules may forbid it."""
+    try:
+        jax.eval_shape(transform(lambda vector: subject.call(cost, vector)), point)
+    except Exception:  # it may fail in any way
+        return False
+    return True
+
+
 def shape_of(subject: Subject, function: Callable, point: np.ndarray, *extra: Any) -> Any:
     """The structure of the function's output without running it; None where JAX cannot trace it."""
     shape, _ = _traced(subject, function, point, extra)
@@ -65,9 +75,12 @@ def _traced(subject: Subject, function: Callable, point: np.ndarray, extra: tupl
         arguments, numbers = data
         return subject._replace(arguments=arguments, numbers=numbers).call(function, vector, extra)
 
-    for along, traced in ((True, with_data), (False, partial(with_data, subject.data))):
+    ways = [(True, with_data, (subject.data,)), (False, partial(with_data, subject.data), ())]
+    leaves = jax.tree_util.tree_leaves(subject.data)
+    all_arrays = all(isinstance(leaf, (np.ndarray, np.generic, jax.Array, int, float, complex)) for leaf in leaves)
+    for along, traced, data in ways if all_arrays else ways[1:]:
         try:
-            return jax.eval_shape(traced, *((subject.data,) if along else ()), point, *extra), along
+            return jax.eval_shape(traced, *data, point, *extra), along
         except Exception:  # a function may fail to trace in any way; then it is run instead
             continue
     return None, False
@@ -79,9 +92,7 @@ def _evaluate(transform: Callable, subject: Subject, function: Callable, points:
         padded = np.concatenate([points, np.zeros((room - count, points.shape[1]), points.dtype)])
         outputs = _call(_at_points, subject, function, points[0], (transform, room), (count, padded, extra), *extra)
         return jax.tree_util.tree_map(lambda leaf: np.asarray(leaf)[:count], outputs)
-    return jax.tree_util.tree_map(
-        lambda *leaves: np.stack(leaves), *(_run(subject, function, p, extra) for p in points)
-    )
+    return _run_all(subject, function, points, extra)
 
 
 def _room(points: np.ndarray) -> int:
@@ -90,10 +101,28 @@ def _room(points: np.ndarray) -> int:
     return 8 if count <= 8 else 1024 if count <= 1024 and n <= 5_000 else count
 
 
+def _run_all(subject: Subject, function: Callable, points: np.ndarray, extra: tuple) -> Any:
+    """One that cannot be traced, point by point; NaN where it raises, as outside of its domain, but not everywhere."""
+    outputs: list[Any] = []
+    errors = []
+    for point in points:
+        try:
+            outputs.append(_run(subject, function, point, extra))
+        except Exception as error:
+            outputs.append(None)
+            errors.append(error)
+    known = next((output for output in outputs if output is not None), None)
+    if known is None:
+        raise errors[0]
+    nowhere = jax.tree_util.tree_map(lambda leaf: np.full_like(leaf, np.nan, dtype=np.result_type(leaf, float)), known)
+    filled = [nowhere if output is None else output for output in outputs]
+    return jax.tree_util.tree_map(lambda *leaves: np.stack(leaves), *filled)
+
+
 def _run(subject: Subject, function: Callable, point: np.ndarray, extra: tuple) -> Any:
-    """A function that cannot be traced, on NumPy's arrays, or on JAX's if it needs them."""
+    """One that cannot be traced, on NumPy's arrays (a copy, that it may change), or on JAX's if it needs them."""
     try:
-        output = subject.call(function, point, extra)
+        output = subject.call(function, point.copy(), extra)
     except (AttributeError, TypeError):
         in_jax = jax.tree_util.tree_map(lambda leaf: jnp.asarray(leaf) if np.ndim(leaf) else leaf, subject.data)
         output = subject._replace(arguments=in_jax[0], numbers=in_jax[1]).call(function, jnp.asarray(point), extra)
@@ -104,42 +133,18 @@ def _identity(function: Callable) -> Callable:
     return function
 
 
-def _of_vector(function: Callable, layout: Layout, others: tuple, data: Any, extra: tuple = ()) -> Callable:
+def _of_vector(function: Callable, layout: Layout, others: Fixed, data: Any, extra: tuple = ()) -> Callable:
     arguments, numbers = data.values if isinstance(data, Fixed) else data
     return lambda vector: Subject(layout, arguments, numbers, others).call(function, vector, extra)
-
-
-class Fixed:
-    """Data that a program is compiled for, equal to other data of the same bytes."""
-
-    def __init__(self, values: Any):
-        self.values = values
-        leaves, treedef = jax.tree_util.tree_flatten(values)
-        self.key = (
-            treedef,
-            *((np.shape(leaf), str(np.asarray(leaf).dtype), np.asarray(leaf).tobytes()) for leaf in leaves),
-        )
-
-    def __hash__(self) -> int:
-        return hash(self.key)
-
-    def __eq__(self, other: Any) -> bool:
-        return isinstance(other, Fixed) and self.key == other.key
 
 
 def _call(
     program, subject: Subject, function: Callable, point: np.ndarray, static: tuple, dynamic: tuple, *extra
 ) -> Any:
-    """program(function, layout, others, data, *static, *dynamic), compiled once for each of the reader's functions.
-
-    One that cannot be hashed is compiled at each call."""
+    """program(function, layout, others, data, *static, *dynamic), compiled once for each of the reader's functions."""
     _, along = _traced(subject, function, point, extra)
     data = subject.data if along else Fixed(subject.data)
     arguments = function, subject.layout, subject.others, data, *static
-    try:
-        hash((arguments[:3], static))
-    except TypeError:
-        return program(*arguments, *dynamic)
     return _jit(program, len(static), not along)(*arguments, *dynamic)
 
 
@@ -150,7 +155,7 @@ def _jit(program: Callable, count: int, fixed: bool) -> Callable:
 
 def _at_points(function, layout, others, data, transform, room, count, points, extra):
     """The first `count` of `room` rows: a loop of variable length, so one program serves many numbers of points."""
-    at_point = transform(_of_vector(function, layout, others, data, extra))
+    at_point, points = transform(_of_vector(function, layout, others, data, extra)), jnp.asarray(points)
     outputs = jax.tree_util.tree_map(
         lambda leaf: jnp.zeros((room, *leaf.shape), leaf.dtype), jax.eval_shape(at_point, points[0])
     )

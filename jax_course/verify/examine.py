@@ -26,8 +26,17 @@ from jax_course.verify.circumstances import (
     stand_ins,
 )
 from jax_course.verify.diagnosis import diagnose
-from jax_course.verify.evaluation import evaluate, evaluate_one, gradients, hessians, is_traceable, products, shape_of
+from jax_course.verify.evaluation import (
+    evaluate,
+    evaluate_one,
+    gradients,
+    hessians,
+    is_differentiable,
+    products,
+    shape_of,
+)
 from jax_course.verify.findings import HARMLESS, Finding, Kind, Witness
+from jax_course.verify.functions import Function
 from jax_course.verify.ground import (
     SMALL,
     Derivative,
@@ -42,7 +51,7 @@ from jax_course.verify.report import Report
 from jax_course.verify.structure import structural_findings
 from jax_course.verify.subject import Layout, Subject, cast, subject_of
 from jax_course.verify.suspicion import Evidence
-from jax_course.verify.witnesses import along_directions, judge, overruled, rounding, second_order
+from jax_course.verify.witnesses import along_directions, judge, overruled, rounding, second_order, without_opinion
 
 PROBES = 3
 
@@ -51,7 +60,9 @@ def examine(cost, params, arguments, keywords, hands) -> Report:
     """The report on the derivatives in `hands`: a dictionary of gradient, hessian, hessian_product."""
     started = time.perf_counter()
     subject, point = subject_of(cost, params, arguments, keywords)
-    ground = Ground(subject, cost, point[None], is_traceable(subject, cost, point))
+    cost, hands = Function(cost), {of: Function(hand) for of, hand in hands.items()}
+    once, twice = (is_differentiable(subject, cost, point, transform) for transform in (jax.grad, jax.hessian))
+    ground = Ground(subject, cost, point[None], once, twice)
     problem = _cost_at(ground)
     if problem:
         return Report((problem,), (), (), subject.layout.size, 1, time.perf_counter() - started)
@@ -68,6 +79,8 @@ def examine(cost, params, arguments, keywords, hands) -> Report:
         findings, witnesses, notes = findings + found, witnesses + heard, notes + said
         if of == "gradient":
             gradient_is_right = not [f for f in found if f.kind not in HARMLESS]
+            if gradient_is_right and Kind.AUTODIFF in {f.kind for f in found}:
+                ground = ground._replace(once=False, twice=False)  # then the reader's gradient is the better witness
     seconds = time.perf_counter() - started
     return Report(tuple(findings), tuple(witnesses), tuple(notes), subject.layout.size, len(ground.points), seconds)
 
@@ -78,17 +91,22 @@ def _cost_at(ground: Ground) -> Finding | None:
         value = evaluate(ground.subject, ground.cost, ground.points)
     except Exception as error:
         raise ValueError(f"the cost raised {type(error).__name__}: {first_line(error)}") from error
-    leaves = jax.tree_util.tree_leaves(value)
-    if len(leaves) != 1 or np.shape(leaves[0]) != (1,):
-        shapes = ", ".join(str(np.shape(leaf)[1:]) for leaf in leaves)
-        raise ValueError(f"the cost must return one number; it returned {len(leaves)} of shape {shapes}")
-    if not jnp.issubdtype(np.asarray(leaves[0]).dtype, jnp.floating):
-        raise TypeError(f"the cost must return a floating-point number; it returned {np.asarray(leaves[0]).dtype}")
-    number = float(np.asarray(leaves[0])[0])
+    if not isinstance(value, np.ndarray) or value.shape != (1,):
+        shapes = ", ".join(str(np.shape(leaf)[1:]) for leaf in jax.tree_util.tree_leaves(value))
+        raise ValueError(
+            f"the cost must return one number; it returned {_described(value)} of shape {shapes or 'none'}"
+        )
+    if not jnp.issubdtype(value.dtype, jnp.floating):
+        raise TypeError(f"the cost must return a floating-point number; it returned {value.dtype}")
+    number = float(value[0])
     if np.isfinite(number):
         return None
     sentence = f"the cost is {number} at the point given, where no derivative can be judged: choose another point."
     return Finding(Kind.NONFINITE, "cost", "cost", (), number, None, sentence)
+
+
+def _described(value: Any) -> str:
+    return "an array" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
 
 
 def _points(ground: Ground) -> np.ndarray:
@@ -135,7 +153,7 @@ def _derivative(ground: Ground, of: str, hand: Callable, gradient: Callable | No
     def by_differences(subject, points):
         return np.stack([gradient_by_differences(ground._replace(subject=subject), p, np.arange(n))[0] for p in points])
 
-    if ground.traceable:
+    if ground.once:
         return Derivative(of, layout, by_hand, by_autodiff, ground.points, None, by_autodiff), []
     return Derivative(of, layout, by_hand, None, ground.points, None, by_differences if n <= SMALL else None), []
 
@@ -158,7 +176,7 @@ def _hessian(ground: Ground, hand: Callable, gradient: Callable | None) -> Deriv
     identity = as_entries(np.broadcast_to(np.eye(n), (len(points), n, n)))
     slopes = _gradient_values(ground, gradient)
 
-    if ground.traceable:
+    if ground.twice:
         return Derivative("hessian", blocks, by_hand, by_autodiff, identity, slopes, by_autodiff)
     if slopes is None or n > SMALL:
         return Derivative("hessian", blocks, by_hand, None, identity, slopes, None)
@@ -170,7 +188,7 @@ def _hessian(ground: Ground, hand: Callable, gradient: Callable | None) -> Deriv
 
 
 def _gradient_values(ground: Ground, gradient: Callable | None) -> Callable[[Subject, np.ndarray], np.ndarray] | None:
-    if ground.traceable:
+    if ground.once:
         return lambda subject, points: gradients(subject, ground.cost, points)
     if gradient is None:
         return None
@@ -191,7 +209,7 @@ def _product(ground: Ground, hand: Callable, gradient: Callable | None, v: np.nd
     def by_autodiff(subject, points):
         return products(subject, ground.cost, points, v.astype(points.dtype))
 
-    reference = by_autodiff if ground.traceable else None
+    reference = by_autodiff if ground.twice else None
     return Derivative("hessian_product", layout, by_hand, reference, v, _gradient_values(ground, gradient), reference)
 
 
@@ -199,24 +217,33 @@ def _hear(ground: Ground, derivative: Derivative) -> tuple[list[Finding], list[W
     points = ground.points if len(derivative.identity) == len(ground.points) else ground.points[[0, -1]]
     of, subject = derivative.of, ground.subject
     hand = derivative.hand(subject, points)
+    heard: list[Witness] = []
     if derivative.reference is None:
-        heard, reference, tolerance = without_autodiff(ground, derivative, points, hand)
-        found: list[Finding] = []
+        heard = without_opinion(ground, of)
+        found, reference, tolerance, arbiter = without_autodiff(ground, derivative, points, hand)
     else:
         reference = derivative.reference(subject, points)
         tolerance, precision = rounding(ground, derivative, points, hand, reference)
-        heard = [
-            judge("reverse-mode autodiff" if of == "gradient" else "autodiff", of, hand, reference, tolerance),
-            precision,
-        ]
         found, reference, tolerance, arbiter = arbitrate(ground, derivative, hand, reference, tolerance)
-        heard.append(arbiter)
+        name = "reverse-mode autodiff" if of == "gradient" else "autodiff"
+        heard = [judge(name, of, hand, reference, tolerance), precision]
+    heard.append(arbiter)
     if of == "gradient":
-        heard += along_directions(ground, hand, reference, tolerance)
+        heard += along_directions(ground, derivative, hand, reference, tolerance)
     else:
         heard.append(second_order(ground, derivative, hand))
-    evidence = Evidence(
-        of,
+    if (unknown := ~np.isfinite(reference[0]) & np.isfinite(hand[0])).any():
+        why = f"autodiff gives no number in {unknown.sum()} of {unknown.size} entries, and differences none to rely on"
+        heard = [witness._replace(verdict="abstains", remark=why) for witness in heard]
+    wrong = diagnose(_evidence(ground, derivative, points, hand, reference, tolerance))
+    if found and not wrong:
+        heard = [overruled(witness) for witness in heard]
+    return found + wrong, heard, notes_on(ground, derivative, hand)
+
+
+def _evidence(ground: Ground, derivative: Derivative, points, hand, reference, tolerance) -> Evidence:
+    return Evidence(
+        derivative.of,
         derivative.layout,
         hand,
         reference,
@@ -224,12 +251,8 @@ def _hear(ground: Ground, derivative: Derivative) -> tuple[list[Finding], list[W
         penalty_parts(ground, derivative, points, reference),
         derivative.identity,
         biases(ground, derivative),
-        lengths(subject),
+        lengths(ground.subject),
         lambda chosen: on_fewer(ground, derivative, chosen),
         lambda: on_single_examples(ground, derivative),
         lambda: stand_ins(ground, points, derivative),
     )
-    wrong = diagnose(evidence)
-    if found and not wrong:
-        heard = [overruled(witness) for witness in heard]
-    return found + wrong, heard, notes_on(ground, derivative, hand)

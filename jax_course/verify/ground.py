@@ -20,7 +20,8 @@ class Ground(NamedTuple):
     subject: Subject
     cost: Callable
     points: np.ndarray  # (points, n), the point given first
-    traceable: bool
+    once: bool  # whether autodiff gives its gradient
+    twice: bool  # whether autodiff gives its Hessian
 
 
 class Derivative(NamedTuple):

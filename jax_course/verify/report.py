@@ -37,6 +37,8 @@ class Report(NamedTuple):
             return None
         if any(finding.kind not in HARMLESS for finding in self.findings):
             return False
+        if any(witness.verdict == "disagrees" for witness in self.witnesses):
+            return None
         checked = {witness.of for witness in self.witnesses}
         decided = {witness.of for witness in self.witnesses if witness.verdict == "agrees"}
         return True if checked and checked == decided else None

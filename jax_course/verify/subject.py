@@ -6,13 +6,14 @@ Parameters of any structure become a vector and back; data is cast along.
 import contextlib
 import inspect
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+
+from jax_course.verify.functions import Fixed
 
 
 @contextlib.contextmanager
@@ -75,12 +76,12 @@ class Subject(NamedTuple):
     layout: Layout
     arguments: tuple[Any, ...]
     numbers: dict[str, Any]
-    others: tuple[tuple[str, Any], ...]
+    others: Fixed
 
     def call(self, function: Callable, vector: Any, extra: tuple = ()) -> Any:
         """The function at one point, called as the reader would call it."""
         arguments = (*self.arguments, *extra)
-        return function(self.layout.tree(vector), *arguments, **self.numbers, **dict(self.others))
+        return function(self.layout.tree(vector), *arguments, **self.numbers, **self.others.values)
 
     @property
     def data(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -92,24 +93,38 @@ class Subject(NamedTuple):
         return self._replace(arguments=cast(self.arguments, dtype), numbers=cast(self.numbers, dtype))
 
     @property
+    def arrays(self) -> list[np.ndarray]:
+        """The arrays among the arguments."""
+        leaves = jax.tree_util.tree_leaves(self.arguments)
+        return [leaf for leaf in leaves if isinstance(leaf, np.ndarray) and leaf.ndim]
+
+    @property
     def examples(self) -> int:
         """m, the length that the leading axes of all array arguments share; 0 where they share none."""
-        lengths = {np.shape(leaf)[0] for leaf in jax.tree_util.tree_leaves(self.arguments) if np.ndim(leaf)}
+        lengths = {len(array) for array in self.arrays}
         return lengths.pop() if len(lengths) == 1 else 0
 
-    def rows(self, chosen: slice) -> "Subject":
+    def rows(self, chosen: slice | np.ndarray) -> "Subject":
         """The same on some of the examples."""
-        take = partial(jax.tree_util.tree_map, lambda leaf: leaf[chosen] if np.ndim(leaf) else leaf)
-        return self._replace(arguments=take(self.arguments))
+        return self.with_arrays(lambda array: array[chosen])
+
+    def with_arrays(self, change: Callable[[np.ndarray], np.ndarray]) -> "Subject":
+        """The same with every array among the arguments changed."""
+
+        def one(leaf: Any) -> Any:
+            return change(leaf) if isinstance(leaf, np.ndarray) and leaf.ndim else leaf
+
+        return self._replace(arguments=jax.tree_util.tree_map(one, self.arguments))
 
 
 def cast(tree: Any, dtype: Any) -> Any:
     """Floating-point arrays in another precision; numbers, whole-number arrays and everything else as they are."""
 
     def one(leaf: Any) -> Any:
-        if not hasattr(leaf, "dtype") or not jnp.issubdtype(leaf.dtype, jnp.floating):
-            return leaf if not isinstance(leaf, Array) else np.asarray(leaf)
-        return np.asarray(leaf).astype(dtype)
+        if not isinstance(leaf, (np.ndarray, np.generic, Array)) or jnp.issubdtype(leaf.dtype, jax.dtypes.extended):
+            return leaf
+        values = np.asarray(leaf)
+        return values.astype(dtype) if jnp.issubdtype(values.dtype, jnp.floating) else values
 
     return jax.tree_util.tree_map(one, tree)
 
@@ -119,15 +134,16 @@ def subject_of(cost: Callable, params: Any, arguments: tuple, keywords: dict[str
     paths, treedef = jax.tree_util.tree_flatten_with_path(params)
     root = _first_parameter(cost)
     names = tuple(jax.tree_util.keystr(path, simple=True, separator=".") or root for path, _ in paths)
-    if not paths:
+    if not sum(np.size(leaf) for _, leaf in paths):
         raise TypeError("there are no parameters to differentiate by: params is an empty structure")
     for name, (_, leaf) in zip(names, paths, strict=True):
-        dtype = jnp.result_type(leaf) if hasattr(leaf, "dtype") or isinstance(leaf, (int, float)) else type(leaf)
+        dtype = np.asarray(leaf).dtype if np.isscalar(leaf) else getattr(leaf, "dtype", type(leaf))
         if not (isinstance(dtype, np.dtype) and jnp.issubdtype(dtype, jnp.floating)):
-            raise TypeError(f"parameters must be floating-point arrays; {name} is {getattr(dtype, 'name', dtype)}")
+            described = getattr(dtype, "name", None) or getattr(dtype, "__name__", dtype)
+            raise TypeError(f"parameters must be floating-point arrays; {name} is {described}")
     layout = Layout(treedef, names, tuple(np.shape(leaf) for _, leaf in paths))
     numeric = {name: value for name, value in keywords.items() if _is_numeric(value)}
-    others = tuple((name, value) for name, value in keywords.items() if name not in numeric)
+    others = Fixed({name: value for name, value in keywords.items() if name not in numeric})
     point = layout.vector(cast(jax.tree_util.tree_map(np.asarray, params), np.float64))
     return Subject(layout, arguments, numeric, others).cast(np.float64), point
 

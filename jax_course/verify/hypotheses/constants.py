@@ -31,7 +31,7 @@ def factor(part: Part) -> Guess | None:
         return _factor_without_penalty(part, weight)
     if abs(c + 1) < FIT:
         return Guess(Kind.SIGN, "yours has the wrong sign: it is −1 times the derivative.")
-    if abs(c) < FIT:
+    if abs(c) < FIT or abs(c - 1) < 10 * FIT:
         return None
     return Guess(Kind.FACTOR, f"yours is {c:.6g} times the derivative{_reason(part, c)}.")
 
