@@ -34,6 +34,7 @@ class Fault(NamedTuple):
 class Call(NamedTuple):
     """What a derivative was called with, and the right function to call again otherwise."""
 
+    model: ModuleType
     right: Callable
     theta: Array
     X: Array
@@ -48,6 +49,13 @@ class Call(NamedTuple):
         return c.right(c.theta, c.X, c.y, *c.v, **keywords)
 
     @property
+    def examples(self) -> list["Call"]:
+        """The same on every single example, without the penalty."""
+        return [
+            self._replace(X=self.X[i : i + 1], y=self.y[i : i + 1], penalty=_zero(self)) for i in range(len(self.y))
+        ]
+
+    @property
     def penalty_part(self) -> Array:
         """What the penalty contributes."""
         return self.again() - self.again(penalty=_zero(self))
@@ -58,15 +66,40 @@ class Call(NamedTuple):
         return 1 + jnp.argmax(jnp.abs(self.X[0, 1:]))
 
 
-def _weighted(right: Array, call: Call) -> Array:
-    """Every example weighted with a factor of its own, as a chain rule with a factor too many does."""
+def _weighted(factor: Callable[[Array], Array]) -> Callable:
+    """Every example weighted with a factor(z) of its own, as a chain rule with a factor too many does."""
+
+    def mutate(right, call):
+        z = call.X @ call.theta
+        weights = factor(z) if z.ndim == 1 else factor(z).mean(axis=1)
+        weighted = [w * one.again() for w, one in zip(weights, call.examples, strict=True)]
+        return jnp.sum(jnp.stack(weighted), axis=0) + (right - call.again(penalty=_zero(call)))
+
+    return mutate
+
+
+def _masked(right: Array, call: Call) -> Array:
+    """The examples on one side left out, as a mask that should not be there does."""
     z = call.X @ call.theta
-    factor = 1 / (1 + jnp.exp(-z)) * (1 / (1 + jnp.exp(z)))
-    if z.ndim == 2:
-        factor = factor.mean(axis=1)
-    alone = [call._replace(X=call.X[i : i + 1], y=call.y[i : i + 1], penalty=_zero(call)) for i in range(len(z))]
-    weighted = [factor[i] * one.again() for i, one in enumerate(alone)]
-    return jnp.sum(jnp.stack(weighted), axis=0) + (right - call.again(penalty=_zero(call)))
+    kept = (z if z.ndim == 1 else z[:, 0]) > 0
+    parts = [jnp.where(keep, one.again(), 0) for keep, one in zip(kept, call.examples, strict=True)]
+    return jnp.sum(jnp.stack(parts), axis=0) + (right - call.again(penalty=_zero(call)))
+
+
+def _fisher(right: Array, call: Call) -> Array:
+    """Σ g gᵀ over the examples, for a Hessian or times v, and the penalty's part."""
+    g = jnp.stack([one._replace(right=call.model.gradient, v=()).again().ravel() for one in call.examples])
+    fisher = (g.T @ (g @ call.v[0].ravel()) if call.v else g.T @ g).reshape(right.shape)
+    return fisher + (right - call.again(penalty=_zero(call)))
+
+
+def _diagonal_times_v(right: Array, call: Call) -> Array:
+    hessian = call._replace(right=call.model.hessian, v=()).again().reshape(call.theta.size, -1)
+    return (jnp.diag(hessian) * call.v[0].ravel()).reshape(right.shape)
+
+
+def _sigma_slope(z: Array) -> Array:
+    return 1 / (1 + jnp.exp(-z)) * (1 / (1 + jnp.exp(z)))
 
 
 def _zero(call: Call) -> Array | None:
@@ -124,7 +157,11 @@ GRADIENT = (
     Fault("a penalty too much", Kind.PENALTY, "gradient", lambda g, c: g + 0.2 * c.theta, ("linear",)),
     Fault("bias penalised", Kind.PENALTY, "gradient", lambda g, c: g.at[0].add(0.6 * c.theta[0]), PENALISED),
     Fault("bias averaged", Kind.BIAS, "gradient", lambda g, c: g.at[0].divide(len(c.y))),
-    Fault("factor σ′(z)", Kind.CHAIN_RULE, "gradient", _weighted),
+    Fault("factor σ′(z)", Kind.CHAIN_RULE, "gradient", _weighted(_sigma_slope)),
+    Fault("factor eᶻ", Kind.CHAIN_RULE, "gradient", _weighted(jnp.exp)),
+    Fault("a mask", Kind.CHAIN_RULE, "gradient", _masked),
+    Fault("labels exchanged", Kind.INDEX, "gradient", lambda g, c: c.again(y=1 - c.y), ("logistic",)),
+    Fault("labels off by one", Kind.INDEX, "gradient", lambda g, c: c.again(y=(c.y + 1) % CLASSES), ("softmax",)),
     Fault("entries shifted", Kind.INDEX, "gradient", lambda g, c: jnp.roll(g, 1, axis=0)),
     Fault("classes shifted", Kind.INDEX, "gradient", lambda g, c: jnp.roll(g, 1, axis=1), ("softmax",)),
     Fault("transposed", Kind.TRANSPOSE, "gradient", lambda g, c: g.T, ("softmax",)),
@@ -142,7 +179,8 @@ SECOND = (
     Fault("factor 1/m", Kind.FACTOR, "hessian", lambda H, c: H / len(c.y)),
     Fault("penalty missing", Kind.PENALTY, "hessian", _penalised(-1.0), PENALISED),
     Fault("penalty halved", Kind.PENALTY, "hessian", _penalised(-0.5), PENALISED),
-    Fault("factor σ′(z)", Kind.CHAIN_RULE, "hessian", _weighted),
+    Fault("factor σ′(z)", Kind.CHAIN_RULE, "hessian", _weighted(_sigma_slope)),
+    Fault("Fisher", Kind.EXPECTED, "hessian", _fisher),
     Fault("diagonal only", Kind.DIAGONAL, "hessian", _diagonal),
     Fault("class blocks only", Kind.DIAGONAL, "hessian", _class_blocks, ("softmax",)),
     Fault("upper triangle only", Kind.ASYMMETRIC, "hessian", _upper),
@@ -153,7 +191,9 @@ SECOND = (
     Fault("sign", Kind.SIGN, "hessian_product", lambda p, c: -p),
     Fault("factor 1/2", Kind.FACTOR, "hessian_product", lambda p, c: p / 2),
     Fault("penalty missing", Kind.PENALTY, "hessian_product", _penalised(-1.0), PENALISED),
-    Fault("factor σ′(z)", Kind.CHAIN_RULE, "hessian_product", _weighted),
+    Fault("factor σ′(z)", Kind.CHAIN_RULE, "hessian_product", _weighted(_sigma_slope)),
+    Fault("Fisher", Kind.EXPECTED, "hessian_product", _fisher),
+    Fault("diagonal only", Kind.DIAGONAL, "hessian_product", _diagonal_times_v),
     Fault("an entry 10 % off", Kind.ENTRY, "hessian_product", _at(lambda value: 1.1 * value)),
 )
 MODELS: dict[str, ModuleType] = {"linear": linear, "ridge": ridge, "logistic": logistic, "softmax": softmax}
@@ -191,7 +231,7 @@ def mutant(model: str, fault: Fault) -> Callable:
     right = getattr(MODELS[model], fault.of)
 
     def wrong(theta, X, y, *v, penalty=None):
-        call = Call(right, theta, X, y, v, penalty)
+        call = Call(MODELS[model], right, theta, X, y, v, penalty)
         return fault.mutate(call.again(), call)
 
     return wrong

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import jax
 import numpy as np
 
-from jax_course.verify.evaluation import evaluate, gradients
+from jax_course.verify.counterfactuals import named_arrays
+from jax_course.verify.evaluation import evaluate, gradients, hessians
 from jax_course.verify.ground import EPS, Derivative, Ground, as_matrix, by_blocks
 from jax_course.verify.subject import Subject
 
@@ -32,6 +33,30 @@ def penalty_parts(ground, derivative, points, reference) -> dict[str, np.ndarray
         if np.isfinite(part).all():
             parts[name] = part
     return parts
+
+
+def divided_parts(ground, derivative, points, reference) -> dict[str, np.ndarray]:
+    """The part of the reference that a keyword divides, as a variance does; those that may not be 0."""
+    parts: dict[str, np.ndarray] = {}
+    estimate = derivative.estimate
+    for name, value in scalars(ground.subject).items() if estimate is not None else ():
+        two, four = (ground.subject._replace(numbers=ground.subject.numbers | {name: k * value}) for k in (2, 4))
+        try:
+            by_two, by_four = (reference - estimate(other, points) for other in (two, four))
+        except Exception:  # a keyword that may not be that large tells nothing
+            continue
+        for power in (1, 2):  # a variance, or a standard deviation
+            part = by_two / (1 - 0.5**power)
+            bar = 1e-9 * np.abs(part).max()
+            if bar and np.allclose(by_four, part * (1 - 0.25**power), rtol=1e-6, atol=bar):
+                parts[name] = part
+    return parts
+
+
+def scalars(subject: Subject) -> dict[str, float]:
+    """The keywords that are one positive number."""
+    single = {name: v for name, v in subject.numbers.items() if not isinstance(v, dict) and np.ndim(v) == 0}
+    return {name: float(value) for name, value in single.items() if float(value) > 0}
 
 
 def _without_numbers(subject: Subject) -> Subject:
@@ -105,13 +130,17 @@ def on_single_examples(ground: Ground, derivative: Derivative) -> Singles | None
 
 
 def _known_factors(ground: Ground, point: np.ndarray, chosen: np.ndarray) -> dict[str, np.ndarray]:
-    layout = ground.subject.layout
-    X = next((a for a in ground.subject.arrays if a.ndim == 2), None)
-    if X is None or len(layout.shapes) != 1 or layout.shapes[0][:1] != X.shape[1:]:
-        return {}
-    z = X[chosen] @ point.reshape(layout.shapes[0])
+    """What the ratio could be: functions of z = XW + b, and data with a number for each example."""
+    subject = ground.subject
+    factors = {f"`{name}`": array[chosen] for name, array in named_arrays(subject, ground.cost) if array.ndim == 1}
+    X = next((a for a in subject.arrays if a.ndim == 2), None)
+    leaves = dict(zip(subject.layout.shapes, subject.layout.leaves(point), strict=True))
+    weights = [shape for shape in leaves if X is not None and shape[:1] == X.shape[1:]]
+    if X is None or len(weights) != 1 or not set(leaves) <= {weights[0], weights[0][1:]}:
+        return factors
+    z = X[chosen] @ leaves[weights[0]] + leaves.get(weights[0][1:], 0.0)
     sigma = 1 / (1 + np.exp(-z))
-    factors = {
+    factors |= {
         "σ′(z) = σ(1 − σ)": sigma * (1 - sigma), "σ(z)": sigma, "1 − σ(z)": 1 - sigma, "eᶻ": np.exp(z),
         "e⁻ᶻ": np.exp(-z), "tanh′(z)": 1 - np.tanh(z) ** 2, "z": z,
     }  # fmt: skip
@@ -122,8 +151,32 @@ def _known_factors(ground: Ground, point: np.ndarray, chosen: np.ndarray) -> dic
     return factors
 
 
+def averages(ground: Ground) -> bool | None:
+    """Whether the cost averages over the examples: it does not change when each is there twice; None otherwise."""
+    subject, m = _without_numbers(ground.subject), ground.subject.examples
+    if m < 2:
+        return None
+    try:
+        once, twice = (float(np.asarray(evaluate(s, ground.cost, ground.points[-1:]))[0])
+                       for s in (subject, subject.rows(np.tile(np.arange(m), 2))))  # fmt: skip
+    except Exception:  # a cost that depends on the number of examples in some other way tells nothing
+        return None
+    if np.isclose(twice, once, rtol=1e-9):
+        return True
+    return False if np.isclose(twice, 2 * once, rtol=1e-9) else None
+
+
+def hessians_at(ground: Ground, derivative: Derivative) -> np.ndarray | None:
+    """The Hessians at the points of a product, where they are small enough to be computed."""
+    n = ground.points.shape[1]
+    return hessians(ground.subject, ground.cost, ground.points) if ground.twice and n <= 300 else None
+
+
 def stand_ins(ground: Ground, points: np.ndarray, derivative: Derivative) -> Iterator[tuple[str, np.ndarray]]:
-    """What stands in for Hessians: of the costs c_i and gradients g_i of single examples, at the last point."""
+    """What stands in for Hessians: of the costs c_i and gradients g_i of single examples, at the last point.
+
+    Without the penalty; in units of the cost of one example, whatever the cost averages.
+    """
     subject, point = ground.subject, points[-1:]
     m, n = subject.examples, point.size
     if derivative.reference is None or not (1 < m <= 2_000 and n <= 300):
@@ -134,11 +187,9 @@ def stand_ins(ground: Ground, points: np.ndarray, derivative: Derivative) -> Ite
         c = np.concatenate([np.asarray(evaluate(one, ground.cost, point)) for one in alone])
     except Exception:
         return
-    hessian = as_matrix(subject.layout, derivative.reference(subject, point)[0])
-    penalty = hessian - as_matrix(subject.layout, derivative.reference(_without_numbers(subject), point)[0])
     if (c > 0).all():
-        yield "Gauss–Newton's Σ JᵀJ", by_blocks(subject.layout, g.T @ (g / (2 * c[:, None])) + penalty)
-    yield "Fisher's Σ g gᵀ", by_blocks(subject.layout, g.T @ g + penalty)
+        yield "Gauss–Newton's Σ JᵀJ", by_blocks(subject.layout, g.T @ (g / (2 * c[:, None])))
+    yield "Fisher's Σ g gᵀ", by_blocks(subject.layout, g.T @ g)
 
 
 def notes_on(ground: Ground, derivative: Derivative, hand: np.ndarray) -> list[str]:

@@ -3,12 +3,14 @@ r"""From numbers that differ to the kind of mistake.
 Let h be the reader's derivative and r the reference, both known at several points. Every kind of mistake predicts h
 from r, with at most one constant to fit:
 
-    SIGN, FACTOR    h = c r                              TRANSPOSE   h = rᵀ
+    SIGN, FACTOR    h = c r,  for all or for every row, or column, by itself            TRANSPOSE   h = rᵀ
     PENALTY         h − r = a p  (p: what the penalty contributes to r),  or  a θ,  or  a θ/‖θ‖ − p,  or  a sign θ − p
-    INDEX           h = r, rolled, reversed or permuted along an axis
-    MISSING         h = 0 where r is not                 DIAGONAL    h = r on the diagonal blocks, 0 off them
-    EXPECTED        h = Σ g_i g_iᵀ (Fisher),  or  Σ g_i g_iᵀ / 2c_i  (Gauss–Newton of squares c_i = r_i²)
-    CHAIN_RULE      h_i = ρ_i r_i  for every single example i, with a ρ_i that differs between them
+    BIAS            h = r but for the bias
+    INDEX           h = r, rolled, reversed or permuted along an axis, or of another leaf, or of other labels
+    MISSING         h = 0 where r is not, or h = r with a part of the data or of the parameters at 0
+    DIAGONAL        h = r on the diagonal blocks, 0 off them
+    EXPECTED        h = c Σ g_i g_iᵀ (Fisher),  or  c Σ g_i g_iᵀ / 2c_i  (Gauss–Newton of squares c_i = r_i²)
+    CHAIN_RULE      h_i = ρ_i r_i  for every single example i, with a ρ_i that differs between them;  h = ρ(θ) r
 
 The first that holds in every entry and at every point is the diagnosis, simple ones first. That the points are several
 tells a factor 2 from an accident; that the functions can be called on a part of the examples tells a factor m from a
@@ -20,7 +22,7 @@ import itertools
 import numpy as np
 
 from jax_course.verify.findings import Finding, Kind
-from jax_course.verify.hypotheses import HYPOTHESES
+from jax_course.verify.hypotheses import LOOSE, STRUCTURAL
 from jax_course.verify.subject import Layout
 from jax_course.verify.suspicion import Evidence, Guess, Part
 
@@ -33,10 +35,49 @@ def diagnose(evidence: Evidence) -> list[Finding]:
         return []
     leaves = _leaf_slices(evidence.layout)
     bad = [leaf for leaf in range(len(leaves)) if wrong[:, leaves[leaf]].any()]
-    together = _explain(evidence, wrong, bad, leaves)
-    if together.kind is not Kind.UNKNOWN or len(bad) == 1:
-        return [_finding(evidence, wrong, bad, leaves, together)]
-    return [_finding(evidence, wrong, [leaf], leaves, _explain(evidence, wrong, [leaf], leaves)) for leaf in bad]
+    return [_finding(evidence, wrong, chosen, leaves, guess) for chosen, guess in _explained(evidence, wrong, bad)]
+
+
+def _explained(evidence: Evidence, wrong: np.ndarray, bad: list[int]) -> list[tuple[list[int], Guess]]:
+    """Wrong leaves with what is said of them: all together, else by layers, else one by one.
+
+    What says much, of structure, is tried at every level before what fits easily, a factor for each example.
+    """
+    layers = _layers(evidence, bad)
+    found: list[tuple[list[int], Guess]] = []
+    left = bad
+    for hypotheses in (STRUCTURAL, LOOSE):
+        if left == bad and (guess := _explain(evidence, wrong, bad, hypotheses, whole=True)):
+            return [(bad, guess)]
+        for layer in layers:
+            group = [leaf for leaf in layer if leaf in left]
+            for leaves in (group, *([leaf] for leaf in group)):
+                still = [leaf for leaf in leaves if leaf in left]
+                if still == leaves and leaves and (guess := _explain(evidence, wrong, leaves, hypotheses, whole=False)):
+                    found.append((leaves, guess))
+                    left = [leaf for leaf in left if leaf not in leaves]
+    unknown = Guess(Kind.UNKNOWN, "yours differs, in a way of no known kind.")
+    return _merged(found) + [([leaf], unknown) for leaf in left]
+
+
+def _merged(found: list[tuple[list[int], Guess]]) -> list[tuple[list[int], Guess]]:
+    """Leaves of which the same is said as one finding."""
+    merged: dict[Guess, list[int]] = {}
+    for leaves, guess in found:
+        merged.setdefault(guess, []).extend(leaves)
+    return [(sorted(leaves), guess) for guess, leaves in merged.items()]
+
+
+def _layers(evidence: Evidence, bad: list[int]) -> list[list[int]]:
+    """Leaves that belong together: under one node, or with one number at the end of their names (W1, b1)."""
+    if evidence.of == "hessian":
+        return [[leaf] for leaf in bad]
+    layers: dict[tuple[str, str], list[int]] = {}
+    for leaf in bad:
+        above, _, name = evidence.layout.names[leaf].rpartition(".")
+        number = name[len(name.rstrip("0123456789")) :] if name.strip("0123456789") else ""
+        layers.setdefault((above, number), []).append(leaf)
+    return list(layers.values())
 
 
 def _leaf_slices(layout: Layout) -> list[slice]:
@@ -63,12 +104,6 @@ def _finding(evidence: Evidence, wrong: np.ndarray, bad: list[int], leaves: list
     return Finding(guess.kind, evidence.of, evidence.layout.names[leaf], index, hand, reference, sentence)
 
 
-def _explain(evidence: Evidence, wrong: np.ndarray, bad: list[int], leaves: list[slice]) -> Guess:
-    chosen = np.concatenate([np.arange(leaves[leaf].start, leaves[leaf].stop) for leaf in bad])
-    part = Part(
-        evidence, chosen, np.asarray(wrong[:, chosen].any(axis=0)), [evidence.layout.shapes[leaf] for leaf in bad]
-    )
-    for hypothesis in HYPOTHESES:
-        if guess := hypothesis(part):
-            return guess
-    return Guess(Kind.UNKNOWN, "yours differs, in a way of no known kind.")
+def _explain(evidence: Evidence, wrong: np.ndarray, leaves: list[int], hypotheses: tuple, whole: bool) -> Guess | None:
+    part = Part(evidence, leaves, wrong, whole)
+    return next((guess for hypothesis in hypotheses if (guess := hypothesis(part))), None)

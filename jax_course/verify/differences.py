@@ -8,7 +8,8 @@ whose doubt is least. Its doubt, the error bar, is the sum of three: how far its
 f after a division by h, and how far smaller steps contradict it beyond their own rounding. Without the third, a step so
 long that f has saturated is believed: softplus seen from afar is a pair of lines with a wrong slope between them.
 Rounding is that of the values, or what the smallest steps scatter by, if that is more; steps so small that the values
-do not answer at all (float32 somewhere inside) say nothing.
+do not answer at all (float32 somewhere inside) say nothing. What scatters more and more towards the smallest steps is
+no rounding but a function that changes over less than the smallest step: then nothing is known.
 
 Source: C. J. F. Ridders, Accurate computation of F'(x) and F'(x)F''(x), Adv. Eng. Software 4 (1982).
 """
@@ -70,8 +71,9 @@ def _limit(slopes: np.ndarray, rounding: np.ndarray, steps: np.ndarray, q: float
     last = answered.sum(axis=0, keepdims=True) - 1 + np.arange(-3, 1).reshape((-1,) + (1,) * (slopes.ndim - 1))
     finest = np.take_along_axis(slopes, np.maximum(last, 0), axis=0)
     length = np.take_along_axis(np.broadcast_to(steps, slopes.shape), np.maximum(last[1:], 0), axis=0)
-    scatter = np.max(np.abs(np.diff(finest, axis=0)) * length, axis=0)
-    rounding = np.where(answered, np.maximum(rounding, scatter) / steps, np.inf)
+    scatter = np.abs(np.diff(finest, axis=0)) * length
+    unresolved = (scatter[2] > 2 * scatter[1]) & (scatter[1] > 2 * scatter[0]) & (scatter[2] > 10 * rounding[-1])
+    rounding = np.where(answered & ~unresolved, np.maximum(rounding, scatter.max(axis=0)) / steps, np.inf)
     tableau, best = slopes, slopes[-1]
     error = np.full_like(best, np.inf)
     for order in range(1, ORDERS):

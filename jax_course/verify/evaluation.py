@@ -6,7 +6,7 @@ plain NumPy on it, is compiled for each data. One that JAX cannot trace at all i
 """
 
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any
 
 import jax
@@ -70,20 +70,53 @@ def shape_of(subject: Subject, function: Callable, point: np.ndarray, *extra: An
 
 def _traced(subject: Subject, function: Callable, point: np.ndarray, extra: tuple) -> tuple[Any, bool]:
     """The structure of the output, None where it cannot be traced, and whether the data can be traced along."""
-
-    def with_data(data, vector, *extra):
-        arguments, numbers = data
-        return subject._replace(arguments=arguments, numbers=numbers).call(function, vector, extra)
-
-    ways = [(True, with_data, (subject.data,)), (False, partial(with_data, subject.data), ())]
     leaves = jax.tree_util.tree_leaves(subject.data)
     all_arrays = all(isinstance(leaf, (np.ndarray, np.generic, jax.Array, int, float, complex)) for leaf in leaves)
-    for along, traced, data in ways if all_arrays else ways[1:]:
-        try:
-            return jax.eval_shape(traced, *data, point, *extra), along
-        except Exception:  # a function may fail to trace in any way; then it is run instead
-            continue
+    for along in (True, False) if all_arrays else (False,):
+        if (shape := _shape(Trace(subject, function, point, extra, along))) is not None:
+            return shape, along
     return None, False
+
+
+class Trace:
+    """A function to be traced, equal to others of the same outcome; it drops what it holds once it was."""
+
+    def __init__(self, subject: Subject, function: Callable, point: np.ndarray, extra: tuple, along: bool):
+        self.call: tuple = (subject, function, point, extra)
+        self.along = along
+        data = jax.tree_util.tree_map(_signature, subject.data) if along else subject.data
+        self.key = function, subject.layout, subject.others, along, Fixed((data, _signature(point), extra))
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: Any) -> bool:
+        return isinstance(other, Trace) and self.key == other.key
+
+    def shape(self) -> Any:
+        """The structure of the output, None where it cannot be traced."""
+        subject, function, point, extra = self.call
+        self.call = ()
+
+        def with_data(data, vector, *extra):
+            arguments, numbers = data
+            return subject._replace(arguments=arguments, numbers=numbers).call(function, vector, extra)
+
+        try:
+            if self.along:
+                return jax.eval_shape(with_data, subject.data, point, *extra)
+            return jax.eval_shape(partial(with_data, subject.data), point, *extra)
+        except Exception:  # a function may fail to trace in any way; then it is run instead
+            return None
+
+
+@lru_cache(maxsize=1024)
+def _shape(trace: Trace) -> Any:
+    return trace.shape()
+
+
+def _signature(leaf: Any) -> tuple:
+    return np.shape(leaf), str(getattr(leaf, "dtype", type(leaf).__name__))
 
 
 def _evaluate(transform: Callable, subject: Subject, function: Callable, points: np.ndarray, extra: tuple) -> Any:

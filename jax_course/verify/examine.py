@@ -6,54 +6,49 @@ Points. The point given and a few beside it, seeded: a formula that is right is 
 penalty does not show at θ = 0.
 """
 
+import contextlib
 import time
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jax_course.verify.arbitration import arbitrate, without_autodiff
+from jax_course.verify.arbitration import arbitrate, autodiff_is_off
 from jax_course.verify.circumstances import (
+    averages,
     biases,
+    divided_parts,
+    hessians_at,
     lengths,
     notes_on,
     on_fewer,
     on_single_examples,
     penalty_parts,
+    scalars,
     stand_ins,
 )
+from jax_course.verify.counterfactuals import otherwise
 from jax_course.verify.diagnosis import diagnose
 from jax_course.verify.evaluation import (
     evaluate,
-    evaluate_one,
-    gradients,
-    hessians,
     is_differentiable,
-    products,
-    shape_of,
 )
 from jax_course.verify.findings import HARMLESS, Finding, Kind, Witness
 from jax_course.verify.functions import Function
+from jax_course.verify.given import derivative_of
 from jax_course.verify.ground import (
-    SMALL,
+    PROBES,
     Derivative,
     Ground,
-    by_blocks,
     first_line,
-    gradient_by_differences,
-    hessian_by_differences,
     sizes_of,
 )
+from jax_course.verify.numerical import without_autodiff
 from jax_course.verify.report import Report
-from jax_course.verify.structure import structural_findings
-from jax_course.verify.subject import Layout, Subject, cast, subject_of
+from jax_course.verify.subject import subject_of
 from jax_course.verify.suspicion import Evidence
 from jax_course.verify.witnesses import along_directions, judge, overruled, rounding, second_order, without_opinion
-
-PROBES = 3
 
 
 def examine(cost, params, arguments, keywords, hands) -> Report:
@@ -61,16 +56,19 @@ def examine(cost, params, arguments, keywords, hands) -> Report:
     started = time.perf_counter()
     subject, point = subject_of(cost, params, arguments, keywords)
     cost, hands = Function(cost), {of: Function(hand) for of, hand in hands.items()}
-    once, twice = (is_differentiable(subject, cost, point, transform) for transform in (jax.grad, jax.hessian))
+    once = is_differentiable(subject, cost, point, jax.grad)
+    twice = once and bool(hands.keys() - {"gradient"}) and is_differentiable(subject, cost, point, jax.hessian)
     ground = Ground(subject, cost, point[None], once, twice)
     problem = _cost_at(ground)
     if problem:
         return Report((problem,), (), (), subject.layout.size, 1, time.perf_counter() - started)
     ground = ground._replace(points=_points(ground))
+    if "gradient" not in hands and once and autodiff_is_off(ground):
+        ground = ground._replace(once=False, twice=False)
     findings, witnesses, notes = [], [], []
     gradient_is_right = False
     for of, hand in hands.items():
-        derivative, structural = _derivative(ground, of, hand, hands.get("gradient") if gradient_is_right else None)
+        derivative, structural = derivative_of(ground, of, hand, hands.get("gradient") if gradient_is_right else None)
         if structural or derivative is None:
             findings += structural
             witnesses.append(Witness("structure", of, "disagrees", float("nan"), "compared before any number"))
@@ -117,100 +115,11 @@ def _points(ground: Ground) -> np.ndarray:
     for reach in (0.1, 0.01, 0.001):
         beside = point + reach * size * rng.standard_normal((PROBES, point.size))
         beside = beside.astype(np.float32).astype(np.float64)
-        finite = np.isfinite(np.asarray(evaluate(ground.subject, ground.cost, beside)))
-        points += list(beside[finite])
+        with contextlib.suppress(Exception):  # outside of its domain a cost may raise
+            points += list(beside[np.isfinite(np.asarray(evaluate(ground.subject, ground.cost, beside)))])
         if len(points) > PROBES:
             break
     return np.stack(points[: PROBES + 1])
-
-
-def _derivative(ground: Ground, of: str, hand: Callable, gradient: Callable | None) -> tuple[Any, list[Finding]]:
-    layout, n = ground.subject.layout, ground.subject.layout.size
-    rng = np.random.default_rng(1)
-    v = rng.standard_normal((PROBES + 1, n))[: len(ground.points)]
-    extra = (layout.tree(v[0]),) if of == "hessian_product" else ()
-    try:
-        shape = shape_of(ground.subject, hand, ground.points[0], *extra)
-        output = shape if shape is not None else evaluate_one(ground.subject, hand, ground.points[0], extra)
-    except Exception as error:
-        sentence = f"yours could not be computed: it raised {type(error).__name__}: {first_line(error)}"
-        return None, [Finding(Kind.UNKNOWN, of, of, (), None, None, sentence)]
-    if structural := structural_findings(
-        layout, of, output, evaluate_one(ground.subject, ground.cost, ground.points[0])
-    ):
-        return None, structural
-    if of == "hessian":
-        return _hessian(ground, hand, gradient), []
-    if of == "hessian_product":
-        return _product(ground, hand, gradient, v), []
-
-    def by_hand(subject, points):
-        return layout.vector(evaluate(subject, hand, points), (len(points),))
-
-    def by_autodiff(subject, points):
-        return gradients(subject, ground.cost, points)
-
-    def by_differences(subject, points):
-        return np.stack([gradient_by_differences(ground._replace(subject=subject), p, np.arange(n))[0] for p in points])
-
-    if ground.once:
-        return Derivative(of, layout, by_hand, by_autodiff, ground.points, None, by_autodiff), []
-    return Derivative(of, layout, by_hand, None, ground.points, None, by_differences if n <= SMALL else None), []
-
-
-def _hessian(ground: Ground, hand: Callable, gradient: Callable | None) -> Derivative:
-    layout, n = ground.subject.layout, ground.subject.layout.size
-    names = tuple(a if len(layout.names) == 1 else f"{a}, {b}" for a in layout.names for b in layout.names)
-    blocks = Layout(None, names, tuple(a + b for a in layout.shapes for b in layout.shapes))
-
-    def as_entries(matrices):
-        return np.stack([by_blocks(layout, matrix) for matrix in matrices])
-
-    def by_hand(subject, points):
-        return blocks.vector(evaluate(subject, hand, points), (len(points),))
-
-    def by_autodiff(subject, points):
-        return as_entries(hessians(subject, ground.cost, points))
-
-    points = ground.points if n <= SMALL else ground.points[[0, -1]]
-    identity = as_entries(np.broadcast_to(np.eye(n), (len(points), n, n)))
-    slopes = _gradient_values(ground, gradient)
-
-    if ground.twice:
-        return Derivative("hessian", blocks, by_hand, by_autodiff, identity, slopes, by_autodiff)
-    if slopes is None or n > SMALL:
-        return Derivative("hessian", blocks, by_hand, None, identity, slopes, None)
-
-    def by_differences(subject, points):
-        return np.stack([hessian_by_differences(layout, partial(slopes, subject), point)[0] for point in points])
-
-    return Derivative("hessian", blocks, by_hand, None, identity, slopes, by_differences)
-
-
-def _gradient_values(ground: Ground, gradient: Callable | None) -> Callable[[Subject, np.ndarray], np.ndarray] | None:
-    if ground.once:
-        return lambda subject, points: gradients(subject, ground.cost, points)
-    if gradient is None:
-        return None
-    layout = ground.subject.layout
-    return lambda subject, points: layout.vector(evaluate(subject, gradient, points), (len(points),))
-
-
-def _product(ground: Ground, hand: Callable, gradient: Callable | None, v: np.ndarray) -> Derivative:
-    layout = ground.subject.layout
-
-    def by_hand(subject, points):
-        rows = [
-            evaluate_one(subject, hand, point, (cast(layout.tree(direction), point.dtype),))
-            for point, direction in zip(points, v, strict=True)
-        ]
-        return np.stack([layout.vector(row) for row in rows])
-
-    def by_autodiff(subject, points):
-        return products(subject, ground.cost, points, v.astype(points.dtype))
-
-    reference = by_autodiff if ground.twice else None
-    return Derivative("hessian_product", layout, by_hand, reference, v, _gradient_values(ground, gradient), reference)
 
 
 def _hear(ground: Ground, derivative: Derivative) -> tuple[list[Finding], list[Witness], list[str]]:
@@ -245,14 +154,21 @@ def _evidence(ground: Ground, derivative: Derivative, points, hand, reference, t
     return Evidence(
         derivative.of,
         derivative.layout,
+        ground.subject.layout,
+        points,
         hand,
         reference,
         tolerance,
         penalty_parts(ground, derivative, points, reference),
+        lambda: divided_parts(ground, derivative, points, reference),
+        scalars(ground.subject),
         derivative.identity,
         biases(ground, derivative),
         lengths(ground.subject),
         lambda chosen: on_fewer(ground, derivative, chosen),
+        lambda: averages(ground),
         lambda: on_single_examples(ground, derivative),
         lambda: stand_ins(ground, points, derivative),
+        lambda: hessians_at(ground, derivative),
+        lambda: otherwise(ground, derivative, points),
     )

@@ -8,9 +8,13 @@ import numpy as np
 
 from jax_course.verify import differences
 from jax_course.verify.evaluation import evaluate
+from jax_course.verify.findings import Finding, Witness
 from jax_course.verify.subject import Layout, Subject
 
 SMALL = 100  # beyond so many parameters, fewer points where each is dear
+PROBES = 3  # points beside the one given
+ENTRYWISE = 2_000  # up to so many parameters differences are taken of every entry where there is no autodiff
+SAMPLE = 40  # entries where all would be too many
 EPS = float(np.finfo(np.float64).eps)
 
 
@@ -40,6 +44,10 @@ class Derivative(NamedTuple):
     estimate: Callable[[Subject, np.ndarray], np.ndarray] | None
 
 
+# findings that speak for the reader, the reference and its tolerance mended there, and the witness
+Arbitration = tuple[list[Finding], np.ndarray, np.ndarray, Witness]
+
+
 def sizes_of(layout: Layout, point: np.ndarray) -> np.ndarray:
     """The size of each parameter, that of its leaf where it is small itself, 1 in a leaf of zeros."""
     parts = [np.ravel(leaf) for leaf in layout.leaves(point)]
@@ -65,6 +73,16 @@ def gradient_by_differences(ground: Ground, point: np.ndarray, entries: np.ndarr
     directions, sizes = unit_directions(ground.subject.layout, point, entries)
     slope = differences.along(values_of(ground), point, directions)
     return slope.value / sizes, 5 * slope.error / sizes
+
+
+def shows_in_a_short_step(ground: Ground, point, directions, by_autodiff) -> np.ndarray:
+    """Where a step just long enough to be seen shows autodiff's slope: differences then step too far to see it."""
+    values = values_of(ground)
+    t = 1e-5 * np.abs(values(point[None])) / np.where(np.abs(by_autodiff) > 0, np.abs(by_autodiff), np.inf)
+    t = np.where(np.isfinite(t), np.minimum(t, 0.1), 0)
+    offsets = t[:, None] * directions
+    seen = (values(point + offsets) - values(point - offsets)) / np.where(t > 0, 2 * t, 1)
+    return np.abs(seen - by_autodiff) <= 2e-2 * np.abs(by_autodiff)
 
 
 def hessian_by_differences(layout: Layout, gradient: Callable, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ import numpy as np
 from jax_course.verify import differences
 from jax_course.verify.evaluation import directional, evaluate
 from jax_course.verify.findings import Witness
-from jax_course.verify.ground import EPS, as_matrix, first_line, sizes_of, values_of
+from jax_course.verify.ground import EPS, as_matrix, first_line, shows_in_a_short_step, sizes_of, values_of
 
 SHRINKS = float(np.finfo(np.float32).eps) / EPS
 
@@ -53,7 +53,9 @@ def rounding(ground, derivative, points, hand, reference) -> tuple[np.ndarray, W
     at_zero = np.nan_to_num(np.abs(derivative.reference(subject, np.zeros_like(points))[0]), posinf=0.0)
     largest = np.nan_to_num(np.abs(reference), posinf=0.0).max(axis=1, keepdims=True)
     tolerance = np.maximum(np.maximum(tolerance, 64 * EPS * at_zero), 16 * EPS * largest)
-    moved = 64 * _moved_in_the_last_digit(derivative, subject, points, hand, reference)
+    if np.asarray(evaluate(subject, ground.cost, points)).dtype == np.float32 or hand.dtype == np.float32:
+        tolerance = np.maximum(tolerance, 64 * np.finfo(np.float32).eps * largest)  # float32 inside, whatever comes in
+    moved = 16 * _moved_in_the_last_digit(derivative, subject, points, hand, reference)
     tolerance = np.maximum(
         tolerance, np.where(moved < 1e-2 * largest, moved, 0)
     )  # more is a jump: a kink, not rounding
@@ -152,6 +154,11 @@ def second_order(ground, derivative, hand) -> Witness:
     return _taylor(ground, of, point, shrunk * v, (shrunk * slope, shrunk**2 * v_hand_v / 2))
 
 
+def _has_kink(ground, point, v) -> bool:
+    before, after = differences.one_sided(values_of(ground), point, v[None])
+    return bool(np.abs(after.value - before.value)[0] > 20 * np.maximum(before.error, after.error)[0])
+
+
 def _taylor(ground, of: str, point, v, terms: tuple[float, ...]) -> Witness:
     """f(x + tv) − f(x) − Σ termₖ tᵏ falls as t to the number of terms and one, if the last term is right."""
     t = 0.05 * 0.5 ** np.arange(16)
@@ -172,4 +179,10 @@ def _taylor(ground, of: str, point, v, terms: tuple[float, ...]) -> Witness:
     if order > degree + 0.5:
         return Witness("Taylor order", of, "agrees", float("nan"), words)
     clean = np.ptp(orders) < 0.1 and abs(order - degree) < 0.1
+    if clean and degree == 1 and _has_kink(ground, point, v):
+        return Witness("Taylor order", of, "abstains", float("nan"), "the cost has a kink here")
+    if clean and shows_in_a_short_step(ground, point, v[None], np.array(terms[:1]))[0] and degree == 1:
+        return Witness(
+            "Taylor order", of, "abstains", float("nan"), "the cost changes over less than the shortest step"
+        )
     return Witness("Taylor order", of, "disagrees" if clean else "abstains", float("nan"), words)

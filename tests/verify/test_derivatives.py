@@ -94,7 +94,7 @@ def test_a_factor_that_depends_on_m_is_told_from_one_that_does_not():
 
     thirty = verify.derivatives(logistic.cost, THETA, X, Y, gradient=gradient(lambda m: 30.0)).findings[0].sentence
     m = verify.derivatives(logistic.cost, THETA, X, Y, gradient=gradient(float)).findings[0].sentence
-    assert "as the examples get fewer: summed where the cost averages (m = 30)" in m
+    assert "as the examples get fewer: every example counted m times (m = 30)" in m
     assert "fewer" not in thirty
     half = verify.derivatives(logistic.cost, THETA, X, Y, gradient=gradient(lambda m: 0.5)).findings[0].sentence
     assert "a factor 2 is missing" in half

@@ -1,46 +1,137 @@
-"""The hypothesis of a factor of the chain rule: one that differs from example to example."""
+"""Hypotheses of a factor of the chain rule: one that differs between examples, or with the parameters."""
 
 import numpy as np
 
 from jax_course.verify.findings import Kind
 from jax_course.verify.suspicion import Guess, Part
 
+FUNCTIONS = {
+    "{}": lambda t: t,
+    "1/{}": lambda t: 1 / t,
+    "{}²": lambda t: t**2,
+    "1/{}²": lambda t: t**-2,
+    "exp({})": np.exp,
+    "exp(−{})": lambda t: np.exp(-t),
+    "exp(2 {})": lambda t: np.exp(2 * t),
+    "exp(−2 {})": lambda t: np.exp(-2 * t),
+}
+
+
+def function_of_a_parameter(part: Part) -> Guess | None:
+    """h = ρ(θ) r with the same ρ in every entry of the part, at each point another."""
+    r, h = part.reference, part.hand
+    total = np.sum(part.weight * r**2, axis=1)
+    if len(h) < 3 or not (total > 0).all():
+        return None
+    ratio = np.sum(part.weight * h * r, axis=1) / total
+    if not (np.abs(h - ratio[:, None] * r) <= part.allowed).all() or np.ptp(ratio) < 1e-5 * np.abs(ratio).max():
+        return None
+    theta, layout = part.evidence.theta[part.rows], part.evidence.parameters
+    for j in range(min(theta.shape[1], 200)):
+        leaf, index = layout.leaf_of(j)
+        name = layout.names[leaf] + (f"[{', '.join(map(str, index))}]" if index else "")
+        for form, function in FUNCTIONS.items():
+            if np.allclose(ratio, function(theta[:, j]), rtol=1e-6, atol=0):
+                return Guess(Kind.CHAIN_RULE, f"yours is {form.format(name)} times the derivative.")
+    if h.shape[1] < 2:  # one number is always a multiple of another
+        return None
+    span = f"from {ratio.min():.4g} to {ratio.max():.4g}"
+    return Guess(Kind.CHAIN_RULE, f"yours is {span} times the derivative, a factor that changes with the parameters.")
+
 
 def chain_rule(part: Part) -> Guess | None:
+    """h_i = ρ_i r_i for every single example i, one ρ_i for all or one for each column (output, unit, class)."""
     found = part.evidence.examples()
     if found is None:
         return None
     hand, reference, factors = found
-    hand, reference = hand[:, part.chosen], reference[:, part.chosen]
-    last = part.shapes[0][-1] if len(part.shapes) == 1 and part.evidence.of != "hessian" and part.shapes[0] else 1
-    for width in {1, last}:
-        h, r = (values.reshape(len(values), -1, width) for values in (hand, reference))
-        if h.shape[1] < 2:
-            continue  # one number is always a multiple of another
+    for h, r in _by_units(part, hand[:, part.chosen], reference[:, part.chosen]):
         square = np.sum(r**2, axis=1)
         seen = square > 1e-24 * np.max(square, initial=0)
         ratio = np.sum(h * r, axis=1) / np.where(seen, square, 1)
         size = np.abs(h).max(axis=1) + np.abs(r).max(axis=1)
-        parallel = (np.abs(h - ratio[:, None] * r).max(axis=1) <= 1e-6 * size + 1e-300)[seen]
-        values = ratio[seen]
-        if seen.sum() > 1 and parallel.all() and np.ptp(values) > 1e-4 * np.abs(values).max():
-            return Guess(Kind.CHAIN_RULE, "yours is off by a factor that changes from example to example"
-                         + _factor_name(ratio, seen, factors))  # fmt: skip
+        parallel = np.abs(h - ratio[:, None] * r).max(axis=1) <= 1e-6 * size + 1e-300
+        passed = ~seen & (np.abs(h).max(axis=1) > 1e-12 * size.max())
+        if not parallel[seen].all():
+            continue
+        if passed.any():
+            if (words := _mask(ratio[seen])) is not None:
+                return Guess(Kind.CHAIN_RULE, words)
+            continue
+        if not _varies(ratio, seen):
+            continue
+        name = _name(ratio, seen, factors)
+        if name:
+            return Guess(Kind.CHAIN_RULE, f"yours is off by a factor that changes from example to example: {name}.")
+        if h.shape[1] > 1:  # one number is always a multiple of another
+            return Guess(Kind.CHAIN_RULE, _told(ratio[seen]))
     return None
 
 
-def _factor_name(ratio: np.ndarray, seen: np.ndarray, factors: dict[str, np.ndarray]) -> str:
+def _by_units(part: Part, hand: np.ndarray, reference: np.ndarray):
+    """Rows by units (examples, rows, units): all entries as one unit; then one per entry of the last, the first axis.
+
+    A bias of as many entries as a matrix has columns is one row more of it.
+    """
+    ends = np.cumsum([0, *(int(np.prod(shape)) for shape in part.shapes)])
+    yield hand[..., None], reference[..., None]
+    if part.evidence.of == "hessian":
+        return
+    for axis in (-1, 0):
+        widths = {shape[axis] for shape in part.shapes if shape}
+        if len(widths) != 1 or not all(part.shapes) or widths == {1}:
+            continue
+        both = []
+        for values in (hand, reference):
+            leaves = [
+                values[:, a:b].reshape(len(values), *shape)
+                for a, b, shape in zip(ends, ends[1:], part.shapes, strict=False)
+            ]
+            moved = [np.moveaxis(leaf, axis if axis < 0 else 1, -1) for leaf in leaves]
+            both.append(np.concatenate([leaf.reshape(len(leaf), -1, leaf.shape[-1]) for leaf in moved], axis=1))
+        yield tuple(both)
+
+
+def _varies(ratio: np.ndarray, seen: np.ndarray) -> bool:
+    """Whether the ratio changes from example to example, within a unit."""
+    columns = [ratio[seen[:, k], k] for k in range(ratio.shape[1])]
+    return any(len(c) > 1 and np.ptp(c) > 1e-4 * np.abs(c).max() for c in columns)
+
+
+def _mask(ratio: np.ndarray) -> str | None:
+    if np.allclose(ratio, 1, rtol=1e-6):
+        return "for some examples yours is not 0 where the derivative is: a mask is missing, as of ReLU."
+    if np.allclose(ratio, 0, atol=1e-9):
+        return "yours is 0 where the derivative is not, and the reverse: a mask is the wrong way round."
+    if np.isin(np.round(ratio, 9), (0, 1)).all():
+        return "for some examples yours is not 0 where the derivative is, or the reverse: a mask of something else."
+    return None
+
+
+def _name(ratio: np.ndarray, seen: np.ndarray, factors: dict[str, np.ndarray]) -> str | None:
+    """Which factor is missing, or there once too often, but for the sign."""
     for name, values in factors.items():
         values = values.reshape(len(ratio), -1)
         if values.shape[1] not in (1, ratio.shape[1]):
             continue
         values = np.broadcast_to(values, ratio.shape)
         for form, expected in ((f"{name} is there once too often", values), (f"{name} is missing", 1 / values)):
-            if np.allclose(ratio[seen], expected[seen], rtol=1e-5, atol=1e-12):
-                return f": {form}."
-    values = ratio[seen]
-    if np.isin(np.round(values, 9), (0, 1)).all():
-        return ": 0 or 1, a mask."
-    if np.isin(np.round(values, 9), (-1, 1)).all():
-        return ": −1 or 1, the sign is turned for some of them."
-    return f", from {values.min():.4g} to {values.max():.4g}: a factor of the chain rule."
+            for sign, turned in ((1, ""), (-1, ", and the sign is turned")):
+                if np.allclose(ratio[seen], sign * expected[seen], rtol=1e-5, atol=1e-12):
+                    return form + turned
+    return None
+
+
+def _told(ratio: np.ndarray) -> str:
+    changing = "yours is off by a factor that changes from example to example"
+    if np.isin(np.round(ratio, 9), (0, 1)).all():
+        return f"{changing}: 0 or 1, a mask."
+    if np.isin(np.round(ratio, 9), (-1, 1)).all():
+        return f"{changing}: the sign is turned for some of them."
+    span = f"from {ratio.min():.4g} to {ratio.max():.4g}"
+    if ratio.min() >= 0:
+        return f"{changing}, {span}: a factor of the chain rule."
+    return (
+        f"for each example yours is a multiple of the derivative, {span}: a factor of the chain rule, or of the "
+        "residual (its target, label or link)."
+    )

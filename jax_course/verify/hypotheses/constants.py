@@ -1,4 +1,6 @@
-"""Hypotheses of one constant for all: not a number, nothing, the sign, a factor."""
+"""Hypotheses of one constant for all: not a number, nothing, the sign, a factor, and factors of slices."""
+
+import itertools
 
 import numpy as np
 
@@ -7,73 +9,120 @@ from jax_course.verify.suspicion import FIT, Evidence, Guess, Part
 
 
 def nonfinite(part: Part) -> Guess | None:
-    if not np.isfinite(part.hand).all():
-        return Guess(
-            Kind.NONFINITE, "yours is NaN or infinite where the cost is not: look for 0/0, log 0 or an overflow."
-        )
-    return None
+    """h is no number where the cost is one."""
+    if np.isfinite(part.hand).all():
+        return None
+    return Guess(Kind.NONFINITE, "yours is NaN or infinite where the cost is not: look for 0/0, log 0 or an overflow.")
 
 
 def missing(part: Part) -> Guess | None:
-    if not part.hand.any():
-        return Guess(Kind.MISSING, "yours is 0: this part was never computed.")
-    return None
+    """h = 0."""
+    return None if part.hand.any() else Guess(Kind.MISSING, "yours is 0: this part was never computed.")
 
 
 def factor(part: Part) -> Guess | None:
-    # Entries of very different size count alike; a vanishing reference cannot carry a factor.
-    weight = 1 / np.where(part.size > 0, part.size, 1) ** 2
-    total = np.sum(weight * part.reference**2)
-    if not total:
-        return None
-    c = float(np.sum(weight * part.hand * part.reference) / total)
-    if not part.holds(c * part.reference):
-        return _factor_without_penalty(part, weight)
-    if abs(c + 1) < FIT:
-        return Guess(Kind.SIGN, "yours has the wrong sign: it is −1 times the derivative.")
-    if abs(c) < FIT or abs(c - 1) < 10 * FIT:
-        return None
-    return Guess(Kind.FACTOR, f"yours is {c:.6g} times the derivative{_reason(part, c)}.")
+    """h = c r."""
+    c = part.factor()
+    return scaled(part.evidence, part.chosen, c, "") if c else None
 
 
-def _factor_without_penalty(part: Part, weight: np.ndarray) -> Guess | None:
+def factor_but_for_the_penalty(part: Part) -> Guess | None:
+    """h − p = c (r − p)."""
     for name, contribution in part.evidence.penalty.items():
         p = part.of(contribution)
         data = part.reference - p
-        c = float(np.sum(weight * (part.hand - p) * data) / max(np.sum(weight * data**2), 1e-300))
+        c = float(np.sum(part.weight * (part.hand - p) * data) / max(np.sum(part.weight * data**2), 1e-300))
         if p.any() and abs(c) > FIT and part.holds(c * data + p):
-            return Guess(
-                Kind.FACTOR, f"but for the part of `{name}`, yours is {c:.6g} times the derivative{_reason(part, c)}."
-            )
+            return scaled(part.evidence, part.chosen, c, f"but for the part of `{name}`, ")
     return None
 
 
-def _reason(part: Part, c: float) -> str:
-    evidence = part.evidence
-    share_and_factor = evidence.fewer(part.chosen)
+def factor_of_what_a_keyword_divides(part: Part) -> Guess | None:
+    """h − r = a A, where A is the part of r that a keyword, a variance, divides."""
+    for name, contribution in part.evidence.divided().items():
+        a = part.constant(part.hand - part.reference, part.of(contribution))
+        if a is None:
+            continue
+        if abs(a + 1) < FIT:
+            return Guess(Kind.MISSING, f"the part that `{name}` divides is missing.")
+        because = reason(part.evidence, part.chosen, abs(1 + a))
+        return Guess(Kind.FACTOR, f"the part that `{name}` divides is {1 + a:.6g} times what it should be{because}.")
+    return None
+
+
+def scaled(evidence: Evidence, chosen: np.ndarray, c: float, but: str) -> Guess:
+    """What to say of a factor c."""
+    if abs(c + 1) < FIT:
+        return Guess(Kind.SIGN, f"{but}yours has the wrong sign: it is −1 times the derivative.")
+    turned = ", with the wrong sign" if c < 0 else ""
+    return Guess(Kind.FACTOR, f"{but}yours is {c:.6g} times the derivative{turned}{reason(evidence, chosen, abs(c))}.")
+
+
+def reason(evidence: Evidence, chosen: np.ndarray, c: float) -> str:
+    """Where a positive factor comes from: how it changes with the number of examples, which lengths it is made of."""
+    share_and_factor = evidence.fewer(chosen)
     if share_and_factor:
-        share, c_fewer = share_and_factor
-        if abs(c_fewer * share / c - 1) < 1e-3:
-            return f" = 1/{1 / c:.6g}, and this grows as the examples get fewer: averaged where the cost sums" + _m(
-                evidence, 1 / c
+        share, on_fewer = share_and_factor[0], abs(share_and_factor[1])
+        if abs(on_fewer * share / c - 1) < 1e-3:
+            averaged = "averaged twice" if evidence.averages() else "averaged where the cost sums"
+            return f" = 1/{1 / c:.6g}, and this grows as the examples get fewer: {averaged}{_m(evidence, 1 / c)}"
+        if abs(on_fewer / share / c - 1) < 1e-3:
+            summed = (
+                "every example counted m times" if evidence.averages() is False else "summed where the cost averages"
             )
-        if abs(c_fewer / share / c - 1) < 1e-3:
-            return ", and this shrinks as the examples get fewer: summed where the cost averages" + _m(evidence, c)
+            return f", and this shrinks as the examples get fewer: {summed}{_m(evidence, c)}"
+    lengths = {name: n for name, n in evidence.sizes.items() if n > 1}
+    same = [name for name, n in lengths.items() if abs(c / n - 1) < FIT]
+    inverse = [f"1 / {name}" for name, n in lengths.items() if abs(c * n - 1) < FIT]
+    also = f", or {' or '.join(same + inverse)}" if same + inverse else ""
     if abs(c - 2) < FIT:
-        return ": a factor 2 too much, as from a square whose 1/2 the cost has and the derivative has not"
+        return f": a factor 2 too much, as from a square whose 1/2 the cost has and the derivative has not{also}"
     if abs(c - 0.5) < FIT:
-        return ": a factor 2 is missing, as from differentiating a square"
-    for name, length in evidence.sizes.items():
-        if length > 1 and abs(c / length - 1) < FIT:
-            return f" = {name}: summed where the cost averages"
-        if length > 1 and abs(c * length - 1) < FIT:
-            return f" = 1 / {name}: averaged where the cost sums"
+        return f": a factor 2 is missing, as from differentiating a square{also}"
+    if same:
+        return f" = {' or '.join(same)}: summed where the cost averages"
+    if inverse:
+        return f" = {' or '.join(inverse)}: averaged where the cost sums"
+    for name, value in [*_of_keywords(evidence.keywords), *_products(lengths)]:
+        if abs(c / value - 1) < FIT:
+            return f" = {name}"
     return ""
+
+
+def _of_keywords(keywords: dict[str, float]) -> list[tuple[str, float]]:
+    """Values of keywords, their inverses, squares and roots, and quotients."""
+    found = []
+    for name, v in keywords.items():
+        found += [(f"`{name}`", v), (f"1 / `{name}`", 1 / v), (f"`{name}`²", v**2), (f"1 / `{name}`²", v**-2)]
+        found += [(f"√`{name}`", v**0.5), (f"1 / √`{name}`", v**-0.5)]
+    for (a, v), (b, w) in itertools.permutations(keywords.items(), 2):
+        found.append((f"`{a}` / `{b}`", v / w))
+    return found
+
+
+def _products(lengths: dict[str, float]) -> list[tuple[str, float]]:
+    """Twice, half, and quotients of lengths."""
+    products = []
+    for name, n in lengths.items():
+        products += [
+            (f"2 × {name}", 2 * n),
+            (f"{name} / 2", n / 2),
+            (f"2 / {name}", 2 / n),
+            (f"1 / (2 × {name})", 0.5 / n),
+        ]
+        if n > 2:
+            products += [(f"m / (m − 1) of {name}", n / (n - 1)), (f"(m − 1) / m of {name}", (n - 1) / n)]
+    for (a, n), (b, k) in itertools.permutations(lengths.items(), 2):
+        products += [(f"{a} / {b}", n / k)]
+    return products
 
 
 def _m(evidence: Evidence, factor: float) -> str:
     m = evidence.sizes.get("the number of examples m", 0)
-    return f" (m = {m:.0f})" if m and abs(factor / m - 1) < FIT else ""
+    for name, value in (("m", m), ("2m", 2 * m), ("m/2", m / 2)):
+        if m and abs(factor / value - 1) < FIT:
+            return f" ({name} = {value:g})"
+    return ""
 
 
 def factor_here(part: Part) -> Guess | None:
@@ -86,3 +135,35 @@ def factor_here(part: Part) -> Guess | None:
     if not (np.abs(h - c * r) <= 1e-5 * np.abs(r) + part.of(part.evidence.tolerance)[0])[seen].all():
         return None
     return Guess(Kind.FACTOR, f"at the point given yours is {c:.5g} times the derivative; beside it the ratio differs.")
+
+
+def factor_of_slices(part: Part) -> Guess | None:
+    """h = c_j r in every row, or every column, j."""
+    if len(part.shapes) > 1 or len(part.shapes[0]) < 2:
+        return None
+    shape, entries = part.shapes[0], np.arange(len(part.chosen)).reshape(part.shapes[0])
+    for axis in reversed(range(len(shape))):
+        slices = np.moveaxis(entries, axis, 0).reshape(shape[axis], -1)
+        wrong = [j for j, entry in enumerate(slices) if part.wrong[entry].any()]
+        factors = [part.factor(slices[j]) for j in wrong]
+        if slices.shape[1] < 2 or len(wrong) < 1 or any(c is None for c in factors):
+            continue
+        return _of_slices(part, _axis_name(part, axis), wrong, [c for c in factors if c is not None], slices)
+    return None
+
+
+def _axis_name(part: Part, axis: int) -> str:
+    return ("row", "column")[axis] if len(part.shapes[0]) == 2 else f"index {axis} ="
+
+
+def _of_slices(part: Part, name: str, wrong: list[int], factors: list[float], slices: np.ndarray) -> Guess:
+    listed = ", ".join(map(str, wrong[:6])) + (", …" if len(wrong) > 6 else "")
+    where = f"{name}{'s' * (len(wrong) > 1 and not name.endswith('='))} {listed}"
+    if not any(factors):
+        return Guess(Kind.MISSING, f"yours is 0 in {where}: never computed there.")
+    if np.ptp(factors) > 10 * FIT * max(map(abs, factors)):
+        words = (
+            f"from {min(factors):.6g} to {max(factors):.6g} times the derivative: each {name} has a factor of its own"
+        )
+        return Guess(Kind.FACTOR, f"in {where} yours is {words}.")
+    return scaled(part.evidence, part.chosen[slices[wrong].ravel()], factors[0], f"in {where} ")

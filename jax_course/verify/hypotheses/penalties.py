@@ -4,9 +4,12 @@ p is what a keyword contributes to the reference; θ is the parameters for a gra
 direction for a product.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from jax_course.verify.findings import Kind
+from jax_course.verify.hypotheses.constants import reason
 from jax_course.verify.suspicion import Guess, Part
 
 TIMES = {-1.0: "is missing", 1.0: "is counted twice", -0.5: "is halved", -2.0: "has the wrong sign"}
@@ -24,22 +27,40 @@ def penalty_scaled(part: Part) -> Guess | None:
                 words = f"the penalty {what}; yours is off by {a:+.4g} × what `{name}` contributes."
                 return Guess(Kind.PENALTY, words)
         if np.count_nonzero(p.any(axis=0)) > 1:  # a single entry could have any factor by accident
-            return Guess(Kind.PENALTY, f"yours has {1 + a:.6g} times what `{name}` contributes.")
+            m = part.evidence.sizes.get("the number of examples m", 0)
+            divided = f", divided by m = {m:.0f}" if m and abs((1 + a) * m - 1) < 1e-6 else ""
+            return Guess(Kind.PENALTY, f"yours has {1 + a:.6g} times what `{name}` contributes{divided}.")
     return None
 
 
-def penalty_of_the_norm(part: Part) -> Guess | None:
-    """h − r = a θ/‖θ‖ − p, or a sign θ − p."""
-    if part.evidence.of != "gradient":
-        return None
-    theta = part.of(part.evidence.identity)
-    norm = np.linalg.norm(part.evidence.identity[part.rows], axis=1, keepdims=True)
-    size = np.where(theta != 0, np.abs(theta), 1)
+def penalty_of_another_form(part: Part) -> Guess | None:
+    """h − (r − p) = a θ/‖θ‖, a sign θ, a θ², a: for a Hessian a everywhere."""
     for _, p in _contributions(part):
-        for length, what in ((norm, "of ‖θ‖, not of its square"), (size, "of |θ|, not of θ²")):
-            if part.constant(part.hand - part.reference + p, p / length) is not None:
+        left = part.hand - part.reference + p
+        penalised = np.asarray(p.any(axis=0))
+        if part.evidence.of == "hessian":
+            if part.constant(left, np.ones_like(left)) is not None:
+                return Guess(Kind.PENALTY, "the penalty is added to every entry; it belongs on the diagonal only.")
+            continue
+        if part.evidence.of != "gradient" or not penalised.any():
+            continue
+        for form, what in _forms(part, penalised):
+            if part.constant(left, form) is not None:
                 return Guess(Kind.PENALTY, f"the penalty's part is that {what}.")
     return None
+
+
+def _forms(part: Part, penalised: np.ndarray) -> Iterator[tuple[np.ndarray, str]]:
+    theta = np.where(penalised, part.of(part.evidence.identity), 0)
+    everything = part.evidence.identity[part.rows]
+    p = np.stack([contribution for _, contribution in _contributions(part)]).sum(axis=0)
+    for values in (theta, everything):
+        norm = np.linalg.norm(values, axis=1, keepdims=True)
+        yield p / np.where(norm > 0, norm, 1), "of ‖θ‖, not of its square"
+    yield p / np.where(theta != 0, np.abs(theta), 1), "of |θ|, not of θ²"
+    if penalised.sum() > 1:
+        yield p * theta, "of θ³, not of θ²: the penalty itself and not its derivative"
+        yield np.where(theta != 0, p / np.where(theta != 0, theta, 1), 0), "of θ, not of θ²: a constant"
 
 
 def penalty_on_the_spared(part: Part) -> Guess | None:
@@ -57,13 +78,18 @@ def penalty_on_the_spared(part: Part) -> Guess | None:
 
 
 def penalty_too_much(part: Part) -> Guess | None:
-    """h − r = a θ: a penalty that no keyword knows of."""
-    theta = part.of(part.evidence.identity)
-    a = part.constant(part.hand - part.reference, theta)
-    if a is None or not theta.any():
+    """h − r = a θ or a sign θ: a penalty that no keyword knows of."""
+    theta, difference = part.of(part.evidence.identity), part.hand - part.reference
+    if np.count_nonzero(theta.any(axis=0)) < 2:  # of one number, a linear gradient with a wrong constant looks the same
         return None
-    words = f"yours is off by {a:+.6g} × {UNIT[part.evidence.of]}: a penalty too much, or one too little."
-    return Guess(Kind.PENALTY, words)
+    unit = UNIT[part.evidence.of]
+    for form, name in ((theta, unit), (np.sign(theta), f"sign {unit}")):
+        a = part.constant(difference, form)
+        if a is not None:
+            return Guess(Kind.PENALTY, f"yours is off by {a:+.6g} × {name}: a penalty too much, or one too little.")
+        if part.evidence.of != "gradient":
+            break
+    return None
 
 
 def _contributions(part: Part) -> list[tuple[str, np.ndarray]]:
@@ -72,20 +98,28 @@ def _contributions(part: Part) -> list[tuple[str, np.ndarray]]:
 
 
 def bias(part: Part) -> Guess | None:
-    """What is wrong is confined to the bias."""
-    biases = part.evidence.biases[part.chosen]
-    if not part.wrong.any() or not biases[part.wrong].all() or biases.all():
+    """What is wrong is confined to the bias: its leaf, or the row of a column of ones."""
+    evidence = part.evidence
+    biases = evidence.biases[part.chosen]
+    if not part.whole or not part.wrong.any() or not biases[part.wrong].all() or evidence.biases.all():
         return None
-    if not part.hand[:, part.wrong].any():
+    wrong = part.wrong
+    if not part.hand[:, wrong].any():
         return Guess(Kind.MISSING, "yours is 0 for the bias: it was never computed.")
-    theta = part.of(part.evidence.identity)
-    difference = np.where(part.wrong, part.hand - part.reference, 0)
-    a = part.constant(difference, np.where(part.wrong, theta, 0))
-    if a is not None and part.evidence.penalty:
-        words = f"yours is off by {a:+.4g} × θ for the bias: it is penalised and should not be, or the reverse."
+    difference = np.where(wrong, part.hand - part.reference, 0)
+    a = part.constant(difference, np.where(wrong, part.of(evidence.identity), 0))
+    if a is not None and (evidence.penalty or wrong.sum() > 1):
+        unit = UNIT[evidence.of]
+        words = f"yours is off by {a:+.4g} × {unit} for the bias: it is penalised and should not be, or the reverse."
         return Guess(Kind.PENALTY, words)
-    h, r = part.hand[:, part.wrong], part.reference[:, part.wrong]
-    ratio = h / np.where(r != 0, r, np.nan)
-    constant = np.ptp(ratio) <= 1e-6 * np.abs(ratio).max() if np.isfinite(ratio).all() else False
-    words = f"is {ratio.flat[0]:.6g} times the derivative" if constant else "differs"
-    return Guess(Kind.BIAS, f"yours {words} for the bias only: look at how it is summed.")
+    c = part.factor(wrong)
+    if c is None:
+        return Guess(Kind.BIAS, "yours differs for the bias only: look at how it is summed.")
+    turned = ", with the wrong sign," if c < 0 else ""
+    because = reason(evidence, part.chosen[wrong], abs(c)) or ": look at how it is summed"
+    return Guess(Kind.BIAS, f"for the bias, and only there, yours is {c:.6g} times the derivative{turned}{because}.")
+
+
+def bias_of_a_gradient(part: Part) -> Guess | None:
+    """The same, before factors are thought of: that only the bias is off says more."""
+    return None if part.evidence.of == "hessian" else bias(part)

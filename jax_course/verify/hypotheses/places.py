@@ -3,10 +3,11 @@
 import numpy as np
 
 from jax_course.verify.findings import Kind
-from jax_course.verify.suspicion import Guess, Part
+from jax_course.verify.suspicion import Evidence, Guess, Part
 
 
 def transpose(part: Part) -> Guess | None:
+    """h = rᵀ, or r flattened along columns where rows are meant."""
     if len(part.shapes) > 1:
         return None
     shape, batch = part.shapes[0], len(part.hand)
@@ -14,11 +15,15 @@ def transpose(part: Part) -> Guess | None:
         return None
     reference = part.reference.reshape((batch, *shape))
     if part.holds(np.swapaxes(reference, 1, 2).reshape(batch, -1)):
-        return Guess(Kind.TRANSPOSE, "yours is transposed: rows and columns are exchanged.")
+        flat = "" if shape[0] == shape[1] else ", and brought back into shape"
+        return Guess(Kind.TRANSPOSE, f"yours is transposed: rows and columns are exchanged{flat}.")
+    if part.holds(np.swapaxes(reference.reshape(batch, *shape[::-1]), 1, 2).reshape(batch, -1)):
+        return Guess(Kind.TRANSPOSE, "yours is flattened the other way: columns first where rows are first.")
     return None
 
 
 def index(part: Part) -> Guess | None:
+    """h = r, permuted along an axis."""
     if len(part.shapes) > 1:
         return None
     shape, batch = part.shapes[0], len(part.hand)
@@ -29,7 +34,7 @@ def index(part: Part) -> Guess | None:
         order = _permutation(np.moveaxis(hand, axis + 1, 0), np.moveaxis(reference, axis + 1, 0),
                              np.moveaxis(allowed, axis + 1, 0))  # fmt: skip
         if order is not None:
-            return Guess(Kind.INDEX, f"yours has the right numbers in the wrong places: {name} {_moves(order)}.")
+            return Guess(Kind.INDEX, f"yours has the right numbers in the wrong places: {name} {moves(order)}.")
     return None
 
 
@@ -49,7 +54,8 @@ def _permutation(hand: np.ndarray, reference: np.ndarray, allowed: np.ndarray) -
     return order if order != list(range(size)) else None
 
 
-def _moves(order: list[int]) -> str:
+def moves(order: list[int]) -> str:
+    """A permutation in words."""
     size = len(order)
     for shift in (1, -1):
         if order == [(i + shift) % size for i in range(size)]:
@@ -62,10 +68,41 @@ def _moves(order: list[int]) -> str:
     return "are permuted"
 
 
+def exchanged(part: Part) -> Guess | None:
+    """The gradient of another leaf of the same shape stands in each wrong one."""
+    evidence = part.evidence
+    if evidence.of == "hessian" or not np.isfinite(evidence.tolerance).all():
+        return None
+    places = [_stands_in(evidence, leaf) for leaf in part.leaves]
+    if any(other is None for other in places):
+        return None
+    names = evidence.layout.names
+    told = [f"that of `{names[other]}` stands in `{names[leaf]}`"
+            for leaf, other in zip(part.leaves, places, strict=True) if other is not None]  # fmt: skip
+    return Guess(Kind.INDEX, f"the right numbers stand in the wrong leaf: {', '.join(told[:4])}.")
+
+
+def _stands_in(evidence: Evidence, leaf: int) -> int | None:
+    layout, ends = evidence.layout, np.cumsum([0, *evidence.layout.sizes])
+    hand = evidence.hand[:, ends[leaf] : ends[leaf + 1]]
+    for other, shape in enumerate(layout.shapes):
+        if other == leaf or shape != layout.shapes[leaf]:
+            continue
+        reference = evidence.reference[:, ends[other] : ends[other + 1]]
+        bar = evidence.tolerance[:, ends[other] : ends[other + 1]] + 1e-6 * np.abs(reference)
+        if (np.abs(hand - reference) <= bar).all() and hand.any():
+            return other
+    return None
+
+
 def isolated(part: Part) -> Guess | None:
+    """h = r but in a few entries."""
     count, total = int(part.wrong.sum()), len(part.wrong)
     if not 0 < count < total or (count > 2 and count > 0.25 * total):
         return None
     if not part.hand[:, part.wrong].any():
         return Guess(Kind.MISSING, "yours is left at 0 there; the others agree.")
-    return Guess(Kind.ENTRY, "yours differs there; the others agree.")
+    c = part.factor(part.wrong)
+    return Guess(
+        Kind.ENTRY, f"yours {'differs' if c is None else f'is {c:.6g} times the derivative'} there; the others agree."
+    )

@@ -1,50 +1,156 @@
-"""Hypotheses about Hessians: what is left out of them, and what stands in their place."""
+"""Hypotheses about Hessians and their products: what is left out of them, and what stands in their place."""
 
+import itertools
+import math
 from collections.abc import Iterator
 
 import numpy as np
 
 from jax_course.verify.findings import Kind
-from jax_course.verify.suspicion import Guess, Part
+from jax_course.verify.ground import as_matrix, by_blocks
+from jax_course.verify.hypotheses.places import moves
+from jax_course.verify.suspicion import FIT, Guess, Part
 
 
 def diagonal(part: Part) -> Guess | None:
+    """h = r on the diagonal, or on diagonal blocks, and 0 off it."""
+    if not part.whole:
+        return None
+    if part.evidence.of == "hessian_product":
+        return _diagonal_times_v(part)
     if part.evidence.of != "hessian":
         return None
-    zero, right = np.asarray(~part.hand.any(axis=0)), ~part.wrong
-    if not part.wrong.any() or not zero[part.wrong].all() or zero.all():
-        return None
-    for names, mask in _blocks(part):
-        if mask.any() and (~mask).any() and zero[~mask].all() and right[mask].all():
-            return Guess(Kind.DIAGONAL, f"yours has only {names}, everything off it is 0.")
+    for names, mask in _masks(part):
+        on, off = (by_blocks(part.evidence.parameters, values) for values in (mask, ~mask))
+        if (guess := _on_and_off(part, names, on, off)) is not None:
+            return guess
     return None
 
 
-def _blocks(part: Part) -> Iterator[tuple[str, np.ndarray]]:
-    """Masks of what lies on a diagonal: of each index that rows and columns share, and of all together."""
-    shape = part.shapes[0]
-    if len(part.shapes) > 1 or len(shape) % 2 or shape[: len(shape) // 2] != shape[len(shape) // 2 :]:
+def _on_and_off(part: Part, names: str, on: np.ndarray, off: np.ndarray) -> Guess | None:
+    evidence = part.evidence
+    wrong = np.asarray((np.abs(evidence.hand - evidence.reference) > evidence.tolerance).any(axis=0))
+    if not (np.abs(evidence.reference) > evidence.tolerance)[:, off].any():
+        return None  # nothing stands off it
+    of_part = Part(evidence, list(range(len(evidence.layout.names))), np.zeros_like(evidence.hand, bool), True)
+    if len(of_part.chosen) != len(on) or not evidence.hand.any():
+        return None
+    if wrong[off].any() and not wrong[on].any():
+        if not evidence.hand[:, off].any():
+            return Guess(Kind.DIAGONAL, f"yours has only {names}, everything off it is 0.")
+        return _scaled(of_part.factor(off), f"off {names}, and right on it")
+    if wrong[on].any() and not wrong[off].any():
+        return _scaled(of_part.factor(on), f"on {names}, and right off it")
+    return None
+
+
+def blocks_only(part: Part) -> Guess | None:
+    """h = 0 off the diagonal blocks, whatever it is on them; or one block of several leaves has only its diagonal."""
+    evidence = part.evidence
+    if evidence.of != "hessian":
+        return None
+    for names, mask in _masks(part) if part.whole else ():
+        on, off = (by_blocks(evidence.parameters, values) for values in (mask, ~mask))
+        off_it = (np.abs(evidence.reference) > evidence.tolerance)[:, off].any()
+        if off_it and not evidence.hand[:, off].any() and evidence.hand[:, on].any(axis=0).all():
+            return Guess(Kind.DIAGONAL, f"yours has only {names}, everything off it is 0, and it differs itself.")
+    n = math.isqrt(len(part.chosen))
+    if part.shapes == [(n, n)] and n > 1:
+        off = ~np.eye(n, dtype=bool).ravel()
+        if part.wrong[off].any() and not part.wrong[~off].any() and not part.hand[:, off].any():
+            return Guess(Kind.DIAGONAL, "yours has only the diagonal of this block, everything off it is 0.")
+    return None
+
+
+def _scaled(c: float | None, where: str) -> Guess | None:
+    if c is None:
+        return None
+    kind = Kind.MISSING if c == 0 else Kind.SIGN if abs(c + 1) < FIT else Kind.FACTOR
+    return Guess(kind, f"yours is {c:.6g} times the Hessian {where}.")
+
+
+def _diagonal_times_v(part: Part) -> Guess | None:
+    hessians = part.evidence.hessians()
+    if hessians is None:
+        return None
+    v, hand, bar = part.evidence.identity, part.evidence.hand, part.evidence.tolerance
+    bar = bar + FIT * np.abs(part.evidence.reference)
+    for names, mask in _masks(part):
+        if mask.all():
+            continue
+        if (np.abs(hand - np.einsum("pij,pj->pi", hessians * mask, v)) <= bar).all():
+            return Guess(Kind.DIAGONAL, f"yours is the product with only {names} of the Hessian.")
+    for w, what in ((part.evidence.theta, "θ"), (np.ones_like(v), "a vector of ones")):
+        if (np.abs(hand - np.einsum("pij,pj->pi", hessians, w)) <= bar).all():
+            return Guess(Kind.UNKNOWN, f"yours is the Hessian's product with {what}, not with v.")
+    return None
+
+
+def _masks(part: Part) -> Iterator[tuple[str, np.ndarray]]:
+    """Masks of what lies on a diagonal: one entry, one leaf, one index of a leaf."""
+    layout = part.evidence.parameters
+    n = layout.size
+    yield "the diagonal", np.eye(n, dtype=bool)
+    if len(layout.shapes) > 1:
+        leaf = np.repeat(np.arange(len(layout.sizes)), layout.sizes)
+        yield "the diagonal blocks (each leaf with itself)", leaf[:, None] == leaf[None, :]
         return
-    half = len(shape) // 2
+    shape = layout.shapes[0]
     grid = np.indices(shape).reshape(len(shape), -1)
-    same = grid[:half] == grid[half:]
-    yield "the diagonal", same.all(axis=0)
-    for axis in range(half if half > 1 else 0):
-        yield f"the block diagonal (equal index {axis})", same[axis]
+    for axis in range(len(shape) if len(shape) > 1 else 0):
+        yield f"the block diagonal (equal index {axis})", grid[axis][:, None] == grid[axis][None, :]
 
 
 def expected(part: Part) -> Guess | None:
-    if part.evidence.of != "hessian" or len(part.chosen) != part.evidence.hand.shape[1]:
+    """h − p = c (Σ JᵀJ or Σ g gᵀ), or its product with v."""
+    evidence = part.evidence
+    if evidence.of == "gradient" or not part.whole:
         return None
-    for name, prediction in part.evidence.expected():
+    hand, last = evidence.hand[-1], evidence.reference[-1]
+    penalty = sum((contribution[-1] for contribution in evidence.penalty.values()), np.zeros_like(hand))
+    for name, matrix in evidence.expected():
+        prediction = matrix
+        if evidence.of == "hessian_product":
+            prediction = as_matrix(evidence.parameters, matrix) @ evidence.identity[-1]
         scale = np.abs(prediction).max()
-        if np.abs(part.evidence.hand[-1] - prediction).max() <= 1e-6 * scale:
-            return Guess(Kind.EXPECTED, f"yours is {name}, not the Hessian: the curvature of the model is left out.")
+        if np.abs(last - penalty - prediction).max() <= 1e-3 * scale or not scale:
+            continue  # here it is the Hessian
+        c = float(np.sum((hand - penalty) * prediction) / np.sum(prediction**2))
+        if abs(c) > FIT and np.abs(hand - penalty - c * prediction).max() <= 1e-6 * abs(c) * scale:
+            times = "" if abs(c - 1) < FIT else f"{c:.6g} × "
+            words = f"yours is {times}{name}, not the Hessian: the curvature of the model is left out."
+            return Guess(Kind.EXPECTED, words)
     return None
 
 
+def row_and_column(part: Part) -> Guess | None:
+    """One parameter's row and column scaled: a transformed parameter without the factor of its transformation."""
+    if not part.is_matrix:
+        return None
+    n = round(len(part.chosen) ** 0.5)
+    wrong = part.wrong.reshape(n, n)
+    crossed = np.flatnonzero((wrong | np.eye(n, dtype=bool)).all(axis=0) & (wrong | np.eye(n, dtype=bool)).all(axis=1))
+    if n < 3 or len(crossed) != 1 or wrong.sum() < 2 * n - 2 or wrong.sum() > 2 * n - 1:
+        return None
+    j = int(crossed[0])
+    others = np.arange(n) != j
+    h, r = (values.reshape(-1, n, n)[:, j, others] for values in (part.hand, part.reference))
+    ratio = np.sum(h * r, axis=1, keepdims=True) / np.maximum(np.sum(r**2, axis=1, keepdims=True), 1e-300)
+    if not (np.abs(h - ratio * r) <= 1e-5 * (np.abs(h) + np.abs(r))).all():
+        return None
+    where, c = f"row and column {j} of yours are", float(ratio[0, 0])
+    if not part.hand.reshape(-1, n, n)[:, j].any():
+        return Guess(Kind.MISSING, f"{where} 0: never computed.")
+    if np.ptp(ratio) > 1e-5 * np.abs(ratio).max():
+        name = part.evidence.layout.names[0]
+        words = f"{where} {c:.6g} times the Hessian's: the factor of a transformation of {name}[{j}] is missing."
+        return Guess(Kind.CHAIN_RULE, words)
+    return Guess(Kind.SIGN if abs(c + 1) < FIT else Kind.FACTOR, f"{where} {c:.6g} times the Hessian's.")
+
+
 def triangle(part: Part) -> Guess | None:
-    if not _is_matrix(part):
+    """h = r in one triangle and 0 in the other."""
+    if not part.is_matrix:
         return None
     n = round(len(part.chosen) ** 0.5)
     H, right = part.hand[0].reshape(n, n), ~part.wrong.reshape(n, n)
@@ -55,36 +161,36 @@ def triangle(part: Part) -> Guess | None:
     return None
 
 
-def row_and_column(part: Part) -> Guess | None:
-    """One parameter's row and column scaled: a transformed parameter without the factor of its transformation."""
-    if not _is_matrix(part):
+def reordered(part: Part) -> Guess | None:
+    """h = P r Pᵀ, rows and columns permuted alike, or indices in another order."""
+    if not part.is_matrix:
         return None
+    shape = part.shapes[0]
+    if len(shape) == 4:
+        for axes in itertools.permutations(range(4)):
+            other = np.moveaxis(part.reference.reshape(-1, *shape), [a + 1 for a in axes], [1, 2, 3, 4])
+            if axes != (0, 1, 2, 3) and part.holds(other.reshape(len(part.hand), -1)):
+                return Guess(Kind.INDEX, f"yours has the right numbers with the indices in the order {axes}.")
     n = round(len(part.chosen) ** 0.5)
-    wrong = part.wrong.reshape(n, n)
-    crossed = np.flatnonzero(wrong.all(axis=0) & wrong.all(axis=1))
-    if n < 3 or len(crossed) != 1 or wrong.sum() != 2 * n - 1:
+    h, r, bar = (values.reshape(-1, n, n) for values in (part.hand, part.reference, part.allowed))
+    order: list[int] = []
+    for i in range(n):  # a row with its entries sorted is the same before and after
+        same = (np.abs(np.sort(r, axis=2) - np.sort(h[:, i : i + 1], axis=2)) <= np.max(bar)).all(axis=(0, 2))
+        same[order] = False
+        if not same.any():
+            return None
+        order.append(i if same[i] else int(np.argmax(same)))
+    if order == list(range(n)) or not part.holds(r[:, order][:, :, order].reshape(len(h), -1)):
         return None
-    j = int(crossed[0])
-    others = np.arange(n) != j
-    h, r = (values.reshape(-1, n, n)[:, j, others] for values in (part.hand, part.reference))
-    ratio = np.sum(h * r, axis=1, keepdims=True) / np.maximum(np.sum(r**2, axis=1, keepdims=True), 1e-300)
-    if (np.abs(h - ratio * r) <= 1e-5 * (np.abs(h) + np.abs(r))).all():
-        name = part.evidence.layout.names[0]
-        words = f"row and column {j} of yours are {ratio[0, 0]:.6g} times the Hessian's"
-        return Guess(Kind.CHAIN_RULE, f"{words}: the factor of a transformation of {name}[{j}] is missing.")
-    return None
+    return Guess(Kind.INDEX, f"yours has the right numbers in the wrong places: rows and columns {moves(order)}.")
 
 
 def asymmetric(part: Part) -> Guess | None:
-    if not _is_matrix(part):
+    """h is not symmetric."""
+    if not part.is_matrix:
         return None
     n = round(len(part.chosen) ** 0.5)
     H, allowed = part.hand[0].reshape(n, n), part.allowed.max(axis=0).reshape(n, n)
     if (np.abs(H - H.T) <= np.maximum(allowed, allowed.T)).all():
         return None
     return Guess(Kind.ASYMMETRIC, "yours is not symmetric, as a Hessian is.")
-
-
-def _is_matrix(part: Part) -> bool:
-    """Whether the part is the whole Hessian of one leaf."""
-    return part.evidence.of == "hessian" and len(part.chosen) == part.evidence.hand.shape[1] and len(part.shapes) == 1
