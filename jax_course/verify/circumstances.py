@@ -39,7 +39,9 @@ def divided_parts(ground, derivative, points, reference) -> dict[str, np.ndarray
     """The part of the reference that a keyword divides, as a variance does; those that may not be 0."""
     parts: dict[str, np.ndarray] = {}
     estimate = derivative.estimate
-    for name, value in scalars(ground.subject).items() if estimate is not None else ():
+    if estimate is None:
+        return parts
+    for name, value in scalars(ground.subject).items():
         two, four = (ground.subject._replace(numbers=ground.subject.numbers | {name: k * value}) for k in (2, 4))
         try:
             by_two, by_four = (reference - estimate(other, points) for other in (two, four))

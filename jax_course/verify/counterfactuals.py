@@ -31,7 +31,7 @@ def otherwise(ground: Ground, derivative: Derivative, points: np.ndarray) -> Ite
     estimate, subject = derivative.estimate, ground.subject
     if estimate is None:
         return
-    for name, array in named_arrays(subject, ground.cost):
+    for name, array in reversed(list(named_arrays(subject, ground.cost))):  # targets are written last
         for guess, changed in _changes(name, array):
             other = subject.with_arrays(lambda leaf, old=array, new=changed: new if leaf is old else leaf)
             yield from _predicted(guess, lambda other=other: estimate(other, points))

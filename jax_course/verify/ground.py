@@ -75,14 +75,22 @@ def gradient_by_differences(ground: Ground, point: np.ndarray, entries: np.ndarr
     return slope.value / sizes, 5 * slope.error / sizes
 
 
-def shows_in_a_short_step(ground: Ground, point, directions, by_autodiff) -> np.ndarray:
-    """Where a step just long enough to be seen shows autodiff's slope: differences then step too far to see it."""
-    values = values_of(ground)
-    t = 1e-5 * np.abs(values(point[None])) / np.where(np.abs(by_autodiff) > 0, np.abs(by_autodiff), np.inf)
+def shows_in_a_short_step(
+    values: Callable, point: np.ndarray, directions: np.ndarray, slopes: np.ndarray
+) -> np.ndarray:
+    """Where a step just long enough to be seen shows the slopes claimed of values (numbers, or rows of them).
+
+    Differences then step too far to see them: the function changes over less than their smallest step.
+    """
+    at = values(point[None])
+    size, steepness = np.max(np.abs(at)), np.abs(slopes).reshape(len(slopes), -1).max(axis=1)
+    t = np.where(steepness > 0, 1e-5 * size / np.where(steepness > 0, steepness, 1), 0)
     t = np.where(np.isfinite(t), np.minimum(t, 0.1), 0)
     offsets = t[:, None] * directions
-    seen = (values(point + offsets) - values(point - offsets)) / np.where(t > 0, 2 * t, 1)
-    return np.abs(seen - by_autodiff) <= 2e-2 * np.abs(by_autodiff)
+    length = np.where(t > 0, 2 * t, 1).reshape(-1, *(1,) * (slopes.ndim - 1))
+    seen = (values(point + offsets) - values(point - offsets)) / length
+    far = np.abs(seen - slopes).reshape(len(slopes), -1).max(axis=1)
+    return far <= 2e-2 * steepness
 
 
 def hessian_by_differences(layout: Layout, gradient: Callable, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

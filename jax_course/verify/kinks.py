@@ -15,8 +15,20 @@ def kinks_of_gradient(ground, derivative, row: int, entries, hand, reference) ->
     directions, sizes = unit_directions(ground.subject.layout, point, entries)
     before, after = differences.one_sided(values_of(ground), point, directions)
     inside, sentences = _between(before, after, sizes, hand[row, entries])
-    kinks = entries[inside]
+    still = _still_there(ground, point, directions, before.value, after.value)
+    sentences = [sentence for sentence, there in zip(sentences, still[inside], strict=True) if there]
+    kinks = entries[inside & still]
     return kinks, speak(derivative, kinks, Kind.KINK, hand[row], reference[row], sentences)
+
+
+def _still_there(ground, point, directions, left, right) -> np.ndarray:
+    """Whether the slopes differ in a step just long enough to be seen, too: if not, it is a bend and no kink."""
+    values, steepness = values_of(ground), np.maximum(np.abs(left), np.abs(right))
+    at = values(point[None])[0]
+    t = 1e-6 * np.maximum(np.abs(at), 1e-3 * steepness) / np.where(steepness > 0, steepness, 1)
+    offsets = np.minimum(t, 1e-3)[:, None] * directions
+    bend = (values(point + offsets) - 2 * at + values(point - offsets)) / np.minimum(t, 1e-3)
+    return np.abs(bend) > 0.5 * np.abs(right - left)
 
 
 def _between(before, after, sizes, hand) -> tuple[np.ndarray, list[str]]:

@@ -11,7 +11,7 @@ import warnings
 import numpy as np
 
 from jax_course.verify import differences
-from jax_course.verify.evaluation import directional, evaluate
+from jax_course.verify.evaluation import directional, evaluate, gradients
 from jax_course.verify.findings import Witness
 from jax_course.verify.ground import EPS, as_matrix, first_line, shows_in_a_short_step, sizes_of, values_of
 
@@ -52,7 +52,9 @@ def rounding(ground, derivative, points, hand, reference) -> tuple[np.ndarray, W
     tolerance = np.broadcast_to(2e-12 * finite.max(axis=0), hand.shape)
     at_zero = np.nan_to_num(np.abs(derivative.reference(subject, np.zeros_like(points))[0]), posinf=0.0)
     largest = np.nan_to_num(np.abs(reference), posinf=0.0).max(axis=1, keepdims=True)
-    tolerance = np.maximum(np.maximum(tolerance, 64 * EPS * at_zero), 16 * EPS * largest)
+    tolerance = np.maximum(tolerance, 64 * EPS * at_zero)
+    nothing = np.nan_to_num(np.abs(reference)).max(axis=0) <= 16 * EPS * largest.max()  # 0 but for rounding
+    tolerance = np.maximum(tolerance, np.where(nothing, 16 * EPS * largest, 0))
     if np.asarray(evaluate(subject, ground.cost, points)).dtype == np.float32 or hand.dtype == np.float32:
         tolerance = np.maximum(tolerance, 64 * np.finfo(np.float32).eps * largest)  # float32 inside, whatever comes in
     moved = 16 * _moved_in_the_last_digit(derivative, subject, points, hand, reference)
@@ -154,6 +156,19 @@ def second_order(ground, derivative, hand) -> Witness:
     return _taylor(ground, of, point, shrunk * v, (shrunk * slope, shrunk**2 * v_hand_v / 2))
 
 
+def _steeper_than_steps(ground, point, v, terms: tuple[float, ...]) -> bool:
+    """Whether the cost, or its slope along v, shows what is claimed of it in a step shorter than all others."""
+    if len(terms) == 1:
+        return bool(shows_in_a_short_step(values_of(ground), point, v[None], np.array(terms))[0])
+    if not ground.once:
+        return False
+
+    def slope(points):
+        return gradients(ground.subject, ground.cost, points) @ v
+
+    return bool(shows_in_a_short_step(slope, point, v[None], np.array([2 * terms[1]]))[0])
+
+
 def _has_kink(ground, point, v) -> bool:
     before, after = differences.one_sided(values_of(ground), point, v[None])
     return bool(np.abs(after.value - before.value)[0] > 20 * np.maximum(before.error, after.error)[0])
@@ -181,7 +196,7 @@ def _taylor(ground, of: str, point, v, terms: tuple[float, ...]) -> Witness:
     clean = np.ptp(orders) < 0.1 and abs(order - degree) < 0.1
     if clean and degree == 1 and _has_kink(ground, point, v):
         return Witness("Taylor order", of, "abstains", float("nan"), "the cost has a kink here")
-    if clean and shows_in_a_short_step(ground, point, v[None], np.array(terms[:1]))[0] and degree == 1:
+    if clean and _steeper_than_steps(ground, point, v, terms):
         return Witness(
             "Taylor order", of, "abstains", float("nan"), "the cost changes over less than the shortest step"
         )

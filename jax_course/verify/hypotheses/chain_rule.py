@@ -54,10 +54,8 @@ def chain_rule(part: Part) -> Guess | None:
         passed = ~seen & (np.abs(h).max(axis=1) > 1e-12 * size.max())
         if not parallel[seen].all():
             continue
-        if passed.any():
-            if (words := _mask(ratio[seen])) is not None:
-                return Guess(Kind.CHAIN_RULE, words)
-            continue
+        if passed.any() and h.shape[1] > 1:
+            return Guess(Kind.CHAIN_RULE, _mask(ratio[seen]))
         if not _varies(ratio, seen):
             continue
         name = _name(ratio, seen, factors)
@@ -98,14 +96,12 @@ def _varies(ratio: np.ndarray, seen: np.ndarray) -> bool:
     return any(len(c) > 1 and np.ptp(c) > 1e-4 * np.abs(c).max() for c in columns)
 
 
-def _mask(ratio: np.ndarray) -> str | None:
+def _mask(ratio: np.ndarray) -> str:
     if np.allclose(ratio, 1, rtol=1e-6):
         return "for some examples yours is not 0 where the derivative is: a mask is missing, as of ReLU."
     if np.allclose(ratio, 0, atol=1e-9):
         return "yours is 0 where the derivative is not, and the reverse: a mask is the wrong way round."
-    if np.isin(np.round(ratio, 9), (0, 1)).all():
-        return "for some examples yours is not 0 where the derivative is, or the reverse: a mask of something else."
-    return None
+    return "for some examples yours is not 0 where the derivative is, and elsewhere a multiple of it: another mask."
 
 
 def _name(ratio: np.ndarray, seen: np.ndarray, factors: dict[str, np.ndarray]) -> str | None:

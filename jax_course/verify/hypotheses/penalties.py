@@ -60,15 +60,20 @@ def _forms(part: Part, penalised: np.ndarray) -> Iterator[tuple[np.ndarray, str]
     yield p / np.where(theta != 0, np.abs(theta), 1), "of |θ|, not of θ²"
     if penalised.sum() > 1:
         yield p * theta, "of θ³, not of θ²: the penalty itself and not its derivative"
+        yield np.sum(p * theta, axis=1, keepdims=True) * penalised, "itself, one number, not its derivative"
         yield np.where(theta != 0, p / np.where(theta != 0, theta, 1), 0), "of θ, not of θ²: a constant"
 
 
 def penalty_on_the_spared(part: Part) -> Guess | None:
     """h − r = a θ where p = 0, and 0 elsewhere."""
     difference, theta = part.hand - part.reference, part.of(part.evidence.identity)
-    for name, p in _contributions(part):
-        spared = ~p.any(axis=0)
-        if not spared.any() or (np.abs(difference) > part.of(part.evidence.tolerance))[:, ~spared].any():
+    for name, contribution in part.evidence.penalty.items():
+        spared = ~part.of(contribution).any(axis=0)
+        if (
+            not contribution.any()
+            or not spared.any()
+            or (np.abs(difference) > part.of(part.evidence.tolerance))[:, ~spared].any()
+        ):
             continue
         a = part.constant(np.where(spared, difference, 0), np.where(spared, theta, 0))
         if a is not None:
