@@ -79,9 +79,8 @@ def _weighted(factor: Callable[[Array], Array]) -> Callable:
 
 
 def _masked(right: Array, call: Call) -> Array:
-    """The examples on one side left out, as a mask that should not be there does."""
-    z = call.X @ call.theta
-    kept = (z if z.ndim == 1 else z[:, 0]) > 0
+    """Some examples left out, by the sign of a feature, as a mask that should not be there does."""
+    kept = call.X[:, 1] > 0
     parts = [jnp.where(keep, one.again(), 0) for keep, one in zip(kept, call.examples, strict=True)]
     return jnp.sum(jnp.stack(parts), axis=0) + (right - call.again(penalty=_zero(call)))
 

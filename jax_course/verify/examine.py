@@ -42,6 +42,7 @@ from jax_course.verify.ground import (
     Derivative,
     Ground,
     first_line,
+    own_sizes,
     sizes_of,
 )
 from jax_course.verify.numerical import without_autodiff
@@ -108,18 +109,24 @@ def _described(value: Any) -> str:
 
 
 def _points(ground: Ground) -> np.ndarray:
+    """The point given and a few beside it: near enough that the cost keeps its size, or is finite at least.
+
+    A small parameter moves by the size of its leaf, or, where that is too far, by its own.
+    """
     point, layout = ground.points[0], ground.subject.layout
-    rng = np.random.default_rng(0)
-    size = sizes_of(layout, point)
-    points = [point]
-    for reach in (0.1, 0.01, 0.001):
-        beside = point + reach * size * rng.standard_normal((PROBES, point.size))
-        beside = beside.astype(np.float32).astype(np.float64)
-        with contextlib.suppress(Exception):  # outside of its domain a cost may raise
-            points += list(beside[np.isfinite(np.asarray(evaluate(ground.subject, ground.cost, beside)))])
-        if len(points) > PROBES:
-            break
-    return np.stack(points[: PROBES + 1])
+    rng, of_leaf = np.random.default_rng(0), sizes_of(layout, point)
+    own = own_sizes(layout, point)
+    at = float(np.asarray(evaluate(ground.subject, ground.cost, point[None]))[0])
+    for farthest in (10 * abs(at), np.inf):
+        for reach in (0.1 * of_leaf, 0.1 * own, 0.01 * of_leaf, 0.001 * of_leaf):
+            beside = point + reach * rng.standard_normal((PROBES, point.size))
+            beside = beside.astype(np.float32).astype(np.float64)
+            with contextlib.suppress(Exception):  # outside of its domain a cost may raise
+                values = np.asarray(evaluate(ground.subject, ground.cost, beside))
+                near = np.isfinite(values) & (np.abs(values - at) <= farthest)
+                if near.all():
+                    return np.concatenate([point[None], beside])
+    return point[None]
 
 
 def _hear(ground: Ground, derivative: Derivative) -> tuple[list[Finding], list[Witness], list[str]]:

@@ -55,6 +55,11 @@ def sizes_of(layout: Layout, point: np.ndarray) -> np.ndarray:
     return np.concatenate([np.maximum(np.abs(part), size) for part, size in zip(parts, typical, strict=True)])
 
 
+def own_sizes(layout: Layout, point: np.ndarray) -> np.ndarray:
+    """The size of each parameter, however small, that of its leaf where it is 0."""
+    return np.where(point != 0, np.abs(point), sizes_of(layout, point))
+
+
 def unit_directions(layout: Layout, point: np.ndarray, entries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Directions along single parameters, each as long as its parameter is large, and those lengths."""
     sizes = sizes_of(layout, point)[entries]

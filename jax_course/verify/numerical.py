@@ -13,8 +13,10 @@ from jax_course.verify.ground import (
     Arbitration,
     Derivative,
     Ground,
+    by_blocks,
     gradient_by_differences,
     hessian_by_differences,
+    own_sizes,
     sizes_of,
     values_of,
 )
@@ -40,7 +42,9 @@ def without_autodiff(ground: Ground, derivative: Derivative, points, hand) -> Ar
         else:
             slope = differences.along(gradient, point, derivative.identity[row : row + 1], noise=1e-14)
             reference[row], tolerance[row] = slope.value[0], 5 * slope.error[0]
-    return [], *_weighed("differences of the gradient", of, hand, reference, tolerance, "every entry")
+    own = own_sizes(ground.subject.layout, points[0])
+    sizes = by_blocks(ground.subject.layout, np.outer(own, own)) if of == "hessian" else own
+    return [], *_weighed("differences of the gradient", of, hand, reference, tolerance, sizes, "every entry")
 
 
 def _gradient_without(ground: Ground, derivative: Derivative, points, hand) -> Arbitration:
@@ -51,21 +55,24 @@ def _gradient_without(ground: Ground, derivative: Derivative, points, hand) -> A
         entries = np.union1d(sample, _searched(ground, points[0], hand[0]))
     for row, point in enumerate(points if n <= SMALL else points[:2]):
         reference[row, entries], tolerance[row, entries] = gradient_by_differences(ground, point, entries)
+    own = own_sizes(ground.subject.layout, points[0])
     disputed = np.flatnonzero((np.abs(hand[0] - reference[0]) > tolerance[0]) & np.isfinite(tolerance[0]))
     kinks, findings = kinks_of_gradient(ground, derivative, 0, disputed[:ENTRYWISE], hand, reference)
     reference[0, kinks], tolerance[0, kinks] = hand[0, kinks], 0.0
     remark = f"{len(entries)} of {n} entries, each with its own error bar"
     if n > ENTRYWISE:
         remark += ", and halves of halves along random directions"
-    return findings, *_weighed("central differences", "gradient", hand, reference, tolerance, remark)
+    return findings, *_weighed("central differences", "gradient", hand, reference, tolerance, own, remark)
 
 
-def _weighed(name: str, of: str, hand, reference, tolerance, remark: str):
-    """The reference, its tolerance, and a witness that abstains where its error bars are too wide to tell."""
-    largest = np.max(np.abs(reference), initial=0.0)
+def _weighed(name: str, of: str, hand, reference, tolerance, sizes, remark: str):
+    """The reference, its tolerance, and a witness that abstains where its error bars are too wide to tell.
+
+    sizes: of the parameter, or pair of parameters, of each entry; in these units entries are alike.
+    """
+    largest = np.max(np.maximum(np.abs(reference), np.abs(hand)) * sizes, initial=0.0) / sizes
     tolerance = tolerance + 1e-10 * np.max(np.abs(reference), axis=0, initial=0.0) + 1e-11 * largest
-    size = max(largest, np.max(np.abs(hand), initial=0.0))
-    blind = np.isfinite(tolerance[0]) & (tolerance[0] > 1e-2 * size) & hand.any()
+    blind = np.isfinite(tolerance[0]) & (tolerance[0] > 1e-2 * largest) & hand.any()
     witness = judge(name, of, hand, reference, tolerance, remark)
     if blind.any() and witness.verdict == "agrees":
         why = "its error bars are too wide to tell: the cost is too noisy here"

@@ -132,7 +132,10 @@ def factor_here(part: Part) -> Guess | None:
     if seen.sum() < 3:
         return None
     c = float(np.sum(h * r / part.size**2, where=seen) / np.sum((r / part.size) ** 2, where=seen))
-    if not (np.abs(h - c * r) <= 1e-5 * np.abs(r) + part.of(part.evidence.tolerance)[0])[seen].all():
+    if (
+        abs(c - 1) < 1e-4
+        or not (np.abs(h - c * r) <= 1e-5 * np.abs(r) + part.of(part.evidence.tolerance)[0])[seen].all()
+    ):
         return None
     return Guess(Kind.FACTOR, f"at the point given yours is {c:.5g} times the derivative; beside it the ratio differs.")
 
