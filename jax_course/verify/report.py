@@ -3,6 +3,7 @@
 import html
 import json
 import math
+import re
 import textwrap
 from pathlib import Path
 from typing import NamedTuple
@@ -116,15 +117,18 @@ class Report(NamedTuple):
         cell = "padding:.25rem 1rem .25rem 0;text-align:left;vertical-align:top;border-bottom:1px solid #ddd"
         e = html.escape
         items = "".join(
-            f"<li><b>{finding.kind.name}</b> in {e(finding.of)}: {e(_sentence(finding))}"
+            f"<li><b>{finding.kind.name}</b> in {e(finding.of)}: {_marked(e(_sentence(finding)))}"
             + (f"<br><code>{e(f'{finding.where}: yours {_number(finding.hand)}, {_against(finding)}')}</code>"
                if finding.hand is not None else "")
             + "</li>"
             for finding in self.findings
         )  # fmt: skip
+        nowrap = cell + ";white-space:nowrap"
         rows = "".join(
-            "<tr>" + "".join(f'<td style="{cell}">{e(text)}</td>' for text in _row(witness)) + "</tr>"
-            for witness in self.witnesses
+            "<tr>"
+            + "".join(f'<td style="{nowrap}">{e(text)}</td>' for text in named)
+            + f'<td style="{cell}">{e(remark)}</td></tr>'
+            for *named, remark in map(_row, self.witnesses)
         )
         notes = "".join(f"<p>{e(note)}</p>" for note in self.notes)
         heads = "".join(f'<th style="{cell}">{h}</th>' for h in ("derivative", "witness", "verdict", "error", ""))
@@ -151,6 +155,11 @@ def _against(finding: Finding) -> str:
 
 def _sentence(finding: Finding) -> str:
     return finding.sentence[:1].upper() + finding.sentence[1:]
+
+
+def _marked(escaped: str) -> str:
+    """Names between backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escaped)
 
 
 def _number(value) -> str:

@@ -60,6 +60,8 @@ def scaled(evidence: Evidence, chosen: np.ndarray, c: float, but: str) -> Guess:
 
 def reason(evidence: Evidence, chosen: np.ndarray, c: float) -> str:
     """Where a positive factor comes from: how it changes with the number of examples, which lengths it is made of."""
+    if abs(c - 1) < FIT:
+        return ""
     share_and_factor = evidence.fewer(chosen)
     if share_and_factor:
         share, on_fewer = share_and_factor[0], abs(share_and_factor[1])

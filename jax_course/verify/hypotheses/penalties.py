@@ -10,7 +10,7 @@ import numpy as np
 
 from jax_course.verify.findings import Kind
 from jax_course.verify.hypotheses.constants import reason
-from jax_course.verify.suspicion import Guess, Part
+from jax_course.verify.suspicion import FIT, Guess, Part
 
 TIMES = {-1.0: "is missing", 1.0: "is counted twice", -0.5: "is halved", -2.0: "has the wrong sign"}
 UNIT = {"gradient": "θ", "hessian": "the unit matrix", "hessian_product": "v"}
@@ -61,7 +61,8 @@ def _forms(part: Part, penalised: np.ndarray) -> Iterator[tuple[np.ndarray, str]
     if penalised.sum() > 1:
         yield p * theta, "of θ³, not of θ²: the penalty itself and not its derivative"
         yield np.sum(p * theta, axis=1, keepdims=True) * penalised, "itself, one number, not its derivative"
-        yield np.where(theta != 0, p / np.where(theta != 0, theta, 1), 0), "of θ, not of θ²: a constant"
+        for constant in (p / np.where(theta != 0, theta, 1), penalised * 1.0):
+            yield np.where(theta != 0, constant, 0), "of θ, not of θ² or |θ|: a constant"
 
 
 def penalty_on_the_spared(part: Part) -> Guess | None:
@@ -120,8 +121,10 @@ def bias(part: Part) -> Guess | None:
     c = part.factor(wrong)
     if c is None:
         return Guess(Kind.BIAS, "yours differs for the bias only: look at how it is summed.")
-    turned = ", with the wrong sign," if c < 0 else ""
-    because = reason(evidence, part.chosen[wrong], abs(c)) or ": look at how it is summed"
+    if abs(c + 1) < FIT:
+        return Guess(Kind.SIGN, "for the bias, and only there, yours has the wrong sign.")
+    turned = ", with the wrong sign" if c < 0 else ""
+    because = reason(evidence, part.chosen[wrong], abs(c)) or ("" if c < 0 else ": look at how it is summed")
     return Guess(Kind.BIAS, f"for the bias, and only there, yours is {c:.6g} times the derivative{turned}{because}.")
 
 
