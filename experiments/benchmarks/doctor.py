@@ -196,6 +196,7 @@ def on_right(model: str, d: int, seeds: range) -> Tally:
 def _work(task: tuple) -> Tally:
     """A task in a process of its own: faults are named, for functions do not travel."""
     model, of, name, d, seeds = task
+    jax.clear_caches()  # of the task before: no program is used twice
     with jax.enable_x64(True):
         if not name:
             return on_right(model, d, seeds)

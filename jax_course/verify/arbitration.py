@@ -1,6 +1,7 @@
 """Where the reader and autodiff disagree, differences decide: a kink, autodiff's own failure, or a mistake."""
 
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -34,49 +35,70 @@ def arbitrate(ground: Ground, derivative: Derivative, hand, reference, tolerance
     return by_differences(ground, derivative, hand, reference.copy(), tolerance.copy())
 
 
+class Look(NamedTuple):
+    """Entries of a gradient at one of the points, by differences."""
+
+    row: int
+    entries: np.ndarray
+    value: np.ndarray
+    error: np.ndarray  # with the tolerance of the comparison
+
+
 def _of_gradient(ground: Ground, derivative: Derivative, hand, reference, tolerance) -> Arbitration:
     excess = _excess(hand, reference, tolerance)
+    look = _looked_at(ground, excess, tolerance)
+    row, entries = look.row, look.entries
+    kinks, findings = _kinks(ground, derivative, look, excess, hand, reference)
+    reference[row, kinks] = hand[row, kinks]
+    off, error = _overruled(ground, look, hand, reference)
+    off &= ~np.isin(entries, kinks)
+    if off.any():
+        spoken = entries[off & (np.abs(hand[row, entries] - look.value) <= look.error)]
+        values = dict(zip(entries, look.value, strict=True))
+        findings += speak(derivative, spoken, Kind.AUTODIFF, hand[row], reference[row], [
+            f"your formula is right; autodiff is off here: {reference[row, e]:.6g} where differences give "
+            f"{values[e]:.6g}." for e in spoken])  # fmt: skip
+        reference, tolerance = _instead_of_autodiff(ground, reference, tolerance, entries)
+    tolerance[~np.isfinite(reference) & np.isfinite(hand)] = np.inf
+    value = np.where(np.isin(entries, kinks), hand[row, entries], look.value)
+    remark = f"{len(entries)} of {hand.shape[1]} entries, each with its own error bar"
+    witness = judge("central differences", "gradient", hand[row, entries], value, error, remark)
+    return findings, reference, tolerance, witness
+
+
+def _looked_at(ground: Ground, excess, tolerance) -> Look:
+    """The entries that are most in dispute, and some others; at the point given, if any is in dispute there."""
     row = 0 if (excess[0] > 1).any() else int(np.argmax(excess.max(axis=1)))
-    n = hand.shape[1]
     worst = np.argsort(-excess[row], kind="stable")[: SAMPLE // 2]
-    others = np.random.default_rng(2).permutation(n)[: SAMPLE // 2]
+    others = np.random.default_rng(2).permutation(excess.shape[1])[: SAMPLE // 2]
     entries = np.unique(np.concatenate([worst, others]))
     value, error = gradient_by_differences(ground, ground.points[row], entries)
-    error = error + tolerance[row, entries]
-    by_hand, by_autodiff = (np.abs(values[row, entries] - value) <= error for values in (hand, reference))
+    return Look(row, entries, value, error + tolerance[row, entries])
 
-    doubtful = entries[~(by_autodiff & by_hand)]
+
+def _kinks(ground: Ground, derivative: Derivative, look: Look, excess, hand, reference) -> tuple[np.ndarray, list]:
+    """Where hand or autodiff is off and there is a kink."""
+    row, entries, value, error = look
+    by_both = [np.abs(values[row, entries] - value) <= error for values in (hand, reference)]
+    doubtful = entries[~np.logical_and(*by_both)]
     kinks, findings = kinks_of_gradient(ground, derivative, row, doubtful, hand, reference)
     if findings:  # where there is one there may be many: every entry in dispute is looked at
         disputed = np.union1d(doubtful, np.flatnonzero(excess[row] > 1)[:ENTRYWISE])
-        kinks, findings = kinks_of_gradient(ground, derivative, row, disputed, hand, reference)
-    reference[row, kinks] = hand[row, kinks]
+        return kinks_of_gradient(ground, derivative, row, disputed, hand, reference)
+    return kinks, findings
 
-    # Differences that are sure of themselves overrule autodiff: a custom rule, stop_gradient, NaN of a branch not taken
+
+def _overruled(ground: Ground, look: Look, hand, reference) -> tuple[np.ndarray, np.ndarray]:
+    """Where differences overrule autodiff: a custom rule, stop_gradient, NaN of a branch not taken; and their error."""
+    row, entries, value, error = look
     sure = _sure(value, error, reference[row, entries])
-    if (sure & ~by_hand).any():  # against both of them
-        directions, sizes = unit_directions(ground.subject.layout, ground.points[row], entries)
-        shown = shows_in_a_short_step(
-            values_of(ground), ground.points[row], directions, reference[row, entries] * sizes
-        )
-        error[sure & ~by_hand & shown] = np.inf
-        sure &= by_hand | ~shown
-    off = sure & ~np.isin(entries, kinks)
-    if off.any():
-        spoken = off & by_hand
-        findings += speak(derivative, entries[spoken], Kind.AUTODIFF, hand[row], reference[row], [
-            f"your formula is right; autodiff is off here: {r:.6g} where differences give {v:.6g}."
-            for r, v in zip(reference[row, entries[spoken]], value[spoken], strict=True)])  # fmt: skip
-        reference, tolerance = _instead_of_autodiff(ground, reference, tolerance, entries)
-    tolerance[~np.isfinite(reference) & np.isfinite(hand)] = np.inf
-    remark = f"{len(entries)} of {n} entries, each with its own error bar"
-    value[np.isin(entries, kinks)] = hand[row, entries[np.isin(entries, kinks)]]
-    return (
-        findings,
-        reference,
-        tolerance,
-        judge("central differences", "gradient", hand[row, entries], value, error, remark),
-    )
+    by_hand = np.abs(hand[row, entries] - value) <= error
+    if not (sure & ~by_hand).any():  # against both of them
+        return sure, error
+    directions, sizes = unit_directions(ground.subject.layout, ground.points[row], entries)
+    slopes = reference[row, entries] * sizes
+    shown = shows_in_a_short_step(values_of(ground), ground.points[row], directions, slopes)
+    return sure & (by_hand | ~shown), np.where(sure & ~by_hand & shown, np.inf, error)
 
 
 def autodiff_is_off(ground: Ground) -> bool:
