@@ -1,5 +1,7 @@
 """The slips in the printed course, those in derivatives and densities: as printed and corrected, through the doctor."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
@@ -150,7 +152,7 @@ def run(quick: bool) -> Result:
     """Each slip must be found wrong, each correction right."""
     rows, proofs = {}, []
     for number, (section, cost, params, data, of, printed, corrected) in ERRATA.items():
-        keywords = {"penalty": 0.8} if cost is _lasso else {}
+        keywords: dict[str, Any] = {"penalty": 0.8} if cost is _lasso else {}
         wrong, right = (
             verify.derivatives(cost, params, *data, **{of: hand}, **keywords) for hand in (printed, corrected)
         )

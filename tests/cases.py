@@ -1,4 +1,4 @@
-"""The registry: every model, with random problems of the kind it is for. The contract tests walk it.
+"""The registry: every model, with random problems of the kind it is for, and every optimizer. Tests walk it.
 
 Adding a model is a line in MODELS; the tests then hold it to the contract without another word.
 """
@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jax import Array
 
 from jax_course import linear, logistic, ridge, softmax
+from jax_course.optimization import optimizers
 
 M, D, K = 12, 3, 4
 
@@ -73,4 +75,24 @@ MODELS = {
     "softmax": Model(softmax, (D, K), _classes, {}),
     "softmax, penalty": Model(softmax, (D, K), _classes, {"penalty": 0.3}),
     "softmax, free bias": Model(softmax, (D, K), _classes, {"penalty": FREE_BIAS[:, None]}),
+}
+
+ETA, ALPHA = 0.05, 0.8
+DECAY = optax.exponential_decay(0.05, 10, 0.7)
+# Every optimizer, and what it equals in optax.
+OPTIMIZERS = {
+    "sgd": (optimizers.sgd(ETA), optax.sgd(ETA)),
+    "sgd, schedule": (optimizers.sgd(DECAY), optax.sgd(DECAY)),
+    "momentum": (optimizers.momentum(ETA, ALPHA), optax.sgd((1 - ALPHA) * ETA, momentum=ALPHA)),
+    "momentum, schedule": (
+        optimizers.momentum(DECAY, ALPHA),
+        optax.chain(
+            optax.scale_by_schedule(lambda k: jnp.negative(DECAY(k))), optax.scale(1 - ALPHA), optax.trace(ALPHA)
+        ),
+    ),
+    "nesterov": (optimizers.nesterov(ETA, ALPHA), optax.sgd((1 - ALPHA) * ETA, momentum=ALPHA, nesterov=True)),
+    "adagrad": (optimizers.adagrad(ETA), optax.adagrad(ETA)),
+    "rmsprop": (optimizers.rmsprop(ETA), optax.rmsprop(ETA)),
+    "adam": (optimizers.adam(ETA), optax.adam(ETA)),
+    "adam, schedule": (optimizers.adam(DECAY), optax.adam(DECAY)),
 }
