@@ -1,0 +1,106 @@
+"""Line searches on functions of one number: steep, flat, far, infinite, noisy."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jax_course.optimization.line_search import C1, Trial, backtracking, strong_wolfe
+
+FUNCTIONS = {
+    "parabola": lambda a: (a - 3) ** 2,
+    "minimum far away": lambda a: (a - 3e4) ** 2 * 1e-8,
+    "minimum very near": lambda a: (a - 3e-7) ** 2 * 1e10,
+    "exponential": lambda a: jnp.exp(a) - 10 * a,
+    "steep wall": lambda a: jnp.exp(1e3 * a) - 2e3 * a,
+    "not a number beyond 0.2": lambda a: jnp.where(a > 0.2, jnp.nan, 3 * a**2 - a),
+    "infinite beyond 0.01": lambda a: jnp.where(a > 0.01, jnp.inf, (a - 0.003) ** 2),
+    "logarithm": lambda a: a - jnp.log(a + 1e-3),
+    "Moré and Thuente 1": lambda a: -a / (a**2 + 2),
+    "Moré and Thuente 2": lambda a: (a + 0.004) ** 5 - 2 * (a + 0.004) ** 4,
+    "waves": lambda a: jnp.cos(5 * a + 1) + 0.1 * a,
+}
+
+
+FLAT_START = "Moré and Thuente 2"  # its slope at 0 is below the rounding of the others in float32
+
+
+def at_zero(function, dtype):
+    zero = jnp.zeros((), dtype)
+    return Trial(zero, *jax.value_and_grad(function)(zero))
+
+
+def search(function, start, **options):
+    def along(alpha):
+        return (*jax.value_and_grad(function)(alpha), 2 * alpha)
+
+    return jax.jit(lambda: strong_wolfe(along, start, jnp.zeros_like(start.value), **options))()
+
+
+@pytest.mark.parametrize("name", [name for name in FUNCTIONS if name != FLAT_START])
+@pytest.mark.parametrize("c2", [0.9, 0.1])
+def test_both_conditions_hold(name, c2, precision):
+    function = FUNCTIONS[name]
+    start = at_zero(function, precision.dtype)
+    step = search(function, start, c2=c2)
+    assert step.taken.alpha.dtype == precision.dtype
+    assert bool(step.success)
+    alpha, value, slope = (float(x) for x in step.taken)
+    rounding = 20 * float(jnp.finfo(precision.dtype).eps) * abs(float(start.value))
+    assert value <= float(start.value) + C1 * alpha * float(start.slope) + rounding
+    assert abs(slope) <= c2 * abs(float(start.slope)) * (1 + 1e-6)
+    np.testing.assert_allclose(slope, float(jax.grad(function)(step.taken.alpha)), rtol=1e-5, atol=1e-15)
+    assert float(step.extra) == 2 * alpha
+    assert int(step.evaluations) <= 20
+
+
+def test_a_start_that_is_nearly_flat():
+    step = search(FUNCTIONS[FLAT_START], at_zero(FUNCTIONS[FLAT_START], float), c2=0.1)
+    assert bool(step.success)
+    np.testing.assert_allclose(float(step.taken.alpha), 1.596, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_backtracking_descends_enough(name, precision):
+    function = FUNCTIONS[name]
+    start = at_zero(function, precision.dtype)
+    step = backtracking(function, start)
+    assert bool(step.success)
+    assert float(step.taken.value) <= float(start.value) + C1 * float(step.taken.alpha) * float(start.slope)
+    assert float(step.taken.alpha) == 0.5 ** (int(step.evaluations) - 1)
+
+
+def test_a_minimum_below_rounding_is_found_by_slopes():
+    """f changes by 1e-20 beside 78: only the slopes tell."""
+
+    def function(a):
+        return 78.3 + 0.01 * (a - 1e-9) ** 2
+
+    start = at_zero(function, float)
+    step = search(function, start, c2=0.1)
+    assert bool(step.success)
+    np.testing.assert_allclose(float(step.taken.alpha), 1e-9, rtol=0.1)
+
+
+def test_what_has_no_step_says_so():
+    uphill = at_zero(lambda a: a**2 + a, float)
+    for step in (search(lambda a: a**2 + a, uphill), backtracking(lambda a: a**2 + a, uphill)):
+        assert not bool(step.success)
+        assert float(step.taken.alpha) == 0.0
+    endless = search(lambda a: -a, at_zero(lambda a: -a, float))
+    assert not bool(endless.success)
+    assert float(endless.taken.value) < 0
+    nowhere = search(lambda a: jnp.where(a > 0, jnp.nan, -a), Trial(*map(jnp.asarray, (0.0, 0.0, -1.0))))
+    assert not bool(nowhere.success)
+    assert float(nowhere.taken.alpha) == 0.0
+
+
+def test_under_vmap_each_line_has_its_own_step():
+    def of(minimum):
+        def along(a):
+            return (a - minimum) ** 2, 2 * (a - minimum), None
+
+        start = Trial(jnp.zeros(()), minimum**2, -2 * minimum)
+        return strong_wolfe(along, start, None, c2=0.1).taken.alpha
+
+    np.testing.assert_allclose(jax.vmap(of)(jnp.array([1e-3, 1.0, 50.0])), [1e-3, 1.0, 50.0], rtol=0.2)
