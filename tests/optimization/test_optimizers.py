@@ -60,10 +60,12 @@ def test_an_optimizer_is_compiled_once_and_keeps_the_structure(name):
 
 def only_step(optimizer, gradients):
     """The last of several steps, of one number."""
-    state = optimizer.init(jnp.array([0.0]))
-    for g in gradients:
-        step, state = optimizer.update(jnp.array([g]), state)
-    return float(step[0])
+
+    def step(state, g):
+        taken, state = optimizer.update(g, state)
+        return state, taken
+
+    return float(jax.lax.scan(step, optimizer.init(jnp.array(0.0, float)), jnp.array(gradients))[1][-1])
 
 
 def test_steps_by_hand():
