@@ -129,8 +129,10 @@ def _evaluate(transform: Callable, subject: Subject, function: Callable, points:
 
 
 def _room(points: np.ndarray) -> int:
-    """Few sizes, so that programs are few: 8, or 1024 where memory allows."""
+    """Few sizes, so that programs are few: 1024, or 8 where the parameters are many, as far as memory allows."""
     count, n = points.shape
+    if n <= 100 and count <= 1024:
+        return 1024
     return 8 if count <= 8 else 1024 if count <= 1024 and n <= 5_000 else count
 
 

@@ -39,14 +39,14 @@ def search(function, start, **options):
 
 @pytest.mark.parametrize("name", [name for name in FUNCTIONS if name != FLAT_START])
 @pytest.mark.parametrize("c2", [0.9, 0.1])
-def test_both_conditions_hold(name, c2, precision):
+def test_both_conditions_hold(name, c2, width):
     function = FUNCTIONS[name]
-    start = at_zero(function, precision.dtype)
+    start = at_zero(function, width.dtype)
     step = search(function, start, c2=c2)
-    assert step.taken.alpha.dtype == precision.dtype
+    assert step.taken.alpha.dtype == width.dtype
     assert bool(step.success)
     alpha, value, slope = (float(x) for x in step.taken)
-    rounding = 20 * float(jnp.finfo(precision.dtype).eps) * abs(float(start.value))
+    rounding = 20 * float(jnp.finfo(width.dtype).eps) * abs(float(start.value))
     assert value <= float(start.value) + C1 * alpha * float(start.slope) + rounding
     assert abs(slope) <= c2 * abs(float(start.slope)) * (1 + 1e-6)
     np.testing.assert_allclose(slope, float(jax.grad(function)(step.taken.alpha)), rtol=1e-5, atol=1e-15)
@@ -61,9 +61,9 @@ def test_a_start_that_is_nearly_flat():
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_backtracking_descends_enough(name, precision):
+def test_backtracking_descends_enough(name, width):
     function = FUNCTIONS[name]
-    start = at_zero(function, precision.dtype)
+    start = at_zero(function, width.dtype)
     step = backtracking(function, start)
     assert bool(step.success)
     assert float(step.taken.value) <= float(start.value) + C1 * float(step.taken.alpha) * float(start.slope)

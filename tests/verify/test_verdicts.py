@@ -277,6 +277,11 @@ SORTS = {
 def test_functions_of_every_sort(sort):
     cost, point, arguments, keywords, gradient = SORTS[sort]
     assert verdict(cost, point, *arguments, gradient=gradient, **keywords) is True
+
+
+@pytest.mark.parametrize("sort", ["a penalty that is branched on", "a string", "data into NumPy", "a sparse matrix"])
+def test_a_mistake_in_functions_of_every_sort(sort):
+    cost, point, arguments, keywords, gradient = SORTS[sort]
     wrong = verdict(cost, point, *arguments, gradient=lambda *a, **k: 1.1 * gradient(*a, **k), **keywords)
     assert wrong is False
 
