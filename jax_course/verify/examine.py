@@ -133,7 +133,6 @@ def _hear(ground: Ground, derivative: Derivative) -> tuple[list[Finding], list[W
     points = ground.points if len(derivative.identity) == len(ground.points) else ground.points[[0, -1]]
     of, subject = derivative.of, ground.subject
     hand = derivative.hand(subject, points)
-    heard: list[Witness] = []
     if derivative.reference is None:
         heard = without_opinion(ground, of)
         found, reference, tolerance, arbiter = without_autodiff(ground, derivative, points, hand)

@@ -156,7 +156,8 @@ def _first_parameter(function: Callable) -> str:
 
 
 def _is_numeric(value: Any) -> bool:
+    """Whether it may be set to 0 or doubled, as a penalty may: not truth values, keys, strings."""
     leaves = jax.tree_util.tree_leaves(value)
-    return bool(leaves) and all(
-        (isinstance(leaf, (int, float)) and not isinstance(leaf, bool)) or hasattr(leaf, "dtype") for leaf in leaves
-    )
+    plain = [isinstance(leaf, (int, float)) and not isinstance(leaf, bool) for leaf in leaves]
+    arrays = [hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.number) for leaf in leaves]
+    return bool(leaves) and all(a or b for a, b in zip(plain, arrays, strict=True))

@@ -260,6 +260,10 @@ SORTS = {
     "a mask": (lambda t, M: jnp.sum(jnp.where(M, t, 0.0) ** 2), FOUR, (X > 0,), {}, lambda t, M: 2 * t * M.sum(0)),
     "a key": (lambda t, k: jnp.sum(t**2 * jax.random.normal(k, t.shape)), FOUR, (jax.random.key(0),), {},
               lambda t, k: 2 * t * jax.random.normal(k, t.shape)),
+    "a key and a mask as keywords": (
+        lambda t, key, mask: jnp.sum(jnp.where(mask, t, 0.0) ** 2 * jax.random.normal(key, t.shape)), FOUR, (),
+        {"key": jax.random.key(0), "mask": FOUR > 1.5},
+        lambda t, key, mask: jnp.where(mask, 2 * t * jax.random.normal(key, t.shape), 0.0)),
     "a sparse matrix": (lambda t, S: np.sum((S @ np.real(t)) ** 2), FOUR, (sparse.csr_matrix(X),), {},
                         lambda t, S: 2 * S.T @ (S @ t)),
     "a loop without reverse mode": (
@@ -279,7 +283,10 @@ def test_functions_of_every_sort(sort):
     assert verdict(cost, point, *arguments, gradient=gradient, **keywords) is True
 
 
-@pytest.mark.parametrize("sort", ["a penalty that is branched on", "a string", "data into NumPy", "a sparse matrix"])
+MISTAKEN = ["a penalty that is branched on", "a key and a mask as keywords", "a string", "data into NumPy"]
+
+
+@pytest.mark.parametrize("sort", MISTAKEN)
 def test_a_mistake_in_functions_of_every_sort(sort):
     cost, point, arguments, keywords, gradient = SORTS[sort]
     wrong = verdict(cost, point, *arguments, gradient=lambda *a, **k: 1.1 * gradient(*a, **k), **keywords)
