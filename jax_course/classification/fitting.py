@@ -23,7 +23,7 @@ from jax import Array, lax
 from jax.scipy.linalg import cho_solve
 
 from jax_course.linalg import Factored, Whitened, gram, minimum_norm, product, spd_factor, transpose_product, whiten
-from jax_course.optimization.newton import newton
+from jax_course.optimization.newton import damped_newton
 from jax_course.optimization.solution import Solution, Status
 
 CORRECTIONS = 2  # one is enough as a rule
@@ -57,10 +57,17 @@ def minimise(of: Likelihood, X: Array, delta2: Array, max_steps: Array | int) ->
         return of.hessian(w, white.X) + extra_curvature
 
     start = gradient(origin)
-    found = newton(
-        lambda w: of.cost(w, white.X) + jnp.sum(delta2 * product(white.T, w) ** 2),
+
+    def cost_of_w(w):
+        return of.cost(w, white.X) + jnp.sum(delta2 * product(white.T, w) ** 2)
+
+    def gradient_of_w(w):
+        return of.gradient(w, white.X) + transpose_product(white.T, 2 * delta2 * product(white.T, w))
+
+    found = damped_newton(
+        cost_of_w,
         origin,
-        gradient=lambda w: of.gradient(w, white.X) + transpose_product(white.T, 2 * delta2 * product(white.T, w)),
+        gradient=gradient_of_w,
         hessian=hessian_of_w,
         tolerance=_tolerance(of, white.X, jnp.zeros_like(delta2), origin, transpose_product(white.T, start)),
         max_steps=max_steps,
@@ -83,7 +90,7 @@ def minimise(of: Likelihood, X: Array, delta2: Array, max_steps: Array | int) ->
     small = jnp.linalg.norm(g) <= _tolerance(of, X, delta2, theta, start)
     cost = of.cost(theta, X) + jnp.sum(delta2 * theta**2)
     status = _status(found.status, escaped, small, rank < X.shape[1])
-    return Solution(theta, cost, jnp.linalg.norm(g), found.steps, status)
+    return Solution(theta, cost, jnp.linalg.norm(g), found.steps, status, found.evaluations)
 
 
 def _status(of_newton: Array, escaped: Array, small: Array, deficient: Array) -> Array:

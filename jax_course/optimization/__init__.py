@@ -1,6 +1,37 @@
 """Optimization (course 7): functions of theta in, a `Solution` out. Knows no model."""
 
-from jax_course.optimization.newton import newton
-from jax_course.optimization.solution import NotSolved, Solution, Status
+from jax_course.optimization.gradient_methods import gradient_descent, nonlinear_cg
+from jax_course.optimization.newton import newton, newton_cg
+from jax_course.optimization.programs import Trajectory, trace
+from jax_course.optimization.proximal import (
+    accelerated_proximal_gradient,
+    projected_gradient,
+    proximal_gradient,
+    soft_threshold,
+)
+from jax_course.optimization.quasi_newton import bfgs, lbfgs
+from jax_course.optimization.solution import Evaluations, NotSolved, Solution, Status
+from jax_course.optimization.steps import Backtracking, ExactStep, FixedStep, StrongWolfe
 
-__all__ = ["NotSolved", "Solution", "Status", "newton"]
+__all__ = [
+    "Backtracking",
+    "Evaluations",
+    "ExactStep",
+    "FixedStep",
+    "NotSolved",
+    "Solution",
+    "Status",
+    "StrongWolfe",
+    "Trajectory",
+    "accelerated_proximal_gradient",
+    "bfgs",
+    "gradient_descent",
+    "lbfgs",
+    "newton",
+    "newton_cg",
+    "nonlinear_cg",
+    "projected_gradient",
+    "proximal_gradient",
+    "soft_threshold",
+    "trace",
+]

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.typing import ArrayLike
 
 C1, C2 = 1e-4, 0.9
 GROWTH = 4.0
@@ -46,8 +47,16 @@ class Step(NamedTuple):
     success: Array
 
 
-def backtracking(value: Callable[[Array], Array], start: Trial, alpha: Any = 1.0, max_evaluations: int = 60) -> Step:
+def backtracking(
+    value: Callable[[Array], Array],
+    start: Trial,
+    alpha: ArrayLike = 1.0,
+    rounding: ArrayLike = 0.0,
+    max_evaluations: int = 60,
+) -> Step:
     """The first of α, α/2, α/4, … that descends enough; value: α → φ(α), start: the Trial at α = 0.
+
+    rounding: by how much φ may miss that, where it is no more than the last place of φ.
 
     >>> step = backtracking(lambda a: (a - 0.3) ** 2, Trial(*map(jnp.asarray, (0.0, 0.09, -0.6))))
     >>> float(step.taken.alpha), int(step.evaluations), bool(step.success)
@@ -56,7 +65,8 @@ def backtracking(value: Callable[[Array], Array], start: Trial, alpha: Any = 1.0
     start = jax.tree_util.tree_map(jnp.asarray, start)
 
     def good(alpha: Array, value: Array) -> Array:
-        return jnp.isfinite(value) & (value <= start.value + C1 * alpha * start.slope)
+        enough = value <= start.value + C1 * alpha * start.slope + rounding
+        return jnp.isfinite(value) & enough & (value < start.value + rounding)
 
     def halve(carry):
         alpha, _, count = carry
@@ -86,7 +96,7 @@ class _State(NamedTuple):
 
 def strong_wolfe(
     along: Callable[[Array], tuple[Array, Array, Any]], start: Trial, extra: Any, alpha: Any = 1.0,
-    c2: float = C2, max_evaluations: int = 30,
+    c2: ArrayLike = C2, max_evaluations: int = 30,
 ) -> Step:  # fmt: skip
     """A step that descends enough and whose slope has flattened.
 
@@ -121,7 +131,8 @@ def strong_wolfe(
         high = _where(too_far, trial, _where(turned, state.low, state.high))
         low = _where(too_far, state.low, trial)
         extra = _where(too_far, state.extra, extra)
-        return _State(low, high, extra, _next(low, high), state.count + 1, good)
+        told = jnp.abs(low.value - high.value) > slack(high.value)
+        return _State(low, high, extra, _next(low, high, told), state.count + 1, good)
 
     def goes_on(state: _State) -> Array:
         width = jnp.abs(state.high.alpha - state.low.alpha)
@@ -135,13 +146,18 @@ def strong_wolfe(
     return Step(state.low, state.extra, state.count, state.good)
 
 
-def _next(low: Trial, high: Trial) -> Array:
-    """The minimiser of the cubic through both ends (N&W 3.59), a tenth of the way from either at least."""
+def _next(low: Trial, high: Trial, told: Array) -> Array:
+    """The minimiser of the cubic through both ends (N&W 3.59), a tenth of the way from either at least.
+
+    Where rounding does not tell their values apart, that of the parabola through their slopes.
+    """
     width = high.alpha - low.alpha
     d1 = low.slope + high.slope - 3 * (low.value - high.value) / jnp.where(width == 0, 1, -width)
     root = d1**2 - low.slope * high.slope
     d2 = jnp.sign(width) * jnp.sqrt(jnp.maximum(root, 0))
     cubic = high.alpha - width * (high.slope + d2 - d1) / (high.slope - low.slope + 2 * d2)
+    secant = low.alpha - width * low.slope / (high.slope - low.slope)
+    cubic, root = jnp.where(told, cubic, secant), jnp.where(told, root, 0)
     edge = low.alpha + 0.1 * width, low.alpha + 0.9 * width
     inside = jnp.clip(cubic, jnp.minimum(*edge), jnp.maximum(*edge))
     halfway = low.alpha + 0.5 * width

@@ -21,7 +21,7 @@ class Status(enum.IntEnum):
         status.sentence = sentence
         return status
 
-    CONVERGED = 0, "Converged: the gradient is as small as was asked for."
+    CONVERGED = 0, "Converged: the gradient is as small as was asked for, or as rounding lets it be."
     RANK_DEFICIENT = (
         1,
         "Solved, but not uniquely: some columns of X are combinations of others (or there are more columns than rows). "
@@ -47,6 +47,11 @@ class Status(enum.IntEnum):
         "The classes can be separated, completely or but for ties, so the cost has no minimum: it falls for ever along "
         "a separating direction. theta is where this was noticed, no estimate. A penalty > 0 gives a finite minimiser.",
     )
+    SADDLE = (
+        7,
+        "The gradient is small, but this is no minimum: the Hessian has a negative eigenvalue, the cost falls to both "
+        "sides along its eigenvector. Start elsewhere, for instance a little off theta in a random direction.",
+    )
 
 
 _USABLE = (Status.CONVERGED, Status.RANK_DEFICIENT)
@@ -61,14 +66,28 @@ class NotSolved(RuntimeError):
         self.status = status
 
 
+class Evaluations(NamedTuple):
+    """How often a solver asked for the cost, for its gradient, and for a Hessian or a product with it."""
+
+    function: Array | int = 0
+    gradient: Array | int = 0
+    hessian: Array | int = 0
+
+    def plus(self, function: Any = 0, gradient: Any = 0, hessian: Any = 0) -> "Evaluations":
+        """These, and so many more."""
+        return Evaluations(self.function + function, self.gradient + gradient, self.hessian + hessian)
+
+
 class Solution(NamedTuple):
-    """theta, the cost there, the Euclidean norm of its gradient, the steps taken, and a `Status` as a number."""
+    """theta, the cost there, the Euclidean norm of its gradient, the steps taken, a `Status` as a number, and the
+    evaluations that the steps took (none where there is a closed form)."""
 
     theta: Any
     cost: Array
     gradient_norm: Array
     steps: Array
     status: Array
+    evaluations: Evaluations = Evaluations()
 
     def check(self) -> "Solution":
         """This solution if it can be used; otherwise `NotSolved`, saying what happened and what to try.

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jax_course.verify.functions import Fixed
+from jax_course.functions import Fixed
 from jax_course.verify.subject import Layout, Subject
 
 

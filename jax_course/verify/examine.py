@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jax_course.functions import Function
 from jax_course.verify.arbitration import arbitrate, autodiff_is_off
 from jax_course.verify.circumstances import (
     averages,
@@ -35,7 +36,6 @@ from jax_course.verify.evaluation import (
     is_differentiable,
 )
 from jax_course.verify.findings import HARMLESS, Finding, Kind, Witness
-from jax_course.verify.functions import Function
 from jax_course.verify.given import derivative_of
 from jax_course.verify.ground import (
     PROBES,

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jax_course.verify.functions import Fixed
+from jax_course.functions import Fixed
 
 
 @contextlib.contextmanager

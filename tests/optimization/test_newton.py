@@ -69,7 +69,9 @@ def test_every_status_is_reached():
     assert ended(minimise(rosenbrock, [1.0, 1.0], max_steps=0)) is Status.CONVERGED
     assert ended(minimise(rosenbrock, [np.nan, 1.0])) is Status.NOT_FINITE
     assert ended(minimise(rosenbrock, [np.inf, 1.0])) is Status.NOT_FINITE
-    assert ended(minimise(jnp.sum, [1.0], unbounded=lambda theta: True)) is Status.UNBOUNDED
+    assert ended(minimise(lambda t: -jnp.sum(t**2), [1.0])) is Status.UNBOUNDED
+    assert ended(minimise(lambda t: t[0] ** 2 - t[1] ** 2, [1.0, 0.0])) is Status.SADDLE
+    assert ended(minimise(lambda t: -jnp.sum(t**2), [0.0])) is Status.SADDLE
 
     def uphill(theta):
         return -jax.grad(rosenbrock)(theta)

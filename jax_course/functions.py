@@ -1,26 +1,29 @@
-"""The reader's functions as keys of compiled programs: equal if they compute the same.
+"""Functions as keys of compiled programs: equal if they compute the same.
 
 A compiled program remembers the values that a function found in its globals, closure and object when it was traced. In
-a notebook these change between two examinations and the function does not. So the key holds them: the code, and
-whatever the code looks up, by value. Where a value cannot be compared, the key equals no other.
+a notebook these change between two calls and the function does not. So the key holds them: the code, and whatever the
+code looks up, by value. Where a value cannot be compared, the key equals no other.
 """
 
 import functools
 import hashlib
 import sys
 import types
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from enum import Enum
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 PLAIN = (type(None), bool, int, float, complex, str, bytes, Enum, np.dtype, type, types.ModuleType)
 
 
 class Function:
-    """A function of the reader's."""
+    """A function that is equal to another one if it computes the same."""
 
     def __init__(self, function: Callable):
         self.function = function
@@ -37,6 +40,22 @@ class Function:
         return isinstance(other, Function) and self.key == other.key
 
 
+class Same:
+    """A JAX array: it cannot change, so that nothing is read where two of them are one."""
+
+    def __init__(self, array: jax.Array):
+        self.array = array
+
+    def __hash__(self) -> int:
+        return hash((self.array.shape, str(self.array.dtype)))
+
+    def __eq__(self, other: Any) -> bool:
+        if not isinstance(other, Same) or hash(self) != hash(other):
+            return False
+        mine, theirs = self.array, other.array
+        return mine is theirs or (_is_readable(mine) and _is_readable(theirs) and _bytes(mine) == _bytes(theirs))
+
+
 class Fixed:
     """Values that a program is compiled for."""
 
@@ -50,6 +69,35 @@ class Fixed:
         return isinstance(other, Fixed) and self.key == other.key
 
 
+def kept(build: Callable[..., Callable], size: int = 256) -> Callable[..., Callable]:
+    """build(*values) → program, built once for all values that compute the same; the last `size` are kept.
+
+    What a function leaves behind when it is traced, a count of its traces say, makes it no other function.
+
+    >>> doubled = kept(lambda f: lambda x: 2 * f(x))
+    >>> doubled(abs) is not None, doubled(abs)(-3)
+    (True, 6)
+    """
+    programs: OrderedDict[Hashable, Callable] = OrderedDict()
+
+    def program_for(*values: Any) -> Callable:
+        key = key_of(values)
+        program = programs.pop(key, None) or build(*values)
+
+        def run(*arguments: Any) -> Any:
+            result = program(*arguments)
+            for known in (key, key_of(values)):
+                if is_comparable(known):
+                    programs[known] = program
+            while len(programs) > size:
+                programs.popitem(last=False)
+            return result
+
+        return run
+
+    return program_for
+
+
 def key_of(value: Any) -> Hashable:
     """Equal for values of the same content; equal to nothing where that cannot be told."""
     try:
@@ -60,6 +108,11 @@ def key_of(value: Any) -> Hashable:
     return key
 
 
+def is_comparable(key: Hashable) -> bool:
+    """Whether a key from `key_of` can equal another one."""
+    return type(key) is not object
+
+
 def _key(value: Any, above: tuple[int, ...]) -> Hashable:
     """What a value is compared by; a TypeError where it cannot be."""
     if id(value) in above:
@@ -67,7 +120,11 @@ def _key(value: Any, above: tuple[int, ...]) -> Hashable:
     of = functools.partial(_key, above=(*above, id(value)))
     if isinstance(value, PLAIN) or _is_of_a_library(value):
         return type(value), value
-    if isinstance(value, (np.ndarray, np.generic, jax.Array)):
+    if isinstance(value, Tracer):
+        raise TypeError("a value that is being traced is not known yet")
+    if isinstance(value, jax.Array):
+        return Same(value)
+    if isinstance(value, (np.ndarray, np.generic)):
         return _of_array(np.asarray(value))
     if isinstance(value, (tuple, list)):
         return type(value), *map(of, value)
@@ -83,6 +140,16 @@ def _key(value: Any, above: tuple[int, ...]) -> Hashable:
     if hasattr(value, "__wrapped__"):  # jax.jit, functools.wraps
         return type(value), of(value.__wrapped__)
     return type(value), of(vars(value))
+
+
+def _is_readable(array: jax.Array) -> bool:
+    """Not given away, nor elsewhere, nor a random key."""
+    here = not array.is_deleted() and array.is_fully_addressable
+    return here and not jnp.issubdtype(array.dtype, jax.dtypes.extended)
+
+
+def _bytes(array: jax.Array) -> bytes:
+    return np.asarray(array).tobytes()
 
 
 def _of_array(array: np.ndarray) -> Hashable:

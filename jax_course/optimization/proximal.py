@@ -1,0 +1,200 @@
+r"""Proximal gradient methods: a smooth cost f plus an h that has no gradient, or a set to stay in. Course 6.2, 7.5.
+
+    prox_η(u) = argmin_θ h(θ) + ‖θ − u‖² / 2η                                for h = δ‖θ‖₁: soft_threshold(u, ηδ)
+    θ⁺ = prox_η(v − η∇f(v)),  v = θ                                           proximal gradient
+    v = θ + (t_before − 1)/t (θ − θ_before),  t = ½ + ½ √(1 + 4 t_before²)    accelerated (Beck & Teboulle 2009)
+
+Where h is 0 inside a set and ∞ outside, prox is the projection onto the set. η is halved until f(θ⁺) lies below the
+parabola f(v) + ∇f(v)ᵀ(θ⁺ − v) + ‖θ⁺ − v‖²/2η, and tried a little longer in each step. The momentum is dropped where it
+leads uphill, (v − θ⁺)ᵀ(θ⁺ − θ) > 0 (O'Donoghue & Candès 2015).
+
+G = (v − θ⁺)/η takes the place of the gradient: it is ∇f where h = 0, and 0 exactly at the minimisers.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jax import Array, lax
+from jax.typing import ArrayLike
+
+from jax_course.checks import whole
+from jax_course.optimization.descent import first_status, where
+from jax_course.optimization.objective import Objective, Point
+from jax_course.optimization.programs import Algorithm, Task, solver, tolerance_or_default
+from jax_course.optimization.solution import Evaluations, Solution, Status
+
+GROWTH = 1.1
+HALVINGS = 100
+
+
+class _State(NamedTuple):
+    """point.f is f at point.x, point.g is G."""
+
+    point: Point
+    before: Array  # θ of the step before
+    t: Array
+    eta: Array
+    tolerance: Array
+    steps: Array
+    evaluations: Evaluations
+    status: Array
+    running: Array
+
+
+class _Trial(NamedTuple):
+    eta: Array
+    x: Array
+    f: Array
+    good: Array
+    count: Array
+
+
+@solver
+def proximal_gradient(
+    cost: Callable[[Any], ArrayLike],
+    theta: Any,
+    *,
+    proximal: Callable[[Any, Array], Any],
+    gradient: Callable[[Any], Any] | None = None,
+    tolerance: ArrayLike | None = None,
+    max_steps: int = 10_000,
+) -> Task:
+    """Minimise cost(theta) + h(theta), where proximal(theta, step) is the prox of h. The solution's cost is without h.
+
+    >>> def proximal(theta, step):
+    ...     return soft_threshold(theta, 2.0 * step)
+    >>> proximal_gradient(lambda t: jnp.sum((t - jnp.array([3.0, 0.5])) ** 2), jnp.zeros(2), proximal=proximal).theta
+    Array([2., 0.], dtype=float64)
+    """
+    return _task(_proximal_gradient, cost, theta, gradient, proximal, tolerance, max_steps)
+
+
+@solver
+def accelerated_proximal_gradient(
+    cost: Callable[[Any], ArrayLike],
+    theta: Any,
+    *,
+    proximal: Callable[[Any, Array], Any],
+    gradient: Callable[[Any], Any] | None = None,
+    tolerance: ArrayLike | None = None,
+    max_steps: int = 10_000,
+) -> Task:
+    """`proximal_gradient` with momentum and restart: √κ steps where that takes κ.
+
+    >>> def proximal(theta, step):
+    ...     return soft_threshold(theta, 2.0 * step)
+    >>> accelerated_proximal_gradient(lambda t: jnp.sum((t - jnp.array([3.0, 0.5])) ** 2), jnp.zeros(2),
+    ...                               proximal=proximal).theta
+    Array([2., 0.], dtype=float64)
+    """
+    return _task(_accelerated_proximal_gradient, cost, theta, gradient, proximal, tolerance, max_steps)
+
+
+@solver
+def projected_gradient(
+    cost: Callable[[Any], ArrayLike],
+    theta: Any,
+    *,
+    projection: Callable[[Any], Any],
+    gradient: Callable[[Any], Any] | None = None,
+    tolerance: ArrayLike | None = None,
+    max_steps: int = 10_000,
+) -> Task:
+    """Minimise cost(theta) over the set that projection(theta) leads to.
+
+    >>> projected_gradient(lambda t: jnp.sum((t - jnp.array([3.0, 0.5])) ** 2), jnp.zeros(2),
+    ...                    projection=lambda t: jnp.clip(t, 0.0, 1.0)).theta
+    Array([1. , 0.5], dtype=float64)
+    """
+
+    def proximal(theta: Any, step: Array) -> Any:
+        return projection(theta)
+
+    return _task(_proximal_gradient, cost, theta, gradient, proximal, tolerance, max_steps)
+
+
+def soft_threshold(theta: Array, threshold: ArrayLike) -> Array:
+    """sign(θ) max(|θ| − threshold, 0): the prox of threshold ‖θ‖₁, entry by entry. Course 6.2.
+
+    >>> soft_threshold(jnp.array([3.0, -0.5, -2.0]), 1.0)
+    Array([ 2., -0., -1.], dtype=float64)
+    """
+    return jnp.sign(theta) * jnp.maximum(jnp.abs(theta) - threshold, 0)
+
+
+def _task(algorithm, cost, theta, gradient, proximal, tolerance, max_steps) -> Task:
+    settings = {"tolerance": tolerance, "max_steps": whole(max_steps, "max_steps")}
+    return Task(algorithm, {"cost": cost, "gradient": gradient, "proximal": proximal}, theta, settings)
+
+
+def _proximal_gradient(**settings: Any) -> Algorithm:
+    return _proximal(lambda t: jnp.ones_like(t), **settings)
+
+
+def _accelerated_proximal_gradient(**settings: Any) -> Algorithm:
+    return _proximal(lambda t: 0.5 + 0.5 * jnp.sqrt(1 + 4 * t**2), **settings)
+
+
+def _proximal(next_t: Callable[[Array], Array], tolerance: ArrayLike | None, max_steps: ArrayLike) -> Algorithm:
+    def start(f: Objective, x: Array) -> _State:
+        value, g = f.value_and_gradient(x)
+        eta = _first_eta(f, x, g)
+        point = Point(x, value, (x - f.proximal(x - eta * g, eta)) / eta)
+        enough = tolerance_or_default(tolerance, point.g)
+        status = first_status(point, enough)
+        running = (status == Status.OUT_OF_STEPS) & (0 < jnp.asarray(max_steps))
+        zero = jnp.zeros((), jnp.int32)
+        evaluations = Evaluations(zero + 1, zero + 2, zero)
+        return _State(point, x, jnp.ones_like(value), eta, enough, zero, evaluations, status, running)
+
+    def step(f: Objective, state: _State) -> _State:
+        x, t = state.point.x, next_t(state.t)
+        v = x + (state.t - 1) / t * (x - state.before)
+        f_v, g = f.value_and_gradient(v)
+        trial = _step_below_the_parabola(f, v, f_v, g, GROWTH * state.eta)
+        G = (v - trial.x) / trial.eta
+        uphill = (v - trial.x) @ (trial.x - x) > 0
+        norm = jnp.linalg.norm(G)
+        written = jnp.finfo(v.dtype).eps * jnp.linalg.norm(trial.x) / trial.eta  # what rounding of θ⁺ makes of G
+        finite = jnp.isfinite(trial.f) & jnp.isfinite(norm)
+        status = jnp.select(
+            [~finite, ~trial.good, norm <= jnp.maximum(state.tolerance, written)],
+            [Status.NOT_FINITE, Status.NO_DESCENT, Status.CONVERGED],
+            Status.OUT_OF_STEPS,
+        ).astype(jnp.int32)
+        steps = state.steps + 1
+        point = where(finite & trial.good, Point(trial.x, trial.f, G), state.point)
+        return _State(
+            point, x, jnp.where(uphill, 1, t), trial.eta, state.tolerance, steps,
+            state.evaluations.plus(1 + trial.count, 1), status, (status == Status.OUT_OF_STEPS) & (steps < max_steps),
+        )  # fmt: skip
+
+    def end(f: Objective, state: _State) -> Solution:
+        norm = jnp.linalg.norm(state.point.g)
+        return Solution(state.point.x, state.point.f, norm, state.steps, state.status, state.evaluations)
+
+    return Algorithm(start, step, end)
+
+
+def _step_below_the_parabola(f: Objective, v: Array, f_v: Array, g: Array, eta: Array) -> _Trial:
+    rounding = 8 * jnp.finfo(v.dtype).eps * jnp.abs(f_v)
+
+    def at(eta: Array, count: Array) -> _Trial:
+        x = f.proximal(v - eta * g, eta)
+        s, f_x = x - v, f.value(x)
+        good = f_x <= f_v + g @ s + s @ s / (2 * eta) + rounding
+        return _Trial(eta, x, f_x, good, count)
+
+    first = at(eta, jnp.asarray(1, jnp.int32))
+    return lax.while_loop(
+        lambda trial: ~trial.good & (trial.count < HALVINGS), lambda trial: at(trial.eta / 2, trial.count + 1), first
+    )
+
+
+def _first_eta(f: Objective, x: Array, g: Array) -> Array:
+    """The inverse of the curvature along g, from a difference of gradients; 1 where there is none."""
+    length = jnp.linalg.norm(g)
+    h = jnp.sqrt(jnp.finfo(x.dtype).eps) * (1 + jnp.linalg.norm(x))
+    curvature = jnp.linalg.norm(f.gradient(x - h / jnp.where(length > 0, length, 1) * g) - g) / h
+    return jnp.where((curvature > 0) & jnp.isfinite(curvature), 1 / jnp.where(curvature > 0, curvature, 1), 1)
