@@ -64,7 +64,7 @@ def _report(console: Console, outcomes: list[Outcome]) -> None:
     for _, result in results:
         for fit in result.fits:
             fits.add_row(fit.model, fit.data, fit.score, fit.status, str(fit.steps))
-    proofs = Table("derived by hand", "in", "error", "", title="Proven", title_justify="left", box=None)
+    proofs = Table("claim", "in", "error", "", title="Proven", title_justify="left", box=None)
     for outcome, result in results:
         for proof in result.proofs:
             verdict = "[green]holds[/]" if proof.holds else "[bold red]does not hold[/]"

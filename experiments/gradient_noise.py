@@ -1,0 +1,141 @@
+"""The gradient of a mini-batch is the full gradient plus noise, and the variance of the noise falls as 1/batch (7.7).
+
+    g_B = 1/b Σ_B ∇f(θ, xᵢ),    E g_B = g,    E‖g_B − g‖² = σ²/b · (m − b)/(m − 1),    σ² = 1/m Σ ‖∇f(θ, xᵢ) − g‖²
+
+for b of m examples drawn without replacement; with replacement the second factor, which vanishes at b = m, is 1.
+θ_k+1 = [θ_k − η g] + η (g − g_B): what we want, and noise with mean 0. Here f is the logistic cost of one
+example and g the mean, 1/m of the library's sum.
+"""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+from jax import lax
+
+from experiments.lab import DATA, FIT, MUTED, SECOND, Picture, Proof, Result, prove
+from jax_course import data, features, logistic
+
+TITLE = "The noise in a mini-batch gradient"
+SECTION = "7.7"
+M = 1024
+BATCHES = 2 ** np.arange(11)
+WAYS = ("with replacement", "without replacement")
+THETA = np.array([0.3, 0.5, -0.4])
+
+
+def run(quick: bool) -> Result:
+    """Thousands of gradients at one θ for each batch size, drawn in both ways; and every batch of a few examples."""
+    draws = 500 if quick else 5_000
+    problem = data.two_classes(m=M)
+    X, y = features.with_bias(problem.X), problem.y
+    each = _of_each_example(X, y)
+    g, sigma2 = each.mean(axis=0), np.sum(each.var(axis=0))
+    rng = np.random.Generator(np.random.PCG64(3))
+    orders = (rng.integers(0, M, (draws, M)), rng.permuted(np.tile(np.arange(M), (draws, 1)), axis=1))
+    found = dict(zip(WAYS, (_of_batches(each, of) for of in orders), strict=True))
+    variances = {way: np.sum((of - g) ** 2, axis=-1).mean(axis=0) for way, of in found.items()}
+    expected = dict(zip(WAYS, (sigma2 / BATCHES, sigma2 / BATCHES * (M - BATCHES) / (M - 1)), strict=True))
+    slope = float(np.polyfit(np.log(BATCHES), np.log(variances[WAYS[0]]), 1)[0])
+    numbers = {
+        "examples": M,
+        "gradients drawn": draws,
+        "variance of one example's gradient": float(sigma2),
+        "squared length of the full gradient": float(g @ g),
+        "batch sizes": BATCHES.tolist(),
+        "variance of the noise": {way: of.tolist() for way, of in variances.items()},
+        "slope of log variance against log batch size": slope,
+    }
+    return Result(
+        {
+            "clouds": Picture(
+                _clouds(found[WAYS[1]], g),
+                "Each dot is the gradient of one mini-batch, two of its three entries; the cross is the full gradient. "
+                "The clouds sit on the cross, and four times the batch halves their width.",
+            ),
+            "variance": Picture(
+                _variance(variances, expected, float(g @ g)),
+                f"The variance of the noise over {draws} mini-batches (dots) on the theory (lines). Without "
+                "replacement a batch of all examples has no noise left. Above the grey line the noise is longer than "
+                "the gradient.",
+            ),
+        },
+        numbers,
+        (
+            *prove("logistic", logistic, jnp.asarray(THETA), X, y),
+            *_over_all_batches(each[:12]),
+            *(proof for way in WAYS for proof in _within_chance(way, found[way], g, expected[way])),
+            Proof("variance ∝ 1/batch: slope + 1", abs(slope + 1), abs(slope + 1) < 0.03),
+        ),
+        (),
+    )
+
+
+def _of_each_example(X, y):
+    """∇f(θ, xᵢ), (m, d)."""
+    of_one = jax.vmap(lambda x, label: logistic.gradient(THETA, x[None, :], label[None]))
+    return np.asarray(jax.jit(of_one)(X, y))
+
+
+def _of_batches(each, orders):
+    """g_B for every order of the examples and every batch size b, B the first b of them: (draw, batch size, d)."""
+    sums = jax.jit(lambda each: lax.map(lambda order: jnp.cumsum(each[order], axis=0)[BATCHES - 1], orders))
+    return np.asarray(sums(each)) / BATCHES[:, None]
+
+
+def _over_all_batches(each):
+    """Mean and variance over every possible batch of every size: E in the formulas, with nothing left to chance."""
+    m, g, sigma2 = len(each), each.mean(axis=0), np.sum(each.var(axis=0))
+    bias, off = 0.0, 0.0
+    for b in range(1, m + 1):
+        gradients = each[np.array(list(itertools.combinations(range(m), b)))].mean(axis=1)
+        variance = np.mean(np.sum((gradients - g) ** 2, axis=1))
+        bias = max(bias, float(np.max(np.abs(gradients.mean(axis=0) - g)) / np.max(np.abs(g))))
+        off = max(off, float(abs(variance / sigma2 - (m - b) / (m - 1) / b)))
+    return (
+        Proof(f"E g_B = g over all {2**m - 1} batches of {m} examples", bias, bias < 1e-14),
+        Proof(f"E‖g_B − g‖² = σ²/b · (m − b)/(m − 1) over all {2**m - 1} batches", off, off < 1e-14),
+    )
+
+
+def _within_chance(way, gradients, g, expected):
+    """The largest of all deviations in standard errors, at the batch sizes that leave noise."""
+    deviation = gradients[:, :-1] - g
+    square = np.sum(deviation**2, axis=-1) - expected[:-1]
+    standard = np.sqrt(len(gradients))
+    bias, off = (float(np.max(np.abs(of.mean(axis=0)) / of.std(axis=0)) * standard) for of in (deviation, square))
+    return (
+        Proof(f"no bias, {way}: standard errors", bias, bias < 4.5),
+        Proof(f"variance as in theory, {way}: standard errors", off, off < 4.5),
+    )
+
+
+def _clouds(gradients, g):
+    figure, axes = plt.subplots(1, 4, figsize=(11, 3.2), sharex=True, sharey=True)
+    for axis, column in zip(axes, range(2, 10, 2), strict=True):
+        axis.plot(*gradients[:500, column, 1:].T, "o", color=DATA, ms=2, alpha=0.5)
+        axis.plot(*g[1:], "+", color=FIT, ms=12, mew=2)
+        axis.set(xlabel="∂f/∂θ₁", aspect="equal", title=f"mini-batches of {BATCHES[column]}")
+    axes[0].set_ylabel("∂f/∂θ₂")
+    return figure
+
+
+def _variance(variances, expected, signal):
+    figure, axes = plt.subplots(figsize=(6.5, 4.2))
+    for way, color, marker in zip(WAYS, (SECOND, DATA), "so", strict=True):
+        noisy = expected[way] > 0
+        axes.plot(BATCHES[noisy], expected[way][noisy], color=color, lw=1)
+        axes.plot(BATCHES[noisy], variances[way][noisy], marker, color=color, ms=5, label=way)
+    axes.axhline(signal, color=MUTED, ls="--", lw=1, label="‖g‖²")
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel="batch size b",
+        ylabel=r"$E\,\Vert g_B - g\Vert^2$",
+        title=f"Noise, {M} examples",
+    )
+    axes.set_xscale("log", base=2)
+    axes.legend()
+    return figure
