@@ -118,6 +118,9 @@ def _key(value: Any, above: tuple[int, ...]) -> Hashable:
     if id(value) in above:
         return "itself", above.index(id(value))
     of = functools.partial(_key, above=(*above, id(value)))
+    if isinstance(value, types.FunctionType):
+        fixed = value.__code__, of(value.__defaults__), of(value.__kwdefaults__), of(_cells(value))
+        return *fixed, value.__module__ if _is_of_a_library(value) else of(_looked_up(value))
     if isinstance(value, PLAIN) or _is_of_a_library(value):
         return type(value), value
     if isinstance(value, Tracer):
@@ -134,9 +137,6 @@ def _key(value: Any, above: tuple[int, ...]) -> Hashable:
         return "partial", of(value.func), of(value.args), of(value.keywords)
     if isinstance(value, types.MethodType):
         return "method", of(value.__func__), of(value.__self__)
-    if isinstance(value, types.FunctionType):
-        cells = [cell.cell_contents for cell in value.__closure__ or ()]
-        return value.__code__, of(value.__defaults__), of(value.__kwdefaults__), of(cells), of(_looked_up(value))
     if hasattr(value, "__wrapped__"):  # jax.jit, functools.wraps
         return type(value), of(value.__wrapped__)
     return type(value), of(vars(value))
@@ -158,8 +158,13 @@ def _of_array(array: np.ndarray) -> Hashable:
     return array.shape, str(array.dtype), hashlib.blake2b(np.ascontiguousarray(array).tobytes()).digest()
 
 
+def _cells(function: types.FunctionType) -> list[Any]:
+    """What its closure holds: a list for every name, empty where the name was never given a value."""
+    return [[cell.cell_contents] if cell != types.CellType() else [] for cell in function.__closure__ or ()]
+
+
 def _is_of_a_library(value: Any) -> bool:
-    """Functions of installed packages and of this one do not change between examinations."""
+    """The globals of installed packages and of this one do not change between calls; what is in a closure may."""
     root = str(getattr(value, "__module__", None) or "").split(".")[0]
     if not hasattr(value, "__name__") or not root or root == "__main__":
         return False

@@ -8,6 +8,7 @@ On a quadratic with exact steps the directions of conjugate gradients are conjug
 needs about κ steps, conjugate gradients √κ.
 
 The α to try first: where the cost would fall as much as in the step before (N&W 3.60); in the first step a length 1.
+Where steepest descent can no longer see the cost fall, α stays.
 """
 
 from collections.abc import Callable
@@ -21,14 +22,15 @@ from jax_course.checks import whole
 from jax_course.optimization.descent import Heading, Method, descent
 from jax_course.optimization.objective import Objective, Point
 from jax_course.optimization.programs import Algorithm, Task, solver
-from jax_course.optimization.steps import Backtracking, FixedStep, LineSearch, StrongWolfe
+from jax_course.optimization.steps import Backtracking, FixedStep, LineSearch, StrongWolfe, is_invisible
 
 
 class _Before(NamedTuple):
-    """g, p and the decrease αgᵀp of the step before; p is 0 before the first."""
+    """g, p, α and αgᵀp of the step before; p is 0 before the first."""
 
     g: Array
     p: Array
+    alpha: Array
     decrease: Array
 
 
@@ -82,7 +84,8 @@ def _task(algorithm, cost, theta, gradient, line_search, tolerance, max_steps) -
 def _gradient_descent(**settings: Any) -> Algorithm:
     def heading(f: Objective, point: Point, before: _Before) -> Heading:
         p = -point.g
-        return Heading(p, _first_alpha(point, p, before))
+        known = (before.decrease < 0) & is_invisible(before.decrease, point.f)
+        return Heading(p, jnp.where(known, before.alpha, _first_alpha(point, p, before)))
 
     return descent(Method(_start, heading, _remember), **settings)
 
@@ -98,11 +101,12 @@ def _nonlinear_cg(**settings: Any) -> Algorithm:
 
 
 def _start(point: Point) -> _Before:
-    return _Before(point.g, jnp.zeros_like(point.g), jnp.zeros_like(point.f))
+    zero = jnp.zeros_like(point.f)
+    return _Before(point.g, jnp.zeros_like(point.g), zero, zero)
 
 
 def _remember(before: _Before, old: Point, new: Point, heading: Heading, alpha: Array) -> _Before:
-    return _Before(old.g, heading.p, alpha * (old.g @ heading.p))
+    return _Before(old.g, heading.p, alpha, alpha * (old.g @ heading.p))
 
 
 def _first_alpha(point: Point, p: Array, before: _Before) -> Array:

@@ -12,13 +12,15 @@ from typing import Any, NamedTuple, ParamSpec, Protocol
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.sharding import AxisType, PartitionSpec
 from jax.typing import ArrayLike
 
 from jax_course.functions import kept
-from jax_course.optimization.objective import Objective, Point, objective, parameters, tree, vector
-from jax_course.optimization.solution import Solution
+from jax_course.optimization.objective import Objective, Point, leaves_of, objective, parameters, tree, vector
+from jax_course.optimization.solution import Evaluations, Solution
 
 Settings = ParamSpec("Settings")
+map_leaves = jax.tree_util.tree_map
 
 
 class State(Protocol):
@@ -65,7 +67,7 @@ def solver(prepare: Callable[Settings, Task]) -> Callable[Settings, Solution]:
 
     @functools.wraps(prepare)
     def solve(*arguments: Settings.args, **settings: Settings.kwargs) -> Solution:
-        return _program(_run, prepare(*arguments, **settings))
+        return _program(Drive(_run, _solution_placed), prepare(*arguments, **settings))
 
     described: Any = solve
     described.task = prepare
@@ -86,21 +88,43 @@ def trace(
     if prepare is None:
         raise TypeError(f"solver must be one of jax_course.optimization; got {solver!r}")
     task = prepare(cost, theta, max_steps=max_steps, **settings)
-    return _program(functools.partial(_trace, length=max_steps), task)
+    return _program(Drive(functools.partial(_trace, length=max_steps), _trajectory_placed), task)
 
 
-def _program(drive: Callable, task: Task) -> Any:
+def _program(drive: "Drive", task: Task) -> Any:
     program = _compiled(drive, task.algorithm, dict(task.functions), dict(task.shape))
     return program(parameters(task.theta), dict(task.settings))
 
 
 @kept
-def _compiled(drive: Callable, algorithm: Callable, functions: Mapping[str, Any], shape: Mapping[str, int]) -> Callable:
+def _compiled(drive: "Drive", algorithm: Callable, functions: Mapping[str, Any], shape: Mapping[str, int]) -> Callable:
     @jax.jit
     def program(theta: Any, settings: Mapping[str, Any]) -> Any:
-        return drive(algorithm(**shape, **settings), objective(theta, **functions), theta)
+        def run(theta: Any) -> Any:
+            return drive.run(algorithm(**shape, **settings), objective(theta, **functions), theta)
+
+        return _wherever_it_lies(run, theta, drive.placed)
 
     return program
+
+
+def _wherever_it_lies(run: Callable[[Any], Any], theta: Any, placed: Callable[[Any], Any]) -> Any:
+    """run(theta), where theta may be spread over the devices of a mesh with explicit axes: the compiler then decides
+    where everything in between lies, and what is like theta comes back lying as theta does."""
+    shardings = map_leaves(lambda leaf: jax.typeof(leaf).sharding, theta)
+    meshes = [sharding.mesh for sharding in leaves_of(shardings) if not sharding.mesh.empty]
+    if not any(AxisType.Explicit in mesh.axis_types for mesh in meshes):
+        return run(theta)
+    with jax.sharding.use_abstract_mesh(meshes[0]):
+        specs = map_leaves(lambda sharding: sharding.spec, shardings)
+        return jax.sharding.auto_axes(run, out_sharding=placed(specs))(theta)
+
+
+class Drive(NamedTuple):
+    """How far a loop is driven, and where its result lies for the PartitionSpecs of theta."""
+
+    run: Callable[..., Any]
+    placed: Callable[[Any], Any]
 
 
 def _run(algorithm: Algorithm, f: Objective, theta: Any) -> Solution:
@@ -117,11 +141,24 @@ def _trace(algorithm: Algorithm, f: Objective, theta: Any, length: int) -> Traje
 
     start = algorithm.start(f, vector(theta, theta))
     state, points = lax.scan(step, start, length=length)
-    points = jax.tree_util.tree_map(lambda a, b: jnp.concatenate([a[None], b]), start.point, points)
+    points = map_leaves(lambda a, b: jnp.concatenate([a[None], b]), start.point, points)
     solution = algorithm.end(f, state)
     norms = jnp.linalg.norm(points.g, axis=1)
     thetas = jax.vmap(lambda x: tree(x, theta))(points.x)
     return Trajectory(thetas, points.f, norms, solution._replace(theta=tree(solution.theta, theta)))
+
+
+def _solution_placed(specs: Any) -> Solution:
+    one: Any = PartitionSpec()
+    return Solution(specs, one, one, one, one, Evaluations(one, one, one))
+
+
+def _trajectory_placed(specs: Any) -> Trajectory:
+    stacked = jax.tree_util.tree_map(
+        lambda spec: PartitionSpec(None, *spec), specs, is_leaf=lambda spec: isinstance(spec, PartitionSpec)
+    )
+    one: Any = PartitionSpec()
+    return Trajectory(stacked, one, one, _solution_placed(specs))
 
 
 def tolerance_or_default(tolerance: ArrayLike | None, g: Array) -> Array:

@@ -53,19 +53,26 @@ class ExactStep(NamedTuple):
 
 
 class Backtracking(NamedTuple):
-    """The first of α, α/2, α/4, … with sufficient decrease (N&W 3.6a).
-
-    Where already the first promises a decrease of a few units in the last place of f, f may rise by as much.
-    """
+    """The first of α, α/2, α/4, … with sufficient decrease (N&W 3.6a), as far as the last place of f shows one."""
 
     def __call__(self, f: Objective, point: Point, p: Array, alpha: Array) -> Found:
         """The point at the first good α."""
         start = Trial(jnp.zeros_like(point.f), point.f, point.g @ p)
-        last_place = 8 * jnp.finfo(p.dtype).eps * jnp.abs(point.f)
-        rounding = jnp.where(alpha * jnp.abs(start.slope) <= 16 * last_place, last_place, 0)
+        invisible = is_invisible(alpha * start.slope, point.f)
+        rounding = jnp.where(invisible, last_place(point.f), 0)
         step = backtracking(lambda alpha: f.value(point.x + alpha * p), start, alpha, rounding)
         x = point.x + step.taken.alpha * p
         return Found(Point(x, step.taken.value, f.gradient(x)), step.taken.alpha, step.evaluations, 1, 0, step.success)
+
+
+def last_place(f: Array) -> Array:
+    """What rounding may add to f."""
+    return 8 * jnp.finfo(f.dtype).eps * jnp.abs(f)
+
+
+def is_invisible(change: Array, f: Array) -> Array:
+    """Whether a change of f drowns in rounding, or would after a few halvings."""
+    return jnp.abs(change) <= 2**14 * last_place(f)
 
 
 class StrongWolfe(NamedTuple):

@@ -4,24 +4,23 @@ The values at the starts, where given, were computed with 110 digits.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
 
 class Problem(NamedTuple):
     """A cost, a start, its minima, and the cost at the start where somebody else computed it."""
 
-    cost: Callable[[Array], Array]
+    cost: Callable[[Any], Any]
     start: tuple[float, ...]
     minima: tuple[tuple[float, ...], ...]
     at_start: float | None = None
 
     def distance(self, theta: np.ndarray) -> float:
         """From the nearest minimum, in units of its size."""
-        return min(np.linalg.norm(theta - minimum) / max(1, np.linalg.norm(minimum)) for minimum in self.minima)
+        return min(float(np.linalg.norm(theta - best)) / max(1.0, float(np.linalg.norm(best))) for best in self.minima)
 
 
 def rosenbrock(t):

@@ -4,7 +4,7 @@ import functools
 import inspect
 import itertools
 import warnings
-from typing import Any
+from typing import Any, cast
 
 import chex
 import jax
@@ -230,8 +230,8 @@ def test_limited_memory_that_forgets_nothing_is_bfgs_step_by_step():
 def test_newton_ends_least_squares_in_one_step():
     rng = np.random.default_rng(0)
     X, y = jnp.asarray(rng.standard_normal((20, 4))), jnp.asarray(rng.standard_normal(20))
-    by_hand = {part: functools.partial(getattr(linear, part), X=X, y=y) for part in ("gradient", "hessian")}
-    solution = newton(functools.partial(linear.cost, X=X, y=y), jnp.zeros(4), max_steps=1, **by_hand)
+    cost, gradient, hessian = (functools.partial(f, X=X, y=y) for f in (linear.cost, linear.gradient, linear.hessian))
+    solution = newton(cost, jnp.zeros(4), gradient=gradient, hessian=hessian, max_steps=1)
     np.testing.assert_allclose(solution.theta, linear.fit(X, y).theta, rtol=1e-12)
 
 
@@ -249,9 +249,9 @@ def test_updates_are_those_of_the_book():
         np.testing.assert_array_equal(ours, ours.T)
         np.testing.assert_allclose(ours @ y, s, rtol=1e-10)
         H = ours
-    ring = [2, 0, 1]  # the third of five pairs lies in row 2 of a ring of three, the fourth in row 0
-    rows = Pairs(*(jnp.zeros((3, 5)).at[jnp.array(ring)].set(rows) for rows in (S, Y)), jnp.zeros(3), 5, jnp.array(0.7))
-    pairs = rows._replace(rho=1 / jnp.sum(rows.s * rows.y, axis=1), count=jnp.asarray(5, jnp.int32))
+    rows = np.array([2, 0, 1])  # of a ring of three, in which five pairs came: the third lies in row 2
+    S, Y = (jnp.zeros((3, 5)).at[rows].set(pairs) for pairs in (S, Y))
+    pairs = Pairs(S, Y, 1 / jnp.sum(S * Y, axis=1), jnp.asarray(5, jnp.int32), jnp.asarray(0.7))
     g = rng.standard_normal(5)
     np.testing.assert_allclose(two_loop_product(pairs, jnp.asarray(g)), H @ g, rtol=1e-12)
 
@@ -364,7 +364,7 @@ REFUSED = {
     "the Hessian must have the shapes": lambda: newton(rosenbrock, jnp.ones(2), hessian=lambda t: jnp.ones(2)),
     "the Hessian product must be like": lambda: newton_cg(rosenbrock, jnp.ones(2), hessian_product=lambda t, v: v[0]),
     "memory must be at least 1": lambda: lbfgs(rosenbrock, jnp.ones(2), memory=0),
-    "max_steps must be a whole number": lambda: bfgs(rosenbrock, jnp.ones(2), max_steps=1.5),
+    "max_steps must be a whole number": lambda: bfgs(rosenbrock, jnp.ones(2), max_steps=cast(Any, 1.5)),
     "solver must be one of": lambda: trace(jax.jit(rosenbrock), rosenbrock, jnp.ones(2)),
 }
 

@@ -1,0 +1,250 @@
+r"""Training: an optimizer that looks at a few examples at a time. Course 7.7–7.8.
+
+    order        a fresh permutation of the m examples for every epoch
+    B            the next batch_size examples in that order; the last batch has those that are left over
+    g            Σ_{i ∈ B} ∇C_i(θ) / |B|                   so that the learning rate does not depend on the batch size
+    θ ← θ + s    (s, state) = update(g, state, θ)          with the update of an optimizer, ours or optax's
+
+batch_size = m is descent on all the data (batch), 1 is online learning, anything between is mini-batch.
+
+Shapes: theta is any pytree of floating-point arrays; X and y are any pytrees of arrays whose first axis is that of the
+m examples (y may be None). `gradient(theta, X, y)` is a sum over the examples it is given, as everywhere in this
+package. A penalty does not belong into it, for it would count in every batch anew: put
+`optax.add_decayed_weights(2 * penalty / m)` before the optimizer, with `optax.chain`.
+
+The order depends on the key and the number of the epoch alone, so that a run can be taken up again:
+`save(path, training)` keeps it, `load(path, like=train(…, epochs=0))` reads it, `train(…, checkpoint=path)` does both.
+NumPy draws it on the host: `jax.random.permutation` sorts, and takes longer than an epoch of a linear model.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import Array
+
+from jax_course.arrays import numbers
+from jax_course.checkpoint import CheckpointError, load, save
+from jax_course.checks import whole
+from jax_course.epochs import RECORDED, Function, Programs, Recipe, leaves_of, map_leaves, programs
+
+BLOCK = 2**16  # examples whose order is drawn at once: the epochs that run as one program if nothing is done after each
+
+keystr, leaves_with_path = jax.tree_util.keystr, jax.tree_util.tree_leaves_with_path
+
+
+class Stop(NamedTuple):
+    """Where the first value came up that is not finite; epoch and step, of the whole run, are counted from 1."""
+
+    leaf: str  # "theta['w']", or what is recorded: "cost"
+    epoch: int
+    step: int
+    examples: np.ndarray  # the rows of X that this step looked at
+
+    def __str__(self) -> str:
+        rows = ", ".join(map(str, self.examples[:5])) + (", …" if len(self.examples) > 5 else "")
+        return (
+            f"{self.leaf} is not finite after step {self.step} (epoch {self.epoch}, rows {rows} of X). theta is the "
+            "last finite one: look for NaN, infinity or overflow in these rows, or take a smaller learning rate."
+        )
+
+
+class NotTrained(RuntimeError):
+    """What `Training.check` raises. `training` is what was reached."""
+
+    def __init__(self, training: "Training"):
+        super().__init__(f"NOT_FINITE: {training.stop}")
+        self.training = training
+
+
+class Training(NamedTuple):
+    """theta and the optimizer's state after so many whole epochs, the history, and what the order depends on."""
+
+    theta: Any
+    state: Any
+    history: dict[str, Any]  # NumPy arrays with a leading axis of epochs
+    epochs: int
+    key: Array
+    m: int
+    batch_size: int
+    stop: Stop | None = None
+
+    def check(self) -> "Training":
+        """This training if everything stayed finite; otherwise `NotTrained`, saying what happened and what to try."""
+        if self.stop is not None:
+            raise NotTrained(self)
+        return self
+
+
+def train(
+    gradient: Function,
+    optimizer: optax.GradientTransformation,
+    theta: Any,
+    X: Any,
+    y: Any,
+    *,
+    key: Array,
+    epochs: int,
+    batch_size: int,
+    cost: Function | None = None,
+    metrics: Mapping[str, Function] | None = None,
+    progress: bool = False,
+    checkpoint: str | os.PathLike | None = None,
+) -> Training:
+    """Train from `theta` on for so many epochs, or until something is not finite. Course 7.7.
+
+    cost(theta, X, y): if given, it and the norm of the gradient, over all the data, go into the history after every
+    epoch; metrics: more such functions by name, of any shape. progress: a bar on stderr (needs rich).
+    checkpoint: a file that holds the run after every epoch, but not the data and the learning rate. If it exists, the
+    run goes on from there, to the same result bit for bit; CheckpointError if it is not of such a run.
+
+    >>> train(lambda theta, X, y: jnp.sum(theta - y), optax.sgd(0.5), 0.0, jnp.ones(2), jnp.array([4.0, 4.0]),
+    ...       key=jax.random.key(0), epochs=1, batch_size=1).theta
+    Array(3., dtype=float64)
+    """
+    epochs, batch_size = int(whole(epochs, "epochs")), int(whole(batch_size, "batch_size"))
+    theta, X, y = _parameters(theta), _arrays(X, "X"), _arrays(y, "y")
+    recipe = Recipe(gradient, optimizer, cost, dict(metrics or {}), batch_size)
+    m = _number_of_examples(X, y)
+    _check(recipe, m, key, epochs)
+    compiled = programs(recipe)
+    state, history = compiled.begin(theta, X, y)
+    start = Training(theta, state, map_leaves(np.asarray, history), 0, key, m, batch_size)
+    run = start if checkpoint is None else _taken_up(start, checkpoint, epochs)
+    with _bar(progress, epochs) as show:
+        show(run)
+        for orders, *span in _rounds(run, epochs, each=progress or checkpoint is not None):
+            run = _gone_on(compiled, run, X, y, orders, *span)
+            if run.stop is not None:
+                break
+            if checkpoint is not None:
+                save(checkpoint, run)
+            show(run)
+    return run
+
+
+def _rounds(run: Training, epochs: int, *, each: bool) -> Iterator[tuple[np.ndarray, np.int32, np.int32]]:
+    """The orders of a block of epochs, and which of these to run now: (orders, first, last), last excluded."""
+    size = max(1, BLOCK // run.m)
+    for block in range(run.epochs // size, -(-epochs // size)):
+        orders = np.tile(np.arange(run.m, dtype=np.int32), (size, 1))
+        end = min(size, epochs - block * size)
+        if run.batch_size < run.m:
+            seed = [*_words(run.key).tolist(), block]
+            np.random.Generator(np.random.PCG64(seed)).permuted(orders[:end], axis=1, out=orders[:end])
+        for first in range(max(0, run.epochs - block * size), end, 1 if each else size):
+            yield orders, np.int32(first), np.int32(first + 1 if each else end)
+
+
+def _gone_on(compiled: Programs, run: Training, X: Any, y: Any, orders: np.ndarray, *span: np.int32) -> Training:
+    """The run after these epochs, or at its stop."""
+    (theta, state), done, finite, records = compiled.run(run.theta, run.state, X, y, orders, *span)
+    done, records = int(done), map_leaves(np.asarray, records)
+    history = map_leaves(lambda past, new: np.concatenate([past, new[span[0] : done]]), run.history, records)
+    run = run._replace(theta=theta, state=state, history=history, epochs=run.epochs + done - int(span[0]))
+    if finite:
+        return run
+    unfit = [name for name in RECORDED if name in records and not np.isfinite(records[name][done])]
+    return _stopped(compiled, run, X, y, orders[done], unfit)
+
+
+def _stopped(compiled: Programs, run: Training, X: Any, y: Any, order: np.ndarray, unfit: list[str]) -> Training:
+    """The run at the last finite theta of an epoch after which something, or one of the records, is not finite."""
+    (theta, state), steps, finite = compiled.replay(run.theta, run.state, X, y, order)
+    leaves = [f"theta{keystr(path)}" for path, _ in leaves_with_path(theta)]
+    unfit = [name for name, is_finite in zip(leaves, np.asarray(finite), strict=True) if not is_finite] + unfit
+    unfit.append("theta")  # at the brink of overflow, where a program that rounds otherwise stays finite
+    in_epoch = -(-run.m // run.batch_size)
+    step = min(int(steps), in_epoch - 1)  # a record is taken after the last one
+    examples = order[step * run.batch_size : (step + 1) * run.batch_size]
+    stop = Stop(unfit[0], run.epochs + 1, run.epochs * in_epoch + step + 1, examples)
+    return run._replace(theta=theta, state=state, stop=stop)
+
+
+def _taken_up(start: Training, path: str | os.PathLike, epochs: int) -> Training:
+    """The run in the file; or its start, put there now so that a path which cannot be written shows before the work."""
+    if not os.path.exists(path):
+        save(path, start)
+        return start
+    run = load(path, start)
+    for name in ("m", "batch_size", "key"):
+        came, expected = (_words(of.key).tolist() if name == "key" else getattr(of, name) for of in (run, start))
+        if came != expected:
+            raise CheckpointError(f"{path} is a checkpoint of another run: {name} must be {expected}; it has {came}")
+    if run.epochs > epochs:
+        raise CheckpointError(f"{path} has {run.epochs} epochs behind it, more than the {epochs} asked for")
+    return run
+
+
+@contextmanager
+def _bar(progress: bool, epochs: int) -> Iterator[Callable[[Training], None]]:
+    if not progress:
+        yield lambda run: None
+        return
+    try:
+        from rich.console import Console
+        from rich.progress import Progress
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "the progress bar is drawn by rich, which is not installed: pip install 'jax-course[experiments]'"
+        ) from error
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=epochs)
+        yield lambda run: bar.update(task, completed=run.epochs, description=f"epoch {run.epochs} of {epochs}")
+
+
+# What comes in.
+
+
+def _arrays(tree: Any, name: str) -> Any:
+    return jax.tree_util.tree_map_with_path(lambda path, leaf: numbers(leaf, name + keystr(path)), tree)
+
+
+def _parameters(theta: Any) -> Any:
+    theta = _arrays(theta, "theta")
+    if not leaves_of(theta):
+        raise ValueError("theta must hold at least one array; it has no leaves")
+    for leaf in leaves_of(theta):
+        if not jnp.issubdtype(leaf.dtype, jnp.inexact):
+            raise TypeError(f"theta must hold floating-point numbers; a leaf is {leaf.dtype}")
+    return theta
+
+
+def _number_of_examples(X: Any, y: Any) -> int:
+    shapes = {f"X{keystr(path)}": leaf.shape for path, leaf in leaves_with_path(X)}
+    first, shape = next(iter(shapes.items()), ("X", (0,)))
+    if shape[:1] == (0,):
+        raise ValueError("X must hold at least one example; it is empty")
+    shapes |= {f"y{keystr(path)}": leaf.shape for path, leaf in leaves_with_path(y)}
+    for name, its_shape in shapes.items():
+        if its_shape == ():
+            raise ValueError(f"{name} must have an axis of examples; got a number: write a list as jnp.asarray([…])")
+        if its_shape[0] != shape[0]:
+            raise ValueError(f"{name} must have as many examples as {first}, {shape[0]}; got {its_shape[0]}")
+    return shape[0]
+
+
+def _check(recipe: Recipe, m: int, key: Any, epochs: int) -> None:
+    if not callable(getattr(recipe.optimizer, "update", None)):
+        raise TypeError(f"optimizer must be a pair (init, update), as optax.sgd(0.1) is; got {recipe.optimizer!r}")
+    if not 1 <= recipe.batch_size <= m:
+        raise ValueError(f"batch_size must be between 1 and m = {m}; got {recipe.batch_size}")
+    if epochs < 0:
+        raise ValueError(f"epochs must be at least 0; got {epochs}")
+    if recipe.metrics.keys() & set(RECORDED):
+        raise ValueError(f"a metric must not be called {' or '.join(RECORDED)}: these names are taken")
+    _words(key)
+
+
+def _words(key: Any) -> np.ndarray:
+    """The numbers of a random key."""
+    typed = isinstance(key, Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    words = np.asarray(jax.random.key_data(key) if typed else key)
+    if words.dtype != np.uint32 or words.ndim != 1 or not words.size:
+        raise TypeError(f"key must be a random key, as jax.random.key(0) is; got {key!r}")
+    return words

@@ -1,0 +1,468 @@
+"""Training against steps done by hand, against plain loops, and against itself after a crash."""
+
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jax_course import logistic
+from jax_course.checkpoint import CheckpointError
+from jax_course.optimization import optimizers
+from jax_course.train import NotTrained, load, save, train
+from tests.test_checkpoint import as_bytes
+
+KEY = jax.random.key(0)
+HALF = optimizers.sgd(0.5)
+
+
+def to_mean(theta, X, y):
+    """Gradient of ½ Σ (θ − y)²."""
+    return jnp.sum(theta - y)
+
+
+def squares(theta, X, y):
+    return jnp.sum((theta - y) ** 2) / 2
+
+
+# Steps.
+
+
+def test_two_steps_by_hand():
+    """0 → 2 → 3, half of the way to 4 each."""
+    four = jnp.array([4.0, 4.0])
+    assert train(to_mean, HALF, 0.0, four, four, key=KEY, epochs=1, batch_size=1).theta == 3.0
+
+
+def test_a_short_last_batch_by_hand(precision):
+    """Batches of 2 and 1, all examples 6: 0 → 3 → 4.5. Divided by 2, the last step would end at 3.75."""
+    six = jnp.full(3, 6, precision.dtype)
+    theta = jnp.zeros((), precision.dtype)
+    got = train(to_mean, HALF, theta, six, six, key=KEY, epochs=1, batch_size=2, cost=squares)
+    assert got.theta == 4.5
+    assert got.history["cost"] == [3 * 1.5**2 / 2]
+    assert got.history["gradient_norm"] == [3 * 1.5]
+    assert {got.theta.dtype, *(values.dtype for values in got.history.values())} == {np.dtype(precision.dtype)}
+
+
+def when(theta, X, y):
+    """For SGD with rate 1: writes into theta the step at which each example was looked at, and how often."""
+    rows = X["row"]
+    seen = {"often": jnp.zeros_like(theta["often"]).at[rows].add(1.0), "clock": jnp.ones(())}
+    seen["step"] = jnp.zeros_like(theta["step"]).at[rows].add(theta["clock"])
+    return jax.tree_util.tree_map(lambda one: -one * len(rows), seen)
+
+
+ONE = optimizers.sgd(1.0)
+STEPS = {"step": lambda theta, X, y: theta["step"]}
+
+
+def steps_of(m, batch_size, *, epochs, key=KEY, width=1):
+    """The step, within its epoch, at which each example was looked at: (epochs, m)."""
+    X = {"row": jnp.arange(m), "ballast": jnp.zeros((m, width))}
+    theta = {"often": jnp.zeros(m), "step": jnp.zeros(m), "clock": jnp.zeros(())}
+    got = train(when, ONE, theta, X, None, key=key, epochs=epochs, batch_size=batch_size, metrics=STEPS)
+    np.testing.assert_array_equal(got.theta["often"], np.full(m, epochs))
+    in_epoch = -(-m // batch_size)
+    assert int(got.theta["clock"]) == epochs * in_epoch
+    steps = np.diff(got.history["step"], axis=0, prepend=0) - in_epoch * np.arange(epochs)[:, None]
+    return steps.astype(int)
+
+
+@pytest.mark.parametrize(
+    ("m", "batch_size", "width"),
+    [(7, 1, 1), (7, 3, 1), (7, 6, 1), (7, 7, 1), (23, 2, 2**14)],  # the last: two chunks of 4 batches, 3 left, 1 short
+)
+def test_every_example_is_seen_once_per_epoch_in_batches_of_the_size(m, batch_size, width):
+    for steps in steps_of(m, batch_size, epochs=3, width=width):
+        sizes = np.bincount(steps)
+        assert sizes.tolist() == [batch_size] * (m // batch_size) + [m % batch_size] * (m % batch_size > 0)
+
+
+def test_the_order_depends_on_the_epoch_and_the_key_alone():
+    steps = steps_of(7, 1, epochs=20)
+    assert len(np.unique(steps, axis=0)) > 15
+    np.testing.assert_array_equal(steps_of(7, 1, epochs=5), steps[:5])
+    np.testing.assert_array_equal(steps_of(7, 1, epochs=5, key=jax.random.PRNGKey(0)), steps[:5])
+    assert (steps_of(7, 1, epochs=5, key=jax.random.key(1)) != steps[:5]).any()
+
+
+def test_all_orders_are_equally_likely():
+    """6 orders of 3 examples, 1000 of each expected: χ² with 5 degrees of freedom exceeds 20.5 once in a thousand."""
+    counts = np.unique(steps_of(3, 1, epochs=6000), axis=0, return_counts=True)[1]
+    assert len(counts) == 6
+    assert np.sum((counts - 1000) ** 2 / 1000) < 20.5
+
+
+def test_epochs_of_many_examples_have_orders_of_their_own():
+    """Beyond 65,536 examples an epoch is a block of its own."""
+    y = jnp.arange(70_000.0)
+    first = {"first": lambda theta, X, y: theta}
+    # A rate of 1 and the gradient θ − y leave the last example looked at.
+    got = train(to_mean, ONE, 0.0, y, y, key=KEY, epochs=3, batch_size=1, metrics=first).history["first"]
+    assert len(set(got)) == 3
+
+
+# Against plain loops.
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((7, 2))
+Y = (RNG.random(7) < 0.5) * 1.0
+THETA = {"w": np.array([0.3, -0.2]), "b": np.array(0.1)}
+ADAM = optimizers.adam(0.1)
+
+
+def classify(theta, X, y):
+    """Logistic regression with a bias of its own, in the dtype of theta."""
+    rest = logistic.sigmoid(X @ theta["w"] + theta["b"]) - y
+    return {"w": rest @ X, "b": jnp.sum(rest)}
+
+
+def classification_cost(theta, X, y):
+    z = X @ theta["w"] + theta["b"]
+    return jnp.sum(logistic.softplus(z) - y * z)
+
+
+def plain_loop(optimizer, batches, theta):
+    """The course's recipe, step by step."""
+    theta = jax.tree_util.tree_map(jnp.asarray, theta)
+    state = optimizer.init(theta)
+
+    @jax.jit
+    def step(theta, state, X, y):
+        mean = jax.tree_util.tree_map(lambda g: g / len(y), classify(theta, X, y))
+        updates, state = optimizer.update(mean, state, theta)
+        return optax.apply_updates(theta, updates), state
+
+    for rows in batches:
+        theta, state = step(theta, state, X[rows], Y[rows])
+    return theta
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7])
+def test_it_is_the_plain_loop_of_optax(batch_size):
+    batches = [np.flatnonzero(s == k) for s in steps_of(7, batch_size, epochs=3) for k in range(max(s) + 1)]
+    with jax.numpy_dtype_promotion("standard"):  # optax mixes precisions
+        expected = plain_loop(optax.adam(0.1), batches, THETA)
+    for optimizer in (ADAM, optax.adam(0.1)):
+        with jax.numpy_dtype_promotion("standard"):
+            got = train(classify, optimizer, THETA, X, Y, key=KEY, epochs=3, batch_size=batch_size).check()
+        for leaf in THETA:
+            np.testing.assert_allclose(got.theta[leaf], expected[leaf], rtol=1e-12)
+
+
+def test_the_history_is_taken_after_every_epoch_over_all_the_data(precision):
+    theta, X_, Y_ = jax.tree_util.tree_map(lambda a: jnp.asarray(a, precision.dtype), (THETA, X, Y))
+    metrics = {"theta": lambda theta, X, y: theta}
+    run = partial(
+        train, classify, ADAM, theta, X_, Y_, key=KEY, batch_size=3, cost=classification_cost, metrics=metrics
+    )
+    got = run(epochs=3)
+    assert got.epochs == 3
+    assert got.state.count == 9
+    for e in range(3):
+        then = {name: values[e] for name, values in got.history["theta"].items()}
+        z = X @ then["w"] + then["b"]
+        rest = 1 / (1 + np.exp(-z)) - Y
+        norm = np.linalg.norm([*(rest @ X), np.sum(rest)])
+        np.testing.assert_allclose(got.history["cost"][e], np.sum(np.logaddexp(0, z) - Y * z), rtol=precision.tolerance)
+        np.testing.assert_allclose(got.history["gradient_norm"][e], norm, rtol=10 * precision.tolerance)
+        np.testing.assert_array_equal(then["w"], run(epochs=e + 1).theta["w"])
+    assert got.theta["w"].dtype == got.history["cost"].dtype == got.history["gradient_norm"].dtype == precision.dtype
+
+
+def test_leaves_of_several_precisions_keep_them():
+    theta = {"w": jnp.asarray(THETA["w"], jnp.bfloat16), "b": jnp.asarray(0.1, jnp.float32)}
+
+    def gradient(theta, X, y):
+        g = classify({"w": theta["w"].astype(X.dtype), "b": theta["b"].astype(X.dtype)}, X, y)
+        return {name: g[name].astype(theta[name].dtype) for name in g}
+
+    def cost(theta, X, y):
+        return jnp.sum(theta["b"])
+
+    got = train(gradient, ADAM, theta, X, Y, key=KEY, epochs=2, batch_size=3, cost=cost).check()
+    assert (got.theta["w"].dtype, got.theta["b"].dtype) == (jnp.bfloat16, jnp.float32)
+
+
+def test_a_penalty_is_chained_before_the_optimizer():
+    """As the module says. With all the data in a batch it is descent on the penalised cost."""
+    penalty, m = 0.3, len(Y)
+    optimizer = optax.chain(optax.add_decayed_weights(2 * penalty / m), HALF)
+    theta = expected = jnp.array([0.3, -0.2])
+    for _ in range(2):
+        expected -= 0.5 * logistic.gradient(expected, X, Y, penalty=penalty) / m
+    got = train(logistic.gradient, optimizer, theta, X, Y, key=KEY, epochs=2, batch_size=m)
+    np.testing.assert_allclose(got.theta, expected, rtol=1e-12)
+
+
+def test_theta_may_be_given_as_numbers_and_no_epochs_leave_it():
+    got = train(to_mean, HALF, 1.5, X, Y, key=KEY, epochs=0, batch_size=1, metrics={"pair": lambda theta, X, y: y[:2]})
+    assert (got.theta, got.epochs, got.check()) == (1.5, 0, got)
+    assert got.history["pair"].shape == (0, 2)
+
+
+# Programs.
+
+
+def test_a_second_call_traces_nothing():
+    """Not even with an optimizer that was made anew."""
+    traced = []
+
+    def counted(theta, X, y):
+        traced.append(1)
+        return to_mean(theta, X, y)
+
+    for make in (lambda: optimizers.adam(0.1), lambda: optax.chain(optax.clip(1.0), optax.sgd(0.1))):
+        run = partial(train, counted, X=X, y=Y, batch_size=3, cost=squares)
+        run(optimizer=make(), theta=0.0, key=KEY, epochs=2)
+        before = len(traced)
+        run(optimizer=make(), theta=1.0, key=jax.random.key(5), epochs=9)
+        run(optimizer=make(), theta=1.0, key=KEY, epochs=2, metrics={})
+        assert len(traced) == before
+        run(optimizer=make(), theta=1.0, key=KEY, epochs=2, metrics={"new": squares})
+        assert len(traced) > before
+
+
+def test_another_learning_rate_is_another_optimizer():
+    def end(rate):
+        return train(to_mean, optimizers.sgd(rate), 0.0, X, Y, key=KEY, epochs=1, batch_size=len(Y)).theta
+
+    assert end(0.5) != end(0.25) == 0.25 * jnp.mean(Y)
+
+
+def test_a_function_that_changed_is_not_mistaken_for_the_one_before():
+    def scaled(theta, X, y):
+        return scale * to_mean(theta, X, y)
+
+    run = partial(train, scaled, HALF, 0.0, jnp.array([4.0]), jnp.array([4.0]), key=KEY, epochs=1, batch_size=1)
+    scale = 1.0
+    assert run().theta == 2.0
+    scale = 0.5
+    assert run().theta == 1.0
+
+
+# What is not finite.
+
+
+def stop_of(training):
+    """The stop, which must be there."""
+    assert training.stop is not None
+    return training.stop
+
+
+def test_it_stops_at_the_first_step_that_is_not_finite_and_keeps_the_theta_before():
+    """θ ← θ − 3θ doubles: |θ| = 2ᵏ after k steps, and 3θ overflows first in step 1024, the fourth of epoch 103."""
+
+    def gradient(theta, X, y):
+        return {"calm": jnp.zeros(1), "wild": 3 * theta["wild"] * len(X)}
+
+    theta = {"calm": jnp.ones(1), "wild": jnp.ones(())}
+    got = train(gradient, ONE, theta, jnp.ones(20), None, key=KEY, epochs=200, batch_size=2, metrics={"one": one})
+    stop = stop_of(got)
+    assert (stop.leaf, stop.step, stop.epoch, got.epochs) == ("theta['wild']", 1024, 103, 102)
+    assert abs(got.theta["wild"]) == 2.0**1023
+    assert got.state.count == 1023
+    assert len(got.history["one"]) == 102
+    with pytest.raises(
+        NotTrained, match=r"^NOT_FINITE: theta\['wild'\] is not finite after step 1024 \(epoch 103, "
+    ) as e:
+        got.check()
+    assert e.value.training is got
+
+
+def one(theta, X, y):
+    return jnp.ones(())
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7])
+def test_it_names_the_example(batch_size):
+    y = jnp.asarray(Y).at[4].set(jnp.nan)
+    step = steps_of(7, batch_size, epochs=1)[0]
+    got = train(to_mean, HALF, 0.0, X, y, key=KEY, epochs=2, batch_size=batch_size)
+    stop = stop_of(got)
+    assert (stop.leaf, stop.step, got.epochs) == ("theta", step[4] + 1, 0)
+    assert set(stop.examples) == set(np.flatnonzero(step == step[4]))
+    assert np.isfinite(got.theta)
+    assert f"rows {stop.examples[0]}" in str(stop)
+
+
+def test_a_cost_that_is_not_finite_stops_too():
+    got = train(
+        to_mean, HALF, 0.0, X, Y, key=KEY, epochs=4, batch_size=3, cost=lambda theta, X, y: jnp.log(theta * 0 - 1)
+    )
+    stop = stop_of(got)
+    assert (stop.leaf, stop.step, stop.epoch, got.epochs) == ("cost", 3, 1, 0)
+    assert np.isfinite(got.theta)
+    assert got.theta != 0.0
+
+
+def test_an_optimizer_may_handle_what_is_not_finite():
+    y = jnp.asarray(Y).at[4].set(jnp.nan)
+    with jax.numpy_dtype_promotion("standard"):
+        got = train(to_mean, optax.apply_if_finite(optax.sgd(0.5), 10), 0.0, X, y, key=KEY, epochs=2, batch_size=1)
+    assert got.check().epochs == 2
+
+
+# Files.
+
+
+def run_for(epochs, checkpoint=None, **changes):
+    arguments = {"gradient": classify, "cost": classification_cost, "optimizer": ADAM, "theta": THETA, "X": X, "y": Y}
+    return train(**arguments | {"key": KEY, "batch_size": 3} | changes, epochs=epochs, checkpoint=checkpoint)
+
+
+def test_a_run_that_is_taken_up_ends_as_if_it_had_not_been_interrupted(tmp_path):
+    whole = run_for(5)
+    for path in (tmp_path / "a", str(tmp_path / "b.npz")):
+        run_for(2, path)
+        assert as_bytes(load(path, run_for(0))) == as_bytes(run_for(2))
+        assert as_bytes(run_for(5, path)) == as_bytes(whole)
+        assert as_bytes(run_for(5, path)) == as_bytes(whole)
+    save(tmp_path / "a", whole)
+    assert as_bytes(load(tmp_path / "a", run_for(0))) == as_bytes(whole)
+
+
+def test_it_is_taken_up_in_the_middle_of_a_block_of_large_epochs(tmp_path):
+    y = jnp.arange(40_000.0)
+    run = partial(train, to_mean, ONE, 0.0, y, y, key=KEY, batch_size=1000)
+    run(epochs=1, checkpoint=tmp_path / "a")
+    assert run(epochs=3, checkpoint=tmp_path / "a").theta == run(epochs=3).theta
+
+
+LONG = """
+import sys
+import conftest
+from tests.test_train import run_for
+run_for(30_000, sys.argv[1])
+"""
+
+
+def test_a_run_that_is_killed_ends_as_if_it_had_not_been(tmp_path):
+    path = tmp_path / "run.npz"
+    start = run_for(0)
+    child = subprocess.Popen([sys.executable, "-c", LONG, path], cwd=Path(__file__).parent.parent)
+    try:
+        while child.poll() is None and not (path.exists() and load(path, start).epochs >= 20):
+            time.sleep(0.01)
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    assert child.returncode == -signal.SIGKILL
+    reached = load(path, start)
+    assert reached.epochs >= 20
+    assert as_bytes(reached) == as_bytes(run_for(reached.epochs))
+    assert as_bytes(run_for(reached.epochs + 7, path)) == as_bytes(run_for(reached.epochs + 7))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"theta": 0.0, "gradient": to_mean, "cost": squares}, r"tree\.theta must be float64 .* it holds nothing"),
+        ({"theta": {**THETA, "w": np.zeros(3)}, "X": np.zeros((7, 3))}, r"\['w'\] must be .*\(3,\); it holds .*\(2,\)"),
+        ({"optimizer": optimizers.momentum(0.1)}, r"tree\.state\.squares.* must be nothing; it holds float64"),
+        (jax.tree_util.tree_map(np.float32, {"theta": THETA, "X": X, "y": Y}), "must be float32 .* it holds float64"),
+        ({"metrics": {"one": one}}, r"tree\.history\['one'\] must be .* it holds nothing"),
+        ({"key": jax.random.key(1)}, r"another run: key must be \[0, 1\]; it has \[0, 0\]"),
+        ({"key": jax.random.PRNGKey(0)}, r"tree\.key must be uint32 of shape \(2,\); it holds key<fry>"),
+        ({"batch_size": 2}, "another run: batch_size must be 2; it has 3"),
+        ({"X": X[:6], "y": Y[:6]}, "another run: m must be 6; it has 7"),
+        ({"epochs": 1}, "has 2 epochs behind it, more than the 1 asked for"),
+    ],
+)
+def test_a_checkpoint_of_another_run_is_refused_and_kept(tmp_path, changes, said):
+    path = tmp_path / "run.npz"
+    run_for(2, path)
+    content = path.read_bytes()
+    with pytest.raises(CheckpointError, match=said):
+        run_for(**{"epochs": 4} | changes, checkpoint=path)
+    assert path.read_bytes() == content
+
+
+def test_a_damaged_checkpoint_is_refused_and_kept(tmp_path):
+    path = tmp_path / "run.npz"
+    content = bytearray(run_for(2, path) and path.read_bytes())
+    place = content.index(np.asarray(load(path, run_for(0)).theta["w"]).tobytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="damaged"):
+        run_for(4, path)
+    assert path.read_bytes() == content
+
+
+def test_a_stop_leaves_the_last_good_checkpoint(tmp_path):
+    run_for(2, tmp_path / "run.npz")
+    content = (tmp_path / "run.npz").read_bytes()
+    got = run_for(4, tmp_path / "run.npz", X=np.full_like(X, np.nan))
+    assert (stop_of(got).step, got.epochs) == (7, 2)
+    assert (tmp_path / "run.npz").read_bytes() == content
+
+
+def test_a_path_that_cannot_be_written_shows_before_the_work(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        run_for(10**9, tmp_path / "nowhere" / "run.npz")
+
+
+# The bar.
+
+
+def test_the_bar_shows_the_epochs_and_changes_nothing(capsys):
+    assert as_bytes(run_for(4, progress=True)) == as_bytes(run_for(4))
+    out, shown = capsys.readouterr()
+    assert "epoch 4 of 4" in shown
+    assert not out
+
+
+def test_rich_is_needed_for_the_bar_only(monkeypatch):
+    monkeypatch.setitem(sys.modules, "rich.progress", None)
+    run_for(1)
+    with pytest.raises(ModuleNotFoundError, match="drawn by rich, which is not installed: pip install 'jax-course"):
+        run_for(1, progress=True)
+
+
+# Refusals.
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "said"),
+    [
+        ({"y": Y[:6]}, ValueError, "y must have as many examples as X, 7; got 6"),
+        ({"X": {"a": X, "b": X[:5]}}, ValueError, r"X\['b'\] must have as many examples as X\['a'\], 7; got 5"),
+        ({"y": 1.0}, ValueError, "y must have an axis of examples; got a number"),
+        ({"y": [0.0, 1.0]}, ValueError, r"y\[0\] must have an axis .* write a list as jnp.asarray"),
+        ({"X": None}, ValueError, "at least one example"),
+        ({"X": X[:0], "y": Y[:0]}, ValueError, "at least one example"),
+        ({"X": "iris"}, TypeError, "X must be an array of numbers"),
+        ({"theta": 0}, TypeError, "theta must hold floating-point numbers"),
+        ({"theta": {}}, ValueError, "theta must hold at least one array"),
+        ({"batch_size": 0}, ValueError, "batch_size must be between 1 and m = 7; got 0"),
+        ({"batch_size": 8}, ValueError, "batch_size must be between 1 and m = 7; got 8"),
+        ({"batch_size": 2.0}, TypeError, "batch_size must be a whole number; got 2.0"),
+        ({"epochs": -1}, ValueError, "epochs must be at least 0; got -1"),
+        ({"epochs": 1.5}, TypeError, "epochs must be a whole number; got 1.5"),
+        ({"key": 0}, TypeError, r"key must be a random key, as jax.random.key\(0\) is; got 0"),
+        ({"key": jax.random.split(KEY)}, TypeError, "key must be a random key"),
+        ({"key": jnp.zeros(2)}, TypeError, "key must be a random key"),
+        ({"optimizer": 0.1}, TypeError, r"optimizer must be a pair \(init, update\), .* got 0.1"),
+        ({"gradient": lambda theta, X, y: theta - y}, ValueError, r"must be like theta, float64\[\]; got float64\[3\]"),
+        ({"gradient": lambda theta, X, y: {"w": theta}}, ValueError, r"like theta, float64\[\]; got {w: float64"),
+        ({"gradient": lambda theta, X, y: jnp.float32(1)}, ValueError, r"like theta, float64\[\]; got float32\[\]"),
+        (
+            {"cost": lambda theta, X, y: (theta - y) ** 2},
+            ValueError,
+            r"must be a scalar; got shape \(7,\): sum it over",
+        ),
+        ({"metrics": {"cost": squares}}, ValueError, "must not be called cost or gradient_norm"),
+    ],
+)
+def test_what_cannot_be_trained_on_is_refused(changes, error, said):
+    arguments = {"gradient": to_mean, "optimizer": HALF, "theta": 0.0, "X": X, "y": Y, "key": KEY}
+    with pytest.raises(error, match=said):
+        train(**arguments | {"epochs": 1, "batch_size": 3} | changes)
