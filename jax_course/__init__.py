@@ -2,13 +2,27 @@
 
 The wings stand in the order of the course. A model is a module: `linear.cost(theta, X, y)`,
 `logistic.fit(X, y, penalty=1.0)`; `data` and `features` feed it, `linalg` carries its expensive operations.
+`optimization` minimises any cost of any tree, `train` looks at a few examples at a time, `verify` judges derivatives.
 """
 
-from jax_course import data, features, linalg, verify
+from jax_course import data, features, linalg, optimization, train, verify
 from jax_course.classification import logistic, softmax
 from jax_course.optimization import Solution, Status
 from jax_course.regression import linear, ridge
 
 __version__ = "0.1.0"
 
-__all__ = ["Solution", "Status", "data", "features", "linalg", "linear", "logistic", "ridge", "softmax", "verify"]
+__all__ = [
+    "Solution",
+    "Status",
+    "data",
+    "features",
+    "linalg",
+    "linear",
+    "logistic",
+    "optimization",
+    "ridge",
+    "softmax",
+    "train",
+    "verify",
+]

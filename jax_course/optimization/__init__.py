@@ -1,7 +1,8 @@
 """Optimization (course 7): functions of theta in, a `Solution` out. Knows no model."""
 
 from jax_course.optimization.gradient_methods import gradient_descent, nonlinear_cg
-from jax_course.optimization.newton import newton, newton_cg
+from jax_course.optimization.newton import newton
+from jax_course.optimization.newton_cg import newton_cg
 from jax_course.optimization.programs import Trajectory, trace
 from jax_course.optimization.proximal import (
     accelerated_proximal_gradient,

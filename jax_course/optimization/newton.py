@@ -1,4 +1,4 @@
-r"""Newton's method (course 7.6): damped, and Hessian-free.
+r"""Damped Newton (course 7.6).
 
     f(θ + p) ≈ f + gᵀp + ½ pᵀHp,  p = −H⁻¹g                                   the minimum of the quadratic model
     θ ← θ + t p,  t = 1, ½, ¼, … until f(θ + t p) ≤ f(θ) + c t gᵀp              Armijo's condition
@@ -10,11 +10,6 @@ where they started.
 Near the minimum the steps are full and each squares the error. The loop therefore does not stop as soon as the gradient
 is within the tolerance, but goes on while a step still divides it by ten, or still moves theta: usually one step more,
 for all the digits.
-
-`newton_cg` solves H p = −g by conjugate gradients, from products H d alone, and only as well as the model is worth:
-until the residual is min(0.1, √(‖g‖ / ‖g at the start‖)) of ‖g‖ (N&W Algorithm 7.1). A direction that curves downwards
-is the last, and its step is as long as if it curved upwards as much: |Λ| again. N&W stop before it, which on
-Rosenbrock's valley and Wood's function takes twice and three times the evaluations.
 """
 
 from collections.abc import Callable
@@ -28,20 +23,12 @@ from jax.typing import ArrayLike
 from jax_course.checks import whole
 from jax_course.linalg import spd_factor, spd_solve
 from jax_course.linalg.solve import power_of_two_scale
-from jax_course.optimization.descent import (
-    Heading,
-    Method,
-    descent,
-    first_status,
-    floor,
-    settled,
-    where,
-)
+from jax_course.optimization.ending import first_status, floor, settled, tolerance_or_default, where
 from jax_course.optimization.line_search import Trial, backtracking
 from jax_course.optimization.objective import Objective, Point
-from jax_course.optimization.programs import Algorithm, Task, solver, tolerance_or_default
+from jax_course.optimization.programs import Algorithm, Task, solver
 from jax_course.optimization.solution import Evaluations, Solution, Status
-from jax_course.optimization.steps import StrongWolfe
+from jax_course.optimization.steps import last_place
 
 HALVINGS = 30
 
@@ -79,26 +66,6 @@ def newton(
     return Task(_newton, {"cost": cost, "gradient": gradient, "hessian": hessian}, theta, settings)
 
 
-@solver
-def newton_cg(
-    cost: Callable[[Any], ArrayLike],
-    theta: Any,
-    *,
-    gradient: Callable[[Any], Any] | None = None,
-    hessian_product: Callable[[Any, Any], Any] | None = None,
-    tolerance: ArrayLike | None = None,
-    max_steps: int = 1000,
-) -> Task:
-    """Minimise cost(theta) by Newton with products hessian_product(theta, v) alone: no Hessian is formed. Course 7.6.
-
-    >>> newton_cg(lambda t: jnp.sum((t - 3.0) ** 4), jnp.zeros(1000), tolerance=1e-6).check().theta[7].round(2)
-    Array(3., dtype=float64)
-    """
-    settings = {"tolerance": tolerance, "max_steps": whole(max_steps, "max_steps")}
-    functions = {"cost": cost, "gradient": gradient, "hessian_product": hessian_product}
-    return Task(_newton_cg, functions, theta, settings)
-
-
 def damped_newton(
     cost: Callable[[Array], Array],
     theta: Array,
@@ -111,8 +78,7 @@ def damped_newton(
 ) -> Solution:
     """The loop alone, on an array of any shape, for a convex cost inside a program that is compiled as a whole.
 
-    unbounded(theta): whether theta proves that the cost has no minimum,
-    which ends the loop with the status UNBOUNDED.
+    unbounded(theta): whether theta proves that the cost has no minimum, which ends the loop with the status UNBOUNDED.
     """
     f = Objective(
         cost,
@@ -146,8 +112,7 @@ def _newton(
         p = newton_direction(f.hessian(old.x), old.g)
         slope = jnp.sum(p * old.g)
         here = Trial(jnp.zeros_like(old.f), old.f, slope)
-        rounding = 8 * jnp.finfo(p.dtype).eps * jnp.abs(old.f)
-        found = backtracking(lambda t: f.value(old.x + t * p), here, 1.0, rounding, HALVINGS + 1)
+        found = backtracking(lambda t: f.value(old.x + t * p), here, 1.0, last_place(old.f), HALVINGS + 1)
         x = old.x + found.taken.alpha * p
         new = Point(x, found.taken.value, f.gradient(x))
         norm = jnp.linalg.norm(new.g)
@@ -174,7 +139,7 @@ def _judged(
     small = jnp.minimum(after.norm, before.norm) <= after.tolerance
     worse = small & (after.norm > before.norm)
     done = (small & still & ~quick) | worse | (after.norm <= 1e-6 * after.tolerance)
-    no_decrease = ~success | ((-slope <= 8 * eps * jnp.abs(before.point.f)) & ~quick)
+    no_decrease = ~success | ((-slope <= last_place(before.point.f)) & ~quick)
     status = jnp.select(
         [no_minimum, small, ~finite, no_decrease],
         [Status.UNBOUNDED, Status.CONVERGED, Status.NOT_FINITE, Status.NO_DESCENT],
@@ -194,53 +159,6 @@ def _eigenvalues(H: Array) -> Array:
     """Those of H, or 1 instead where it is safely positive definite."""
     safe = spd_factor(H).rcond > 10 * len(H) * jnp.finfo(H.dtype).eps
     return lax.cond(safe, lambda: jnp.ones(len(H), H.dtype), lambda: jnp.linalg.eigvalsh(H))
-
-
-class _Inner(NamedTuple):
-    """Conjugate gradients on H z = −g: z, r = Hz + g, the direction, the products, whether H curved upwards so far."""
-
-    z: Array
-    r: Array
-    d: Array
-    products: Array
-    upwards: Array
-
-
-def _newton_cg(**settings: Any) -> Algorithm:
-    def heading(f: Objective, point: Point, norm_at_start: Array) -> Heading:
-        norm = jnp.linalg.norm(point.g)
-        enough = jnp.minimum(0.1, jnp.sqrt(norm / norm_at_start))
-        p, products = conjugate_gradients(partial(f.product, point.x), point.g / norm, enough)
-        return Heading(norm * p, jnp.ones_like(norm), products)
-
-    method = Method(
-        start=lambda point: jnp.linalg.norm(point.g),
-        heading=heading,
-        update=lambda norm_at_start, old, new, heading, alpha: norm_at_start,
-    )
-    return descent(method, StrongWolfe(), **settings)
-
-
-def conjugate_gradients(product: Callable[[Array], Array], g: Array, enough: Array) -> tuple[Array, Array]:
-    """z with ‖Hz + g‖ ≤ enough, or as far as H curves upwards and one direction more; and the products it took."""
-    eps = jnp.finfo(g.dtype).eps
-
-    def step(state: _Inner) -> _Inner:
-        z, r, d, products, _ = state
-        Hd = product(d)
-        curvature, rounding = d @ Hd, eps * jnp.linalg.norm(d) * jnp.linalg.norm(Hd)
-        size = jnp.maximum(jnp.abs(curvature), rounding)
-        alpha = (r @ r) / jnp.where(size > 0, size, r @ r)
-        r_new = r + alpha * Hd
-        d_new = -r_new + (r_new @ r_new) / (r @ r) * d
-        return _Inner(z + alpha * d, r_new, d_new, products + 1, curvature > rounding)
-
-    def goes_on(state: _Inner) -> Array:
-        return state.upwards & (jnp.linalg.norm(state.r) > enough) & (state.products < 2 * g.size)
-
-    start = _Inner(jnp.zeros_like(g), g, -g, jnp.asarray(0, jnp.int32), jnp.asarray(True))
-    end = lax.while_loop(goes_on, step, start)
-    return end.z, end.products
 
 
 def newton_direction(H: Array, g: Array) -> Array:

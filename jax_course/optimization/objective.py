@@ -102,18 +102,25 @@ def objective(
 
     def matrix(x: Array) -> Array:
         if hessian is None:
-            return jax.jacfwd(slope)(x)
+            return jax.vmap(lambda v: _derivative_along(slope, x, v))(jnp.eye(x.size, dtype=x.dtype))
         return _matrix(hessian(tree(x, theta)), theta, dtype)
 
     def product(x: Array, v: Array) -> Array:
         if hessian_product is not None:
             return vector(hessian_product(tree(x, theta), tree(v, theta)), theta, "the Hessian product")
-        return jax.jvp(slope, (x,), (v,))[1] if hessian is None else matrix(x) @ v
+        return _derivative_along(slope, x, v) if hessian is None else matrix(x) @ v
 
     def prox(x: Array, step: Array) -> Array:
         return vector(proximal(tree(x, theta), step), theta, "the prox of theta")
 
     return Objective(value, slope, both, matrix, product, prox)
+
+
+def _derivative_along(slope: Callable[[Array], Array], x: Array, v: Array) -> Array:
+    try:
+        return jax.jvp(slope, (x,), (v,))[1]
+    except TypeError:  # a backward rule written by hand, which forward mode refuses
+        return jax.grad(lambda x: slope(x) @ v)(x)
 
 
 def _scalar(value: Any, dtype: Any) -> Array:

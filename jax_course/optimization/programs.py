@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.sharding import AxisType, PartitionSpec
-from jax.typing import ArrayLike
 
 from jax_course.functions import kept
 from jax_course.optimization.objective import Objective, Point, leaves_of, objective, parameters, tree, vector
@@ -159,11 +158,3 @@ def _trajectory_placed(specs: Any) -> Trajectory:
     )
     one: Any = PartitionSpec()
     return Trajectory(stacked, one, one, _solution_placed(specs))
-
-
-def tolerance_or_default(tolerance: ArrayLike | None, g: Array) -> Array:
-    """½√ε, or ten roundings of the gradient at the start if that is more."""
-    eps = jnp.finfo(g.dtype).eps
-    if tolerance is None:
-        return jnp.maximum(jnp.sqrt(eps).astype(g.dtype) / 2, 10 * eps * jnp.linalg.norm(g))
-    return jnp.asarray(tolerance, g.dtype)

@@ -19,10 +19,11 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from jax_course.checks import whole
-from jax_course.optimization.descent import first_status, where
+from jax_course.optimization.ending import first_status, tolerance_or_default, where
 from jax_course.optimization.objective import Objective, Point
-from jax_course.optimization.programs import Algorithm, Task, solver, tolerance_or_default
+from jax_course.optimization.programs import Algorithm, Task, solver
 from jax_course.optimization.solution import Evaluations, Solution, Status
+from jax_course.optimization.steps import last_place
 
 GROWTH = 1.1
 HALVINGS = 100
@@ -178,12 +179,10 @@ def _proximal(next_t: Callable[[Array], Array], tolerance: ArrayLike | None, max
 
 
 def _step_below_the_parabola(f: Objective, v: Array, f_v: Array, g: Array, eta: Array) -> _Trial:
-    rounding = 8 * jnp.finfo(v.dtype).eps * jnp.abs(f_v)
-
     def at(eta: Array, count: Array) -> _Trial:
         x = f.proximal(v - eta * g, eta)
         s, f_x = x - v, f.value(x)
-        good = f_x <= f_v + g @ s + s @ s / (2 * eta) + rounding
+        good = f_x <= f_v + g @ s + s @ s / (2 * eta) + last_place(f_v)
         return _Trial(eta, x, f_x, good, count)
 
     first = at(eta, jnp.asarray(1, jnp.int32))

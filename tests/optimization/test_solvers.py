@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import scipy.optimize
 
+from experiments.landscapes import PROBLEMS, rosenbrock
 from jax_course import linear, optimization
 from jax_course.optimization import (
     ExactStep,
@@ -27,7 +28,6 @@ from jax_course.optimization import (
     trace,
 )
 from jax_course.optimization.quasi_newton import Pairs, bfgs_update, two_loop_product
-from tests.optimization.problems import PROBLEMS, rosenbrock
 
 EXACT = {"bfgs": bfgs, "lbfgs": lbfgs, "newton": newton, "newton_cg": newton_cg}
 SOLVERS: dict[str, Any] = {"gradient_descent": gradient_descent, "nonlinear_cg": nonlinear_cg, **EXACT}
@@ -299,6 +299,27 @@ def test_hand_derived_derivatives_of_a_tree_are_used():
         newton_cg(cost, start, gradient=gradient, hessian_product=hessian_product),
     ):
         chex.assert_trees_all_close(solution.check().theta, target, rtol=1e-9)
+
+
+def test_a_backward_rule_by_hand_is_enough():
+    @jax.custom_vjp
+    def cost(t):
+        return rosenbrock(t)
+
+    cost.defvjp(lambda t: (rosenbrock(t), t), lambda t, cotangent: (cotangent * jax.grad(rosenbrock)(t),))
+    for solve in (bfgs, newton, newton_cg):
+        np.testing.assert_allclose(solve(cost, jnp.array([-1.2, 1.0])).check().theta, 1, rtol=1e-6)
+    saddle = bfgs(lambda t: cost(t) - 1000 * t[0] ** 2 - 1000 * t[1] ** 2, jnp.zeros(2), tolerance=10.0)
+    assert Status(int(saddle.status)) is Status.SADDLE
+
+
+def test_a_gradient_that_autodiff_cannot_look_into_is_enough():
+    def gradient(t):
+        return jax.pure_callback(lambda t: 2 * (np.asarray(t) - 3), jax.ShapeDtypeStruct(t.shape, t.dtype), t)
+
+    solution = lbfgs(lambda t: jnp.sum((t - 3) ** 2), jnp.zeros(2), gradient=gradient).check()
+    np.testing.assert_allclose(solution.theta, 3, rtol=1e-6)
+    assert int(solution.evaluations.hessian) == 0
 
 
 OFFSET = 1.0

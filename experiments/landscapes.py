@@ -1,6 +1,6 @@
-"""Functions to minimise whose minima are known: Moré, Garbow and Hillstrom (1981), and others in everybody's use.
+"""Costs whose minima are known, to try solvers on: Moré, Garbow and Hillstrom (1981), and others in everybody's use.
 
-The values at the starts, where given, were computed with 110 digits.
+The values at the starts, where given, were computed by others with 110 digits.
 """
 
 from collections.abc import Callable
