@@ -4,11 +4,12 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from experiments.compiling import compile_fast
+
+compile_fast()
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
-# Hundreds of programs run once or twice each: compiling them well would take longer than running them does.
-jax.config.update("jax_disable_most_optimizations", True)
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
 """`python -m experiments`: run the experiments of the course, all or by name."""
 
 import argparse
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -10,12 +11,11 @@ import jax
 from experiments import EXPERIMENTS
 
 try:
-    import matplotlib
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
     from rich.table import Table
 
-    from experiments.runner import Outcome, run, write_index
+    from experiments.runner import Outcome, begin, run, write_index
 except ModuleNotFoundError as error:
     sys.exit(f"{error.name} is not installed; the experiments need an extra: pip install -e '.[experiments]'")
 
@@ -27,9 +27,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--list", action="store_true", help="list the names and stop")
     parser.add_argument("--quick", action="store_true", help="smaller sizes, for a first look and for the tests")
     parser.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="default: results/")
+    parser.add_argument("--jobs", type=int, metavar="N", help="how many at once; default: 1, with --quick one per core")
     options = parser.parse_args(arguments)
     if unknown := [name for name in options.names if name not in EXPERIMENTS]:
         parser.error(f"no experiment {', '.join(unknown)}; there are {', '.join(EXPERIMENTS)}")
+    if options.jobs is not None and options.jobs < 1:
+        parser.error(f"--jobs must be at least 1; got {options.jobs}")
     if options.list:
         print("\n".join(EXPERIMENTS))
         return 0
@@ -39,16 +42,15 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         parser.error(f"cannot write to {options.out}: {error.strerror}")
 
-    if options.quick:  # most programs run once: compiling them well would take longer than running them does
-        jax.config.update("jax_disable_most_optimizations", True)
-    matplotlib.use("Agg")
+    begin(options.quick)
     console = Console()
     names = options.names or EXPERIMENTS
+    jobs = min(options.jobs or _jobs(options.quick), len(names))
     outcomes: list[Outcome] = []
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task(names[0], total=len(names))
-        for outcome in run(names, options.out, quick=options.quick):
+        for outcome in run(names, options.out, quick=options.quick, jobs=jobs):
             outcomes.append(outcome)
             following = names[len(outcomes)] if len(outcomes) < len(names) else "done"
             progress.update(task, advance=1, description=following)
@@ -58,15 +60,19 @@ def main(arguments: list[str] | None = None) -> int:
     return 0 if all(outcome.ok for outcome in outcomes) else 1
 
 
+def _jobs(quick: bool) -> int:
+    """One at a time where times are measured in earnest, and where processes would have to share an accelerator."""
+    return os.cpu_count() or 1 if quick and jax.default_backend() == "cpu" else 1
+
+
 def _report(console: Console, outcomes: list[Outcome]) -> None:
-    results = [(outcome, outcome.result) for outcome in outcomes if outcome.result]
     fits = Table("fitted", "data", "result", "status", "steps", title="Fitted", title_justify="left", box=None)
-    for _, result in results:
-        for fit in result.fits:
+    for outcome in outcomes:
+        for fit in outcome.fits:
             fits.add_row(fit.model, fit.data, fit.score, fit.status, str(fit.steps))
     proofs = Table("claim", "in", "error", "", title="Proven", title_justify="left", box=None)
-    for outcome, result in results:
-        for proof in result.proofs:
+    for outcome in outcomes:
+        for proof in outcome.proofs:
             verdict = "[green]holds[/]" if proof.holds else "[bold red]does not hold[/]"
             proofs.add_row(proof.of, outcome.name, f"{proof.error:.1e}", verdict)
     for table in (fits, proofs):

@@ -6,50 +6,81 @@ import json
 import platform
 import time
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
 import jinja2
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 
 import jax_course
-from experiments.lab import STYLE, Result
+from experiments.compiling import compile_fast
+from experiments.lab import STYLE, Fit, Proof, Result
+
+NOTHING = Result({}, {}, (), ())
 
 
 class Outcome(NamedTuple):
-    """An experiment that has run: its result, or the error that ended it."""
+    """An experiment that has run, or the error that ended it. It travels between processes, so it holds no figures."""
 
     name: str
     title: str
     section: str
     seconds: float
-    result: Result | None
+    captions: Mapping[str, str]
+    proofs: tuple[Proof, ...]
+    fits: tuple[Fit, ...]
     error: str
 
     @property
     def ok(self) -> bool:
         """Whether it ran to its end and everything it set out to prove holds."""
-        return self.result is not None and all(proof.holds for proof in self.result.proofs)
+        return not self.error and all(proof.holds for proof in self.proofs)
 
 
-def run(names: Iterable[str], out: Path, *, quick: bool) -> Iterator[Outcome]:
-    """Run one after another in float64; each leaves its figures and numbers.json under out/name before the next."""
-    with jax.enable_x64(True), plt.rc_context(STYLE):
-        for name in names:
-            started = time.perf_counter()
-            title, section, result, error = name, "", None, ""
+def run(names: Iterable[str], out: Path, *, quick: bool, jobs: int = 1) -> Iterator[Outcome]:
+    """Run in float64, in this process or `jobs` at once; each leaves its figures and numbers.json under out/name."""
+    one = partial(_run_one, out=out, quick=quick)
+    if jobs == 1:
+        yield from map(one, names)
+        return
+    # JAX has threads of its own, which a forked process would not have
+    with ProcessPoolExecutor(jobs, get_context("spawn"), begin, (quick,)) as processes:
+        for name, future in [(name, processes.submit(one, name)) for name in names]:
             try:
-                module = importlib.import_module(f"experiments.{name}")
-                title, section = module.TITLE, module.SECTION
-                result = module.run(quick)
-                _save(result, out / name, title, section)
-            except Exception:  # whatever one experiment does, the others still run
-                result, error = None, traceback.format_exc()
-            finally:
-                plt.close("all")
-            yield Outcome(name, title, section, time.perf_counter() - started, result, error)
+                yield future.result()
+            except BrokenProcessPool:  # killed, say for want of memory: what had ended before is kept
+                yield Outcome(name, name, "", 0.0, {}, (), (), "A process was killed before this one had ended.\n")
+
+
+def begin(quick: bool) -> None:
+    """The settings of a process that runs experiments."""
+    mpl.use("Agg")
+    if quick:
+        compile_fast()
+
+
+def _run_one(name: str, out: Path, quick: bool) -> Outcome:
+    started = time.perf_counter()
+    title, section, result, error = name, "", NOTHING, ""
+    with jax.enable_x64(True), plt.rc_context(STYLE):
+        try:
+            module = importlib.import_module(f"experiments.{name}")
+            title, section = module.TITLE, module.SECTION
+            result = module.run(quick)
+            _save(result, out / name, title, section)
+        except Exception:  # whatever one experiment does, the others still run
+            result, error = NOTHING, traceback.format_exc()
+        finally:
+            plt.close("all")
+    captions = {name: picture.caption for name, picture in result.pictures.items()}
+    return Outcome(name, title, section, time.perf_counter() - started, captions, result.proofs, result.fits, error)
 
 
 def _save(result: Result, folder: Path, title: str, section: str) -> None:

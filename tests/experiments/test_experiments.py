@@ -1,6 +1,7 @@
 """Every experiment runs in quick mode; what fails is reported and does not stop the others."""
 
 import json
+import os
 import subprocess
 import sys
 import types
@@ -18,12 +19,11 @@ mpl.use("Agg")
 def test_every_experiment_runs_and_proves(name, tmp_path):
     (outcome,) = runner.run([name], tmp_path, quick=True)
     assert outcome.ok, outcome.error
-    assert outcome.result is not None
-    assert outcome.result.proofs
+    assert outcome.proofs
     record = json.loads((tmp_path / name / "numbers.json").read_text())
     assert record["title"] == outcome.title
     assert record["numbers"]
-    for picture in outcome.result.pictures:
+    for picture in outcome.captions:
         assert (tmp_path / name / f"{picture}.png").stat().st_size > 5_000
         assert (tmp_path / name / f"{picture}.svg").stat().st_size > 5_000
 
@@ -39,7 +39,7 @@ def test_a_failure_is_reported_the_others_run_and_the_exit_code_is_1(monkeypatch
         raise FloatingPointError("planted")
 
     plant(monkeypatch, "cost_bowl", fail)
-    code = __main__.main(["cost_bowl", "line_and_plane", "--quick", "--out", str(tmp_path)])
+    code = __main__.main(["cost_bowl", "line_and_plane", "--quick", "--jobs", "1", "--out", str(tmp_path)])
     printed = capsys.readouterr().out
     assert code == 1
     assert "cost_bowl failed" in printed
@@ -75,6 +75,13 @@ def test_a_wrong_gradient_does_not_pass_as_proven():
     assert [proof.holds for proof in prove("wrong", wrong, theta, X, problem.y)] == [False, True, True]  # pyright: ignore
 
 
+def test_processes_that_are_killed_are_reported(monkeypatch, tmp_path):
+    monkeypatch.setattr(runner, "begin", os._exit)
+    outcomes = list(runner.run(["cost_bowl", "line_and_plane"], tmp_path, quick=True, jobs=2))
+    assert [outcome.name for outcome in outcomes] == ["cost_bowl", "line_and_plane"]
+    assert all("was killed" in outcome.error and not outcome.ok for outcome in outcomes)
+
+
 def test_names_are_listed_and_unknown_ones_refused(capsys):
     assert __main__.main(["--list"]) == 0
     assert capsys.readouterr().out.split() == list(experiments.EXPERIMENTS)
@@ -82,6 +89,9 @@ def test_names_are_listed_and_unknown_ones_refused(capsys):
         __main__.main(["no_such"])
     assert stopped.value.code == 2
     assert "no experiment no_such; there are line_and_plane" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        __main__.main(["--jobs", "0"])
+    assert "--jobs must be at least 1; got 0" in capsys.readouterr().err
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path, capsys):
@@ -92,7 +102,8 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path, capsys):
 
 
 def test_the_command_runs_as_a_program(tmp_path):
-    command = [sys.executable, "-m", "experiments", "line_and_plane", "--quick", "--out", str(tmp_path)]
+    command = [sys.executable, "-m", "experiments", "line_and_plane", "cost_bowl", "--quick", "--jobs", "2"]
+    command += ["--out", str(tmp_path)]
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
     assert "Fitted" in finished.stdout

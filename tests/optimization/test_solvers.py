@@ -89,7 +89,9 @@ def minima(name, d, dtype):
     for which, (label, problem) in enumerate(problems.items()):
         solution, g, g_at_start = solve(jnp.asarray(problem.start, dtype), which)
         assert Status(int(solution.status)) is Status.CONVERGED, (name, label)
-        np.testing.assert_allclose(solution.gradient_norm, np.linalg.norm(g), rtol=1e-3, atol=1e-4)
+        # computed again by another program, whose rounding is another: as far as the start's gradient has digits
+        rounding = 10 * np.finfo(dtype).eps * np.linalg.norm(g_at_start)
+        np.testing.assert_allclose(solution.gradient_norm, np.linalg.norm(g), rtol=1e-3, atol=rounding)
         yield label, solution, g, g_at_start
 
 
@@ -363,10 +365,10 @@ def test_a_trajectory_holds_every_point():
         np.testing.assert_array_equal(on_the_way.theta[0], start)
         np.testing.assert_array_equal(on_the_way.theta[steps], on_the_way.solution.theta)
         np.testing.assert_array_equal(on_the_way.theta[steps:], np.tile(on_the_way.theta[steps], (41 - steps, 1)))
-        np.testing.assert_allclose(on_the_way.cost, jax.vmap(rosenbrock)(on_the_way.theta), rtol=1e-12, atol=1e-25)
+        np.testing.assert_allclose(on_the_way.cost, jax.vmap(rosenbrock)(on_the_way.theta), rtol=1e-6, atol=1e-24)
         assert np.all(np.diff(on_the_way.cost) <= 0), name
         alone = solve(rosenbrock, start, max_steps=40)
-        np.testing.assert_allclose(alone.theta, on_the_way.solution.theta, rtol=1e-9)
+        np.testing.assert_allclose(alone.theta, on_the_way.solution.theta, rtol=1e-6)
 
 
 def test_a_fixed_step_is_the_step_of_the_course():
@@ -374,6 +376,17 @@ def test_a_fixed_step_is_the_step_of_the_course():
     np.testing.assert_allclose(on_the_way.theta[:, 0], 0.8 ** np.arange(5), rtol=1e-14)
     same = trace(bfgs, rosenbrock, jnp.zeros(2), line_search=FixedStep(1e-3), max_steps=1)
     np.testing.assert_allclose(same.theta[1], -1e-3 * jax.grad(rosenbrock)(jnp.zeros(2)))
+
+
+@pytest.mark.parametrize("solve", [bfgs, lbfgs])
+def test_where_the_cost_curves_down_a_fixed_step_still_goes_down(solve):
+    solution = solve(lambda t: jnp.cos(t[0]), jnp.array([0.1]), line_search=0.5)
+    np.testing.assert_allclose(solution.check().theta, np.pi, atol=1e-7)
+
+
+def test_what_is_small_is_measured_by_the_gradient_at_the_start():
+    solution = gradient_descent(lambda t: 5e11 * t[0] ** 2, jnp.array([1.0]), line_search=0.5e-12)
+    assert int(solution.check().steps) == np.ceil(-np.log2(10 * np.finfo(float).eps))  # each halves the gradient
 
 
 REFUSED = {
