@@ -20,7 +20,7 @@ def run(quick: bool) -> Result:
     to_units = data.standardize(X)
     Phi, Phi_test = features.with_bias(to_units(X)), features.with_bias(to_units(X_test))
     weights = jnp.ones(Phi.shape[1]).at[0].set(0)  # the bias is not penalised
-    thetas = ridge.path(Phi, y, penalties * len(y), weights=weights)
+    thetas = ridge.path(Phi, y, penalties * len(y), factors=weights)
     error, error_test = (
         jax.vmap(lambda theta, D=D, t=t: jnp.sqrt(linear.cost(theta, D, t) / len(t)))(thetas)
         for D, t in ((Phi, y), (Phi_test, y_test))

@@ -102,6 +102,18 @@ def penalties(penalty: ArrayLike, theta: Array) -> Array:
         ) from None
 
 
+def example_weights(weights: ArrayLike, X: Array) -> Array:
+    """How often each example counts, in the dtype of X: shape (m,), or () where all count alike."""
+    weights = numbers(weights, "weights", like=X)
+    if weights.dtype.kind == "c":
+        raise TypeError(f"weights must hold real numbers; got {weights.dtype}")
+    if weights.shape not in ((), (X.shape[0],)):
+        raise ValueError(
+            f"weights must be a scalar or have shape ({X.shape[0]},), a value per row of X; got shape {weights.shape}"
+        )
+    return weights.astype(X.dtype)
+
+
 def direction(v: ArrayLike, theta: Array) -> Array:
     """v as an array of the shape and dtype of theta."""
     v = numbers(v, "v", like=theta)
@@ -132,18 +144,18 @@ def finite(values: Array, name: str) -> Array:
     return values
 
 
-def binary_labels(y: ArrayLike, X: Array) -> Array:
+def binary_labels(y: ArrayLike, X: Array, weights: Array) -> Array:
     """y as shape (m,) of the dtype of X; refused with labels outside {0, 1} or a single class, or NaN there in jit."""
     labels = targets(y, X)
     if is_concrete(labels):
         values = np.unique(np.asarray(y))
         if not np.isin(values, (0, 1)).all():
             raise ValueError(f"y must hold the labels 0 and 1; got {_listed(values)}")
-        _several_classes(values)
+        _several_classes(y, weights)
     return jnp.where((labels == 0) | (labels == 1), labels, jnp.nan)
 
 
-def class_labels(y: ArrayLike, X: Array, classes: int | None) -> tuple[Array, int]:
+def class_labels(y: ArrayLike, X: Array, weights: Array, classes: int | None) -> tuple[Array, int]:
     """y as class numbers, and K; refused with numbers outside 0…K−1 or a single class."""
     labels = class_numbers(y, X)
     if classes is not None and whole(classes, "classes") < 2:
@@ -154,21 +166,29 @@ def class_labels(y: ArrayLike, X: Array, classes: int | None) -> tuple[Array, in
             raise ValueError(
                 f"y must hold class numbers 0…{'K−1' if classes is None else classes - 1}; got {_listed(values)}"
             )
-        _several_classes(values)
+        _several_classes(y, weights)
         return labels, int(values[-1]) + 1 if classes is None else int(classes)
     if classes is None:
         raise ValueError("inside jit the number of classes must be given: fit(X, y, classes=K)")
     return labels, int(classes)
 
 
-def nonnegative(penalty: Array) -> Array:
-    """The penalty; refused where it is negative or not finite, or NaN there in jit."""
-    if is_concrete(penalty):
-        worst = np.asarray(penalty)
+def nonnegative(values: Array, name: str = "penalty") -> Array:
+    """The values; refused where one is negative or not finite, or NaN there in jit."""
+    if is_concrete(values):
+        worst = np.asarray(values)
         worst = worst[~((worst >= 0) & np.isfinite(worst))]
         if worst.size:
-            raise ValueError(f"penalty must be finite and at least 0; got {worst.flat[0]}")
-    return jnp.where(penalty >= 0, penalty, jnp.nan)
+            raise ValueError(f"{name} must be finite and at least 0; got {worst.flat[0]}")
+    return jnp.where(values >= 0, values, jnp.nan)
+
+
+def counts(weights: ArrayLike, X: Array) -> Array:
+    """The weights of the examples of a fit; refused also where none counts."""
+    weights = nonnegative(example_weights(weights, X), "weights")
+    if is_concrete(weights) and not np.any(np.asarray(weights)):
+        raise ValueError("weights must not all be 0: no example would count")
+    return weights
 
 
 def whole(value: int | Array, name: str) -> int | Array:
@@ -203,7 +223,12 @@ def _one_per_row(y: ArrayLike, X: Array) -> Array:
     return y
 
 
-def _several_classes(values: np.ndarray) -> None:
+def _several_classes(y: ArrayLike, weights: Array) -> None:
+    """Among the examples that count, where that can be read."""
+    labels = np.asarray(y)
+    if is_concrete(weights):
+        labels = labels[np.broadcast_to(np.asarray(weights) > 0, labels.shape)]
+    values = np.unique(labels)
     if len(values) < 2:
         raise ValueError(f"y must hold examples of at least two classes; all are {_listed(values)}")
 

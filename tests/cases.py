@@ -64,16 +64,18 @@ def _classes(rng):
 
 
 FREE_BIAS = np.array([0.0, 0.3, 2.0])
+WEIGHTS = np.array([1.0, 2.0, 0.0, 0.5, 1.0, 3.0, 1.0, 0.1, 2.0, 1.0, 1.0, 4.0])
 
 MODELS = {
     "linear": Model(linear, (D,), _real, {}),
-    "ridge": Model(ridge, (D,), _real, {"penalty": 0.3}),
+    "linear, weights": Model(linear, (D,), _real, {"weights": WEIGHTS}),
+    "ridge, weights": Model(ridge, (D,), _real, {"penalty": 0.3, "weights": WEIGHTS}),
     "ridge, free bias": Model(ridge, (D,), _real, {"penalty": FREE_BIAS}),
     "logistic": Model(logistic, (D,), _binary, {}),
-    "logistic, penalty": Model(logistic, (D,), _binary, {"penalty": 0.3}),
+    "logistic, weights": Model(logistic, (D,), _binary, {"penalty": 0.3, "weights": WEIGHTS}),
     "logistic, free bias": Model(logistic, (D,), _binary, {"penalty": FREE_BIAS}),
     "softmax": Model(softmax, (D, K), _classes, {}),
-    "softmax, penalty": Model(softmax, (D, K), _classes, {"penalty": 0.3}),
+    "softmax, weights": Model(softmax, (D, K), _classes, {"penalty": 0.3, "weights": WEIGHTS}),
     "softmax, free bias": Model(softmax, (D, K), _classes, {"penalty": FREE_BIAS[:, None]}),
 }
 

@@ -14,7 +14,7 @@ from jax_course import data, features, linear, ridge, softmax, verify
 from tests.cases import MODELS, D, K, M
 
 SEEDS = range(5)
-PENALISED = [pytest.param(model, id=name) for name, model in MODELS.items() if model.hyper]
+PENALISED = [pytest.param(model, id=name) for name, model in MODELS.items() if "penalty" in model.hyper]
 ONE_OF_EACH_MODULE = pytest.mark.parametrize(
     "model",
     [pytest.param(model, id=name) for name, model in MODELS.items() if not model.hyper or name == "ridge, free bias"],
@@ -123,6 +123,54 @@ def test_a_cost_is_a_sum_over_the_examples(model):
         whole = getattr(model.module, verb)(theta, X, y)
         parts = [getattr(model.module, verb)(theta, X[rows], y[rows]) for rows in (slice(0, 5), slice(5, M))]
         chex.assert_trees_all_close(parts[0] + parts[1], whole, rtol=1e-12, atol=1e-12)
+
+
+REPEATED = np.array([1, 2, 0, 1, 1, 3, 1, 0, 2, 1, 1, 4])
+
+
+@ONE_OF_EACH_MODULE
+def test_an_example_of_weight_two_is_two_examples_and_one_of_weight_zero_is_none(model):
+    hyper = {"penalty": 0.2} if "penalty" in inspect.signature(model.module.fit).parameters else {}
+    functions = [jax.jit(partial(getattr(model.module, verb), **hyper)) for verb in ("cost", "gradient", "hessian")]
+    for seed in SEEDS:
+        theta, X, y = model.problem(seed, np.float64)
+        counts = np.random.default_rng(seed).permutation(REPEATED)
+        repeated = X.repeat(counts, axis=0), y.repeat(counts)
+        v = model.problem(seed + 100, np.float64)[0]
+        for verb in functions:
+            expected = verb(theta, *repeated)
+            assert relative_error(verb(theta, X, y, weights=counts), expected) < 1e-12
+            assert relative_error(verb(theta, X, y, weights=2.0), verb(theta, X, y, weights=np.full(M, 2))) < 1e-12
+        hessian_product = model.module.hessian_product
+        assert (
+            relative_error(
+                hessian_product(theta, X, y, v, **hyper, weights=counts), hessian_product(theta, *repeated, v, **hyper)
+            )
+            < 1e-12
+        )
+        weighted = model.module.fit(X, y, **hyper, weights=counts).check()
+        assert relative_error(weighted.theta, model.module.fit(*repeated, **hyper).theta) < 1e-9
+        half = model.module.fit(X, y, **hyper, weights=counts / 2)
+        assert relative_error(half.cost, model.module.cost(half.theta, X, y, **hyper, weights=counts / 2)) < 1e-12
+
+
+@ONE_OF_EACH_MODULE
+@pytest.mark.parametrize(
+    ("weights", "error", "message"),
+    [
+        (np.ones(M - 1), ValueError, r"weights must be a scalar or have shape \(12,\), .*; got shape \(11,\)"),
+        (np.ones((M, 1)), ValueError, r"got shape \(12, 1\)"),
+        (np.ones(M) * 1j, TypeError, "weights must hold real numbers; got complex128"),
+        (np.array([1.0] * 11 + [-1.0]), ValueError, "weights must be finite and at least 0; got -1.0"),
+        (np.array([1.0] * 11 + [np.nan]), ValueError, "weights must be finite and at least 0; got nan"),
+        (np.zeros(M), ValueError, "weights must not all be 0: no example would count"),
+        (0.0, ValueError, "weights must not all be 0"),
+    ],
+)
+def test_weights_that_are_none_are_refused(model, weights, error, message):
+    _, X, y = model.problem(1, np.float64)
+    with pytest.raises(error, match=message):
+        model.module.fit(X, y, weights=weights)
 
 
 def test_fit_ends_where_the_gradient_vanishes(model, width):

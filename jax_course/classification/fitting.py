@@ -1,8 +1,8 @@
 r"""The fit of a linear classifier: the minimiser by Newton's method, or the reason why there is none.
 
-Coordinates. Newton's steps are taken in w, θ = T w, where the columns of [X; diag(δ)] are orthonormal. There the cost
-is as round as the examples allow, whatever the units, offsets and powers in X. Back in θ, two more steps with the
-gradient taken there remove what the rounding of T left.
+Coordinates. Newton's steps are taken in w, θ = T w, where the columns of [X; diag(δ)] are orthonormal (the rows of X
+times the roots of their weights). There the cost is as round as the examples allow, whatever the units, offsets and
+powers in X. Back in θ, two more steps with the gradient taken there remove what the rounding of T left.
 
 Separable classes. If some v has margins ≥ 0 on all examples and > 0 on one, the cost falls for ever along v and has no
 minimum (Albert and Anderson, Biometrika 71, 1984). A complete separation shows in θ itself, which is tried after every
@@ -42,11 +42,14 @@ class Likelihood(NamedTuple):
     probabilities: Callable[[Array], Array]  # of logits
     margins: Callable[[Array], Array]  # of logits: how far each is on the right side; inf where nothing is asked of it
     reach: Callable[[Array], Array]  # of |X||θ|: the size of what the margins are differences of
+    weights: Array  # how often each example counts, as broadcasts against the logits
 
 
 def minimise(of: Likelihood, X: Array, delta2: Array, max_steps: Array | int) -> Solution:
     """The theta, of the shape of the penalties delta2, at the minimum of the cost plus Σ delta2 theta²."""
-    white = whiten(X, jnp.mean(delta2.reshape(X.shape[1], -1), axis=1))
+    rows = X if of.weights.size == 1 else jnp.sqrt(of.weights.reshape(-1, 1)) * X
+    white = whiten(rows, jnp.mean(delta2.reshape(X.shape[1], -1), axis=1))
+    white = white._replace(X=product(X, white.T))
     extra_curvature = _extra_curvature(white, delta2)
     origin = jnp.zeros_like(delta2)
 
@@ -83,7 +86,7 @@ def minimise(of: Likelihood, X: Array, delta2: Array, max_steps: Array | int) ->
     theta, rank = lax.cond(
         unique | escaped,
         lambda theta: (theta, jnp.array(X.shape[1])),
-        lambda theta: _least_norm(theta, X, delta2),
+        lambda theta: _least_norm(theta, rows, delta2),
         product(white.T, found.theta),
     )
     theta, g = _corrected(theta, gradient, white.T, factored)
@@ -124,7 +127,7 @@ def _tolerance(of: Likelihood, X: Array, delta2: Array, theta: Array, gradient_a
     """
     pi, size = of.probabilities(product(X, theta)), jnp.abs(X)
     of_pi = 1 + pi * (1 - pi) * product(size, jnp.abs(theta))
-    rounded = transpose_product(size, of_pi) + 2 * delta2 * jnp.abs(theta)
+    rounded = transpose_product(size, of.weights * of_pi) + 2 * delta2 * jnp.abs(theta)
     rounding = 8 * jnp.finfo(X.dtype).eps * jnp.linalg.norm(rounded)
     return jnp.maximum(1e-10 * jnp.linalg.norm(gradient_at_start), rounding)
 
@@ -168,14 +171,14 @@ def _escapes(
     )
 
 
-def _least_norm(theta: Array, X: Array, delta2: Array) -> tuple[Array, Array]:
+def _least_norm(theta: Array, rows: Array, delta2: Array) -> tuple[Array, Array]:
     """Of all theta with these predictions and this penalty the one of least norm, and the least rank of a class."""
 
     def of_a_class(theta_and_delta2):
         theta, delta2 = theta_and_delta2
-        return minimum_norm(jnp.concatenate([X, jnp.diag(jnp.sqrt(delta2))]), theta)
+        return minimum_norm(jnp.concatenate([rows, jnp.diag(jnp.sqrt(delta2))]), theta)
 
-    classes = (values.reshape(X.shape[1], -1).T for values in (theta, delta2))
+    classes = (values.reshape(rows.shape[1], -1).T for values in (theta, delta2))
     theta, rank = lax.map(of_a_class, tuple(classes))
     return theta.T.reshape(delta2.shape), jnp.min(rank)
 

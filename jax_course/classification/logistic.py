@@ -9,6 +9,7 @@ r"""Logistic regression: a linear classifier with a probability (course 8).
 From ∂C/∂π = (π − y) / (π(1 − π)), ∂π/∂z = π(1 − π) and ∂z/∂θ = x.
 
 Shapes: theta (d,), X (m, d), y (m,) in {0, 1}; `penalty`, the course's δ², is a scalar or broadcasts against theta.
+`weights`, at least 0, a scalar or (m,): an example of weight w counts as w examples.
 The cost is taken from z, −log π = softplus(−z), so that no logarithm ever sees a zero.
 
 The minimum is unique only where X has full column rank, and exists only where no plane separates the classes: `fit`
@@ -89,57 +90,71 @@ def predict_class(theta: ArrayLike, X: ArrayLike) -> Array:
     return (product(X, theta) > 0).astype(jnp.int32)
 
 
-def cost(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0) -> Array:
+def cost(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, weights: ArrayLike = 1.0) -> Array:
     """C(θ), the negative log-likelihood in nats plus the penalty, a scalar. Course 8.4.
 
     >>> cost(jnp.zeros(1), jnp.ones((2, 1)), jnp.array([0.0, 1.0])) / jnp.log(2)
     Array(2., dtype=float64)
     """
     theta, X, y = checks.regression(theta, X, y)
-    delta2 = checks.penalties(penalty, theta)
+    delta2, w = checks.penalties(penalty, theta), checks.example_weights(weights, X)
     z = product(X, theta)
     minus_log_pi, minus_log_1_minus_pi = softplus(-z), softplus(z)
-    return jnp.sum(y * minus_log_pi + (1 - y) * minus_log_1_minus_pi) + jnp.sum(delta2 * theta**2)
+    return jnp.sum(w * (y * minus_log_pi + (1 - y) * minus_log_1_minus_pi)) + jnp.sum(delta2 * theta**2)
 
 
-def gradient(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0) -> Array:
+def gradient(
+    theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, weights: ArrayLike = 1.0
+) -> Array:
     """g = Xᵀ(π − y) + 2 penalty θ, shape (d,). Course 8.5.
 
     >>> gradient(jnp.zeros(1), jnp.array([[1.0], [4.0]]), jnp.array([0.0, 1.0]))
     Array([-1.5], dtype=float64)
     """
     theta, X, y = checks.regression(theta, X, y)
-    delta2 = checks.penalties(penalty, theta)
+    delta2, w = checks.penalties(penalty, theta), checks.example_weights(weights, X)
     pi = predict(theta, X)
-    return transpose_product(X, pi - y) + 2 * delta2 * theta
+    return transpose_product(X, w * (pi - y)) + 2 * delta2 * theta
 
 
-def hessian(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0) -> Array:
+def hessian(
+    theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, weights: ArrayLike = 1.0
+) -> Array:
     """H = XᵀSX + 2 diag(penalty), shape (d, d); positive definite where X has full column rank. Course 8.6.
 
     >>> hessian(jnp.zeros(1), jnp.array([[1.0], [4.0]]), jnp.array([0.0, 1.0]))
     Array([[4.25]], dtype=float64)
     """
     theta, X, y = checks.regression(theta, X, y)
-    delta2 = checks.penalties(penalty, theta)
+    delta2, w = checks.penalties(penalty, theta), checks.example_weights(weights, X)
     S = sigmoid_derivative(product(X, theta))
-    return gram(X, weights=S) + 2 * jnp.diag(delta2)
+    return gram(X, weights=w * S) + 2 * jnp.diag(delta2)
 
 
-def hessian_product(theta: ArrayLike, X: ArrayLike, y: ArrayLike, v: ArrayLike, *, penalty: ArrayLike = 0.0) -> Array:
+def hessian_product(
+    theta: ArrayLike,
+    X: ArrayLike,
+    y: ArrayLike,
+    v: ArrayLike,
+    *,
+    penalty: ArrayLike = 0.0,
+    weights: ArrayLike = 1.0,
+) -> Array:
     """H v = XᵀS(Xv) + 2 penalty v, shape (d,). Course 8.6.
 
     >>> hessian_product(jnp.zeros(1), jnp.array([[1.0], [4.0]]), jnp.array([0.0, 1.0]), jnp.array([2.0]))
     Array([8.5], dtype=float64)
     """
     theta, X, y = checks.regression(theta, X, y)
-    delta2 = checks.penalties(penalty, theta)
+    delta2, w = checks.penalties(penalty, theta), checks.example_weights(weights, X)
     v = checks.direction(v, theta)
     S = sigmoid_derivative(product(X, theta))
-    return transpose_product(X, S * product(X, v)) + 2 * delta2 * v
+    return transpose_product(X, w * S * product(X, v)) + 2 * delta2 * v
 
 
-def irls_step(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0) -> Array:
+def irls_step(
+    theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, weights: ArrayLike = 1.0
+) -> Array:
     """θ ← (XᵀSX + 2 diag(penalty))⁻¹ Xᵀ[SXθ + (y − π)]: Newton's step as weighted least squares. Course 8.6.
 
     Undamped; not finite where H is singular.
@@ -148,12 +163,15 @@ def irls_step(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLik
     Array([6.], dtype=float64)
     """
     theta, X, y = checks.regression(theta, X, y)
-    z = product(X, theta)
+    w, z = checks.example_weights(weights, X), product(X, theta)
     S, pi = sigmoid_derivative(z), sigmoid(z)
-    return spd_solve(hessian(theta, X, y, penalty=penalty), transpose_product(X, S * z + (y - pi))).x
+    H = hessian(theta, X, y, penalty=penalty, weights=w)
+    return spd_solve(H, transpose_product(X, w * (S * z + (y - pi)))).x
 
 
-def fit(X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, max_steps: int = 100) -> Solution:
+def fit(
+    X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, weights: ArrayLike = 1.0, max_steps: int = 100
+) -> Solution:
     """The minimiser of C by damped Newton from θ = 0, gradient at most 1e-10 of that at the start. Course 8.6.
 
     Where the classes can be separated and no penalty holds theta back: status SEPARABLE, theta no estimate.
@@ -164,22 +182,24 @@ def fit(X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, max_steps: int 
     Array(True, dtype=bool)
     """
     X = checks.training_design(X)
-    y = checks.binary_labels(y, X)
+    w = checks.counts(weights, X)
+    y = checks.binary_labels(y, X, w)
     delta2 = checks.nonnegative(checks.penalties(penalty, X[0]))
-    return _fit(X, y, delta2, checks.whole(max_steps, "max_steps"))
+    return _fit(X, y, delta2, w, checks.whole(max_steps, "max_steps"))
 
 
 @jax.jit
-def _fit(X: Array, y: Array, delta2: Array, max_steps: int) -> Solution:
+def _fit(X: Array, y: Array, delta2: Array, w: Array, max_steps: int) -> Solution:
     def hessian_in_doubt(z, X, doubt):
         S = sigmoid_derivative(z)
-        return gram(X, weights=jnp.where(S > doubt, S, 0))
+        return gram(X, weights=jnp.where((S > doubt) & (w > 0), S, 0))
 
     likelihood = Likelihood(
-        *(partial(part, y=y) for part in (cost, gradient, hessian)),
+        *(partial(part, y=y, weights=w) for part in (cost, gradient, hessian)),
         hessian_in_doubt=hessian_in_doubt,
         probabilities=sigmoid,
-        margins=lambda z: (2 * y - 1) * z,
+        margins=lambda z: jnp.where(w > 0, (2 * y - 1) * z, jnp.inf),
         reach=lambda z: z,
+        weights=w,
     )
     return minimise(likelihood, X, delta2, max_steps)

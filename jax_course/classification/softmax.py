@@ -9,7 +9,8 @@ From log π_c = z_c − log Σ e^{z_c'}, so ∂ log π_c / ∂z_k = δ_ck − π
 
 Shapes: theta (d, K), X (m, d), y (m,) of class numbers 0…K−1; K comes from theta. The Hessian has the shape
 (d, K, d, K): entry [j, k, l, n] is ∂²C/∂θ_jk∂θ_ln. `penalty`, the course's δ², is a scalar or broadcasts against theta:
-an array (d, 1) with a 0 in its first row spares the biases.
+an array (d, 1) with a 0 in its first row spares the biases. `weights`, at least 0, a scalar or (m,): an example of
+weight w counts as w examples.
 
 Adding one vector to all K columns of theta changes no probability: without a penalty the Hessian is singular along
 these d directions. `fit` returns, of all such theta, the one of least norm, whose rows sum to 0.
@@ -56,7 +57,7 @@ def predict_class(theta: ArrayLike, X: ArrayLike) -> Array:
     return jnp.argmax(product(X, theta), axis=1).astype(jnp.int32)
 
 
-def cost(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0) -> Array:
+def cost(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, weights: ArrayLike = 1.0) -> Array:
     """C(θ), the negative log-likelihood in nats plus the penalty, a scalar. Course 9.2.
 
     A class number outside 0…K−1 gives NaN.
@@ -65,8 +66,8 @@ def cost(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0
     Array(3., dtype=float64)
     """
     theta, X, y = checks.classification(theta, X, y)
-    delta2 = checks.penalties(penalty, theta)
-    return jnp.sum(_minus_log_pi(product(X, theta), y)) + jnp.sum(delta2 * theta**2)
+    delta2, w = checks.penalties(penalty, theta), checks.example_weights(weights, X)
+    return jnp.sum(w * _minus_log_pi(product(X, theta), y)) + jnp.sum(delta2 * theta**2)
 
 
 def _minus_log_pi(Z: Array, y: Array) -> Array:
@@ -79,16 +80,18 @@ def _minus_log_pi(Z: Array, y: Array) -> Array:
     return (top - z_y)[:, 0] + jnp.log1p(others)
 
 
-def gradient(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0) -> Array:
+def gradient(
+    theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, weights: ArrayLike = 1.0
+) -> Array:
     """Xᵀ(π − 1(y)) + 2 penalty θ, shape (d, K). Course 9.3.
 
     >>> gradient(jnp.zeros((1, 2)), jnp.array([[4.0]]), jnp.array([1]))
     Array([[ 2., -2.]], dtype=float64)
     """
     theta, X, y = checks.classification(theta, X, y)
-    delta2 = checks.penalties(penalty, theta)
+    delta2, w = checks.penalties(penalty, theta), checks.example_weights(weights, X)
     pi = predict(theta, X)
-    return transpose_product(X, pi - _indicator(y, pi)) + 2 * delta2 * theta
+    return transpose_product(X, w.reshape(-1, 1) * (pi - _indicator(y, pi))) + 2 * delta2 * theta
 
 
 def _indicator(y: Array, pi: Array) -> Array:
@@ -97,7 +100,9 @@ def _indicator(y: Array, pi: Array) -> Array:
     return jnp.where(y[:, None] < pi.shape[1], indicator.astype(pi.dtype), jnp.nan)
 
 
-def hessian(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0) -> Array:
+def hessian(
+    theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, weights: ArrayLike = 1.0
+) -> Array:
     """Σ_i π_ik (δ_kl − π_il) x_i x_iᵀ + 2 diag(penalty), shape (d, K, d, K). Course 9.3.
 
     >>> hessian(jnp.zeros((1, 2)), jnp.array([[4.0]]), jnp.array([1]))[0, :, 0, :]
@@ -105,37 +110,51 @@ def hessian(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike 
            [-4.,  4.]], dtype=float64)
     """
     theta, X, y = checks.classification(theta, X, y)
-    delta2 = checks.penalties(penalty, theta)
+    delta2, w = checks.penalties(penalty, theta), checks.example_weights(weights, X)
     of_penalty = 2 * jnp.diag(delta2.reshape(-1)).reshape(theta.shape + theta.shape)
-    return _hessian(predict(theta, X), X) + of_penalty
+    return _hessian(predict(theta, X), X, w) + of_penalty
 
 
-def _hessian(pi: Array, X: Array) -> Array:
-    """Σ_i (δ_kl Σ_n π_ik π_in − π_ik π_il) x_i x_iᵀ, from one Gram matrix."""
+def _hessian(pi: Array, X: Array, w: Array) -> Array:
+    """Σ_i w_i (δ_kl Σ_n π_ik π_in − π_ik π_il) x_i x_iᵀ, from one Gram matrix."""
     shape = X.shape[1], pi.shape[1]
     same_class = jnp.eye(pi.shape[1], dtype=bool)[None, :, None, :]
     pi_x = (X[:, :, None] * pi[:, None, :]).reshape(X.shape[0], -1)
-    pi_pi_xx = jnp.where(same_class, 0, gram(pi_x).reshape(shape + shape))
+    pi_pi_xx = jnp.where(same_class, 0, gram(pi_x, w).reshape(shape + shape))
     one_minus_pi = jnp.where(same_class, jnp.sum(pi_pi_xx, axis=3, keepdims=True), 0)
     return one_minus_pi - pi_pi_xx
 
 
-def hessian_product(theta: ArrayLike, X: ArrayLike, y: ArrayLike, v: ArrayLike, *, penalty: ArrayLike = 0.0) -> Array:
+def hessian_product(
+    theta: ArrayLike,
+    X: ArrayLike,
+    y: ArrayLike,
+    v: ArrayLike,
+    *,
+    penalty: ArrayLike = 0.0,
+    weights: ArrayLike = 1.0,
+) -> Array:
     """Xᵀ[π (Xv − Σ_l π_l (Xv)_l)] + 2 penalty v, shape (d, K), without forming the Hessian. Course 9.3.
 
     >>> hessian_product(jnp.zeros((1, 2)), jnp.array([[4.0]]), jnp.array([1]), jnp.array([[1.0, 0.0]]))
     Array([[ 4., -4.]], dtype=float64)
     """
     theta, X, y = checks.classification(theta, X, y)
-    delta2 = checks.penalties(penalty, theta)
+    delta2, w = checks.penalties(penalty, theta), checks.example_weights(weights, X)
     v = checks.direction(v, theta)
     pi, Xv = predict(theta, X), product(X, v)
     mean_Xv = jnp.sum(pi * Xv, axis=1, keepdims=True)
-    return transpose_product(X, pi * (Xv - mean_Xv)) + 2 * delta2 * v
+    return transpose_product(X, w.reshape(-1, 1) * pi * (Xv - mean_Xv)) + 2 * delta2 * v
 
 
 def fit(
-    X: ArrayLike, y: ArrayLike, *, classes: int | None = None, penalty: ArrayLike = 0.0, max_steps: int = 100
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    classes: int | None = None,
+    penalty: ArrayLike = 0.0,
+    weights: ArrayLike = 1.0,
+    max_steps: int = 100,
 ) -> Solution:
     """The minimiser of C by damped Newton from θ = 0, gradient at most 1e-10 of that at the start. Course 9.3.
 
@@ -147,25 +166,29 @@ def fit(
     (2, 3)
     """
     X = checks.training_design(X)
-    y, K = checks.class_labels(y, X, classes)
+    w = checks.counts(weights, X)
+    y, K = checks.class_labels(y, X, w, classes)
     delta2 = checks.nonnegative(checks.penalties(penalty, jnp.zeros((X.shape[1], K), X.dtype)))
-    return _fit(X, y, delta2, checks.whole(max_steps, "max_steps"))
+    return _fit(X, y, delta2, w, checks.whole(max_steps, "max_steps"))
 
 
 @jax.jit
-def _fit(X: Array, y: Array, delta2: Array, max_steps: int) -> Solution:
+def _fit(X: Array, y: Array, delta2: Array, w: Array, max_steps: int) -> Solution:
+    of_example = w.reshape(-1, 1)
+
     def of_own_class(Z):
         return jnp.take_along_axis(Z, y[:, None], axis=1)
 
     def hessian_in_doubt(Z, X, doubt):
         pi = _probabilities(Z)
-        return _hessian(jnp.where(pi > doubt, pi, 0), X)
+        return _hessian(jnp.where((pi > doubt) & (of_example > 0), pi, 0), X, jnp.ones((), X.dtype))
 
     likelihood = Likelihood(
-        *(partial(part, y=y) for part in (cost, gradient, hessian)),
+        *(partial(part, y=y, weights=w) for part in (cost, gradient, hessian)),
         hessian_in_doubt=hessian_in_doubt,
         probabilities=_probabilities,
-        margins=lambda Z: jnp.where(_indicator(y, Z) > 0, jnp.inf, of_own_class(Z) - Z),
+        margins=lambda Z: jnp.where((_indicator(y, Z) > 0) | (of_example == 0), jnp.inf, of_own_class(Z) - Z),
         reach=lambda Z: of_own_class(Z) + Z,
+        weights=of_example,
     )
     return minimise(likelihood, X, delta2, max_steps)

@@ -29,12 +29,14 @@ def transpose_product(X: Array, r: Array) -> Array:
 
 
 def gram(X: Array, weights: Array | None = None) -> Array:
-    """XᵀX, or Xᵀ diag(weights) X; shape (d, d), symmetric to rounding.
+    """XᵀX, or Xᵀ diag(weights) X; shape (d, d), symmetric to rounding. A scalar weight is that of every row.
 
     >>> gram(jnp.array([[1.0, 2.0], [3.0, 4.0]]), weights=jnp.array([1.0, 0.0]))
     Array([[1., 2.],
            [2., 4.]], dtype=float64)
     """
+    if weights is not None and weights.ndim == 0:
+        return weights * gram(X)
     if X.shape[0] < 4 * BLOCK:
         return _gram(X, weights)
     return lax.platform_dependent(X, weights, cpu=_gram_by_blocks, default=_gram)

@@ -8,8 +8,9 @@ r"""Linear regression (course 3, 7.4).
 
 From J = yᵀy − 2yᵀXθ + θᵀXᵀXθ and ∂(θᵀAθ)/∂θ = (A + Aᵀ)θ, which is 2Aθ because XᵀX is symmetric.
 
-Shapes: theta (d,), X (m, d), y (m,). The bias is a column of ones (`features.with_bias`). For several targets, map over
-them: `jax.vmap(linear.fit, in_axes=(None, 1))(X, Y)`.
+Shapes: theta (d,), X (m, d), y (m,). `weights`, at least 0, a scalar or (m,): an example of weight w counts as w
+examples, J = Σ w (y − ŷ)². The bias is a column of ones (`features.with_bias`). For several targets, map over them:
+`jax.vmap(linear.fit, in_axes=(None, 1))(X, Y)`.
 """
 
 import jax
@@ -32,50 +33,53 @@ def predict(theta: ArrayLike, X: ArrayLike) -> Array:
     return product(X, theta)
 
 
-def cost(theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> Array:
+def cost(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, weights: ArrayLike = 1.0) -> Array:
     """J(θ) = Σ (y − ŷ)², a scalar in squared units of y. Course 3.2.
 
     >>> cost(jnp.array([2.0]), jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]))
     Array(10., dtype=float64)
     """
     theta, X, y = checks.regression(theta, X, y)
+    w = checks.example_weights(weights, X)
     residual = product(X, theta) - y
-    return jnp.sum(residual**2)
+    return jnp.sum(w * residual**2)
 
 
-def gradient(theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> Array:
+def gradient(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, weights: ArrayLike = 1.0) -> Array:
     """∇J = 2Xᵀ(Xθ − y), shape (d,). Course 7.4.
 
     >>> gradient(jnp.array([2.0]), jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]))
     Array([-14.], dtype=float64)
     """
     theta, X, y = checks.regression(theta, X, y)
+    w = checks.example_weights(weights, X)
     residual = product(X, theta) - y
-    return 2 * transpose_product(X, residual)
+    return 2 * transpose_product(X, w * residual)
 
 
-def hessian(theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> Array:
+def hessian(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, weights: ArrayLike = 1.0) -> Array:
     """∇²J = 2XᵀX, shape (d, d); positive definite where X has full column rank. Course 7.4.
 
     >>> hessian(jnp.array([2.0]), jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]))
     Array([[10.]], dtype=float64)
     """
     theta, X, y = checks.regression(theta, X, y)
-    return 2 * gram(X)
+    return 2 * gram(X, checks.example_weights(weights, X))
 
 
-def hessian_product(theta: ArrayLike, X: ArrayLike, y: ArrayLike, v: ArrayLike) -> Array:
+def hessian_product(theta: ArrayLike, X: ArrayLike, y: ArrayLike, v: ArrayLike, *, weights: ArrayLike = 1.0) -> Array:
     """∇²J v = 2Xᵀ(Xv), shape (d,). Course 7.4.
 
     >>> hessian_product(jnp.array([2.0]), jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]), jnp.array([3.0]))
     Array([30.], dtype=float64)
     """
     theta, X, y = checks.regression(theta, X, y)
+    w = checks.example_weights(weights, X)
     v = checks.direction(v, theta)
-    return 2 * transpose_product(X, product(X, v))
+    return 2 * transpose_product(X, w * product(X, v))
 
 
-def fit(X: ArrayLike, y: ArrayLike) -> Solution:
+def fit(X: ArrayLike, y: ArrayLike, *, weights: ArrayLike = 1.0) -> Solution:
     """θ = (XᵀX)⁻¹Xᵀy, by an orthogonal factorisation with refinement: nearly all digits where they exist. Course 3.3.
 
     With more columns than rows, or dependent columns: the minimiser of least norm, status RANK_DEFICIENT.
@@ -85,13 +89,20 @@ def fit(X: ArrayLike, y: ArrayLike) -> Solution:
     """
     X = checks.training_design(X)
     y = checks.finite(checks.targets(y, X), "y")
-    return _fit(X, y)
+    return _fit(X, y, checks.counts(weights, X))
 
 
 @jax.jit
-def _fit(X: Array, y: Array) -> Solution:
-    theta, rank, _ = least_squares(X, y)
-    return direct_solution(theta, rank, cost(theta, X, y), gradient(theta, X, y))
+def _fit(X: Array, y: Array, w: Array) -> Solution:
+    # where all count alike, their weight changes no minimiser, and X need not be copied
+    theta, rank, _ = least_squares(*weighted_rows(w, X, y)) if w.ndim else least_squares(X, y)
+    return direct_solution(theta, rank, cost(theta, X, y, weights=w), gradient(theta, X, y, weights=w))
+
+
+def weighted_rows(w: Array, X: Array, y: Array) -> tuple[Array, Array]:
+    """√w X and √w y, whose least squares are the weighted ones. Course 3.3."""
+    root = jnp.sqrt(w)
+    return root.reshape(-1, 1) * X, root * y
 
 
 def direct_solution(theta: Array, rank: Array, cost: Array, gradient: Array) -> Solution:

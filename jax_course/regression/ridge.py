@@ -6,14 +6,14 @@ r"""Ridge regression (course 6.1): least squares that prefers small parameters.
     θ = (XᵀX + δ²I)⁻¹Xᵀy                                            fit       6.1
 
 Shapes: theta (d,), X (m, d), y (m,). `penalty` is δ², a scalar or an array that broadcasts against theta: then δ²θᵀθ is
-Σ penalty θ² and δ²I is diag(penalty), and a 0 spares the bias (course 7.4).
+Σ penalty θ² and δ²I is diag(penalty), and a 0 spares the bias (course 7.4). `weights` as in linear regression.
 
 The fit is least squares again, on √penalty as d more examples with target 0:
 
     J = ‖ [y; 0] − [X; diag(√penalty)] θ ‖²
 
 The path over many penalties comes from one factorisation (a generalised singular value decomposition). With X = QR and
-W = diag(weights),
+W = diag(factors),
 
     [R; √τ √W] = [A; B] T,  A = U C Vᵀ,  S = ‖columns of B V‖,  θ(δ²) = T⁻¹ V · C UᵀQᵀy / (C² + (δ²/τ) S²)
 
@@ -36,42 +36,54 @@ from jax_course.typing import ArrayLike
 __all__ = ["cost", "fit", "gradient", "hessian", "hessian_product", "path", "predict"]
 
 
-def cost(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0) -> Array:
+def cost(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, weights: ArrayLike = 1.0) -> Array:
     """J(θ) = Σ (y − ŷ)² + Σ penalty θ², a scalar. Course 6.1.
 
     >>> cost(jnp.array([2.0]), jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]), penalty=0.5)
     Array(12., dtype=float64)
     """
     theta, X, y = checks.regression(theta, X, y)
-    delta2 = checks.penalties(penalty, theta)
+    delta2, w = checks.penalties(penalty, theta), checks.example_weights(weights, X)
     residual = product(X, theta) - y
-    return jnp.sum(residual**2) + jnp.sum(delta2 * theta**2)
+    return jnp.sum(w * residual**2) + jnp.sum(delta2 * theta**2)
 
 
-def gradient(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0) -> Array:
+def gradient(
+    theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, weights: ArrayLike = 1.0
+) -> Array:
     """∇J = 2Xᵀ(Xθ − y) + 2 penalty θ, shape (d,). Course 6.1, 7.4.
 
     >>> gradient(jnp.array([2.0]), jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]), penalty=0.5)
     Array([-12.], dtype=float64)
     """
     theta, X, y = checks.regression(theta, X, y)
-    delta2 = checks.penalties(penalty, theta)
+    delta2, w = checks.penalties(penalty, theta), checks.example_weights(weights, X)
     residual = product(X, theta) - y
-    return 2 * transpose_product(X, residual) + 2 * delta2 * theta
+    return 2 * transpose_product(X, w * residual) + 2 * delta2 * theta
 
 
-def hessian(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0) -> Array:
+def hessian(
+    theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, weights: ArrayLike = 1.0
+) -> Array:
     """∇²J = 2(XᵀX + diag(penalty)), shape (d, d); positive definite for any penalty > 0. Course 6.1.
 
     >>> hessian(jnp.array([2.0]), jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]), penalty=0.5)
     Array([[11.]], dtype=float64)
     """
     theta, X, y = checks.regression(theta, X, y)
-    delta2 = checks.penalties(penalty, theta)
-    return 2 * (gram(X) + jnp.diag(delta2))
+    delta2, w = checks.penalties(penalty, theta), checks.example_weights(weights, X)
+    return 2 * (gram(X, w) + jnp.diag(delta2))
 
 
-def hessian_product(theta: ArrayLike, X: ArrayLike, y: ArrayLike, v: ArrayLike, *, penalty: ArrayLike = 0.0) -> Array:
+def hessian_product(
+    theta: ArrayLike,
+    X: ArrayLike,
+    y: ArrayLike,
+    v: ArrayLike,
+    *,
+    penalty: ArrayLike = 0.0,
+    weights: ArrayLike = 1.0,
+) -> Array:
     """∇²J v = 2Xᵀ(Xv) + 2 penalty v, shape (d,). Course 6.1.
 
     >>> hessian_product(jnp.array([2.0]), jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]), jnp.array([3.0]),
@@ -79,12 +91,12 @@ def hessian_product(theta: ArrayLike, X: ArrayLike, y: ArrayLike, v: ArrayLike, 
     Array([33.], dtype=float64)
     """
     theta, X, y = checks.regression(theta, X, y)
-    delta2 = checks.penalties(penalty, theta)
+    delta2, w = checks.penalties(penalty, theta), checks.example_weights(weights, X)
     v = checks.direction(v, theta)
-    return 2 * transpose_product(X, product(X, v)) + 2 * delta2 * v
+    return 2 * transpose_product(X, w * product(X, v)) + 2 * delta2 * v
 
 
-def fit(X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0) -> Solution:
+def fit(X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, weights: ArrayLike = 1.0) -> Solution:
     """θ = (XᵀX + δ²I)⁻¹Xᵀy, by an orthogonal factorisation, without forming XᵀX. Course 6.1.
 
     Where the penalty leaves the minimiser undetermined: the one of least norm, status RANK_DEFICIENT.
@@ -95,21 +107,22 @@ def fit(X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0) -> Solution:
     X = checks.training_design(X)
     y = checks.finite(checks.targets(y, X), "y")
     delta2 = checks.nonnegative(checks.penalties(penalty, X[0]))
-    return _fit(X, y, delta2)
+    return _fit(X, y, delta2, checks.counts(weights, X))
 
 
 @jax.jit
-def _fit(X: Array, y: Array, delta2: Array) -> Solution:
-    examples = jnp.concatenate([X, jnp.diag(jnp.sqrt(delta2))])
-    theta, rank, _ = least_squares(examples, jnp.concatenate([y, jnp.zeros_like(delta2)]))
-    J, g = cost(theta, X, y, penalty=delta2), gradient(theta, X, y, penalty=delta2)
+def _fit(X: Array, y: Array, delta2: Array, w: Array) -> Solution:
+    rows, targets = linear.weighted_rows(w, X, y)
+    examples = jnp.concatenate([rows, jnp.diag(jnp.sqrt(delta2))])
+    theta, rank, _ = least_squares(examples, jnp.concatenate([targets, jnp.zeros_like(delta2)]))
+    J, g = (part(theta, X, y, penalty=delta2, weights=w) for part in (cost, gradient))
     return linear.direct_solution(theta, rank, J, g)
 
 
-def path(X: ArrayLike, y: ArrayLike, penalties: ArrayLike, *, weights: ArrayLike = 1.0) -> Array:
+def path(X: ArrayLike, y: ArrayLike, penalties: ArrayLike, *, factors: ArrayLike = 1.0) -> Array:
     """θ for each of many penalties from one factorisation, shape (number of penalties, d). Course 6.1.
 
-    Row i minimises Σ (y − ŷ)² + penalties[i] Σ weights θ²; weights ≥ 0 broadcast against theta, a 0 spares the bias.
+    Row i minimises Σ (y − ŷ)² + penalties[i] Σ factors θ²; factors ≥ 0 broadcast against theta, a 0 spares the bias.
     penalties ≥ 0, shape (n,). Fewer digits than `fit` has where penalties are below rounding on columns of very
     different units; NaN or infinity where neither data nor penalty determines theta.
 
@@ -123,16 +136,16 @@ def path(X: ArrayLike, y: ArrayLike, penalties: ArrayLike, *, weights: ArrayLike
     if penalties.ndim != 1:
         raise ValueError(f"penalties must have shape (n,); got shape {penalties.shape}")
     penalties = checks.nonnegative(penalties)
-    weights = checks.nonnegative(checks.penalties(weights, X[0]))
-    return _path(X, y, penalties, weights)
+    factors = checks.nonnegative(checks.penalties(factors, X[0]))
+    return _path(X, y, penalties, factors)
 
 
 @jax.jit
-def _path(X: Array, y: Array, penalties: Array, weights: Array) -> Array:
+def _path(X: Array, y: Array, penalties: Array, factors: Array) -> Array:
     Q, R = jnp.linalg.qr(X)
-    size_of_X, size_of_W = jnp.sum(jnp.abs(R)), jnp.sum(jnp.sqrt(weights))
+    size_of_X, size_of_W = jnp.sum(jnp.abs(R)), jnp.sum(jnp.sqrt(factors))
     tau = jnp.where((size_of_X > 0) & (size_of_W > 0), size_of_X / jnp.where(size_of_W > 0, size_of_W, 1), 1) ** 2
-    both = jnp.concatenate([R, jnp.diag(jnp.sqrt(tau * weights))])
+    both = jnp.concatenate([R, jnp.diag(jnp.sqrt(tau * factors))])
     scale = column_scale(both)
     AB, T = jnp.linalg.qr(both * scale[None, :])
     U, C, Vt = jnp.linalg.svd(AB[: R.shape[0]], full_matrices=False)
@@ -145,7 +158,7 @@ def _path(X: Array, y: Array, penalties: Array, weights: Array) -> Array:
 
     def corrected(_, theta):
         residual = y[:, None] - product(X, theta.T)
-        minus_g = transpose_product(X, residual).T - penalties[:, None] * weights[None, :] * theta
+        minus_g = transpose_product(X, residual).T - penalties[:, None] * factors[None, :] * theta
         in_V = product(Vt, solve_triangular(T, (scale[None, :] * minus_g).T, trans=1)).T
         return theta + back(in_V / shrunk)
 

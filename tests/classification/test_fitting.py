@@ -147,3 +147,36 @@ def test_labels_and_penalties_that_are_none_show_inside_jit():
     assert status(binary, 2 * y) is Status.NOT_FINITE
     assert status(of_three, y + 2) is status(of_three, y - 1) is Status.NOT_FINITE
     assert status(binary, y, -1.0) is status(of_three, y, -1.0) is Status.NOT_FINITE
+
+
+def test_an_example_that_does_not_count_does_not_keep_the_classes_apart():
+    """Without the fourth example a line separates the classes, with it none does."""
+    X = jnp.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0], [1.0, 3.0], [1.0, 4.0], [1.0, 5.0]])
+    y = np.array([0, 0, 0, 0, 1, 1]), np.array([0, 1, 0, 0, 1, 1])
+    weights = np.array([1.0, 0.0, 1.0, 1.0, 1.0, 1.0])
+    for model in (logistic, softmax):
+        assert Status(int(model.fit(X, y[1]).status)) is Status.CONVERGED
+        assert Status(int(model.fit(X, y[1], weights=weights).status)) is Status.SEPARABLE
+    with pytest.raises(ValueError, match="y must hold examples of at least two classes; all are 0"):
+        logistic.fit(X, y[0], weights=np.array([1.0, 1, 1, 1, 0, 0]))
+
+
+def test_weights_of_any_size_leave_the_minimum_where_theory_has_it():
+    """Two groups of examples with one feature each have the log-odds of their weights as their parameters."""
+    X, y = jnp.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]), np.array([0, 1, 0, 1])
+    weights = np.array([1e-3, 3e-3, 1e5, 5e5])
+    theta = logistic.fit(X, y, weights=weights).check().theta
+    np.testing.assert_allclose(theta, np.log([3.0, 5.0]), rtol=1e-9)
+    theta = softmax.fit(X, y, weights=weights).check().theta
+    np.testing.assert_allclose(theta[:, 1] - theta[:, 0], np.log([3.0, 5.0]), rtol=1e-9)
+
+
+@pytest.mark.parametrize("model", [logistic, softmax])
+def test_dependent_columns_of_the_examples_that_count(model):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((20, 3))
+    X[:10, 2] = X[:10, 1]  # only the last ten tell the two apart
+    y, weights = rng.permutation(20) % 2, np.repeat([2.0, 0.0], 10)
+    weighted, alone = model.fit(X, y, weights=weights), model.fit(X[:10], y[:10])
+    assert Status(int(weighted.status)) is Status(int(alone.status)) is Status.RANK_DEFICIENT
+    np.testing.assert_allclose(weighted.theta, alone.theta, rtol=1e-8, atol=1e-12)

@@ -41,7 +41,7 @@ def test_agrees_with_25_digits_and_with_scikit_learn(delta2):
 def test_the_path_is_a_fit_for_every_penalty(weights):
     X, y, _ = diabetes()
     penalties = jnp.logspace(-8, 8, 9)
-    thetas = ridge.path(X, y, penalties, weights=weights)
+    thetas = ridge.path(X, y, penalties, factors=weights)
     for delta2, theta in zip(penalties, thetas, strict=True):
         expected = ridge.fit(X, y, penalty=delta2 * jnp.asarray(weights)).theta
         scale = float(jnp.max(jnp.abs(expected[1:])))
