@@ -114,6 +114,16 @@ def example_weights(weights: ArrayLike, X: Array) -> Array:
     return weights.astype(X.dtype)
 
 
+def more_rows(X_new: ArrayLike, X: Array) -> Array:
+    """X_new as a design with the columns and the dtype of X."""
+    X_new = design(X_new)
+    if X_new.shape[1] != X.shape[1]:
+        raise ValueError(f"X_new must have the {X.shape[1]} columns of X; got shape {X_new.shape}")
+    if X_new.dtype != X.dtype:
+        raise TypeError(f"X_new must have the dtype of X, {X.dtype}; got {X_new.dtype}: convert one of them")
+    return X_new
+
+
 def direction(v: ArrayLike, theta: Array) -> Array:
     """v as an array of the shape and dtype of theta."""
     v = numbers(v, "v", like=theta)
@@ -137,7 +147,9 @@ def training_design(X: ArrayLike) -> Array:
 
 def finite(values: Array, name: str) -> Array:
     """The values; refused with NaN or infinity, and where the first one is."""
-    if is_concrete(values) and not _all_finite(values):
+    with jax.ensure_compile_time_eval():  # an array that a traced function closes over can be read, too
+        unreadable_or_finite = not is_concrete(values) or bool(_all_finite(values))
+    if not unreadable_or_finite:
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(np.asarray(values)))[0])
         place = f"[{', '.join(map(str, where))}]" if where else ""
         raise ValueError(f"{name} must be finite; {name}{place} is {np.asarray(values)[where]}")
@@ -189,6 +201,23 @@ def counts(weights: ArrayLike, X: Array) -> Array:
     if is_concrete(weights) and not np.any(np.asarray(weights)):
         raise ValueError("weights must not all be 0: no example would count")
     return weights
+
+
+def positive(value: ArrayLike, name: str, like: Array) -> Array:
+    """A scalar in the dtype of `like`; refused where it is not positive and finite, or NaN there in jit."""
+    value = numbers(value, name, like=like)
+    if value.ndim != 0 or value.dtype.kind in "bc":
+        raise TypeError(f"{name} must be one number; got {value.dtype} of shape {value.shape}")
+    if is_concrete(value) and not 0 < np.asarray(value) < np.inf:
+        raise ValueError(f"{name} must be positive and finite; got {value}")
+    return jnp.where(value > 0, value, jnp.nan).astype(like.dtype)
+
+
+def determined(values: Array, otherwise: str) -> Array:
+    """The values; refused where one is NaN for the reason given."""
+    if is_concrete(values) and np.isnan(np.asarray(values)).any():
+        raise ValueError(otherwise)
+    return values
 
 
 def whole(value: int | Array, name: str) -> int | Array:

@@ -221,8 +221,9 @@ def one_hot(y: ArrayLike, classes: int) -> Array:
     y = jnp.asarray(y)
     if y.ndim != 1 or y.dtype.kind not in "iu":
         raise ValueError(f"y must be integers of shape (m,); got {y.dtype} of shape {y.shape}")
-    if arrays.is_concrete(y) and y.size and not (0 <= int(y.min()) and int(y.max()) < classes):
-        raise ValueError(f"y must hold class numbers 0…{classes - 1}; got {int(y.min())} to {int(y.max())}")
+    numbers = np.asarray(y) if arrays.is_concrete(y) and y.size else np.zeros(1)
+    if not (0 <= numbers.min() and numbers.max() < classes):
+        raise ValueError(f"y must hold class numbers 0…{classes - 1}; got {numbers.min()} to {numbers.max()}")
     return (y.astype(jnp.int32)[:, None] == jnp.arange(classes, dtype=jnp.int32)[None, :]).astype(
         jnp.result_type(float)
     )

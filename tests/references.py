@@ -170,6 +170,27 @@ NORRIS_Y = np.array(
 )
 NORRIS_THETA = np.array([-0.262323073774029, 1.00211681802045])
 
+# Certified standard errors of the parameters, and the residual standard deviation (by m − d).
+LONGLEY_STANDARD_ERRORS = np.array(
+    [
+        890420.383607373,
+        84.9149257747669,
+        0.0334910077722432,
+        0.488399681651699,
+        0.214274163161675,
+        0.22607320006937,
+        455.478499142212,
+    ]
+)
+LONGLEY_RESIDUAL_DEVIATION = 304.854073561965
+NORRIS_STANDARD_ERRORS = np.array(
+    [
+        0.232818234301152,
+        0.000429796848199937,
+    ]
+)
+NORRIS_RESIDUAL_DEVIATION = 0.884796396144373
+
 # Spector and Mazzeo (1980): columns GPA, TUCE, PSI, constant; maximum likelihood at 60 digits, agreeing with Stata's.
 SPECTOR_X = np.array(
     [

@@ -193,6 +193,8 @@ def test_fit_inside_jit_and_vmap(model):
     both = jax.jit(jax.vmap(fit))(jnp.stack([X, 2 * X]), jnp.stack([y, y]))
     chex.assert_trees_all_close(both.theta[0], expected.theta, rtol=1e-9, atol=1e-12)
     assert both.check() is both
+    constants = jax.jit(lambda: fit(X, y))()  # arrays that the function closes over
+    chex.assert_trees_all_close(constants.theta, expected.theta, rtol=1e-9, atol=1e-12)
 
 
 def test_a_second_call_does_not_trace(model):

@@ -4,7 +4,7 @@ Every form is tested against the literal one it stands for. All products ask for
 accelerator's default for float32 is not float32.
 """
 
-from jax_course.linalg.least_squares import LeastSquares, column_scale, least_squares, minimum_norm
+from jax_course.linalg.least_squares import LeastSquares, column_scale, inverse_root, least_squares, minimum_norm
 from jax_course.linalg.products import gram, product, transpose_product
 from jax_course.linalg.solve import Factored, SPDSolution, spd_factor, spd_solve
 from jax_course.linalg.whitening import Whitened, whiten
@@ -16,6 +16,7 @@ __all__ = [
     "Whitened",
     "column_scale",
     "gram",
+    "inverse_root",
     "least_squares",
     "minimum_norm",
     "product",

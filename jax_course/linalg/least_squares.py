@@ -48,14 +48,34 @@ def least_squares(X: Array, y: Array) -> LeastSquares:
         return _minimum_norm(X, y, column_scale(X))
     Q, R = jnp.linalg.qr(X)
     scale = column_scale(R)
-    inverse = solve_triangular(R * scale[None, :], jnp.eye(d, dtype=X.dtype))
-    rcond = 1 / (jnp.linalg.norm(R * scale[None, :]) * jnp.linalg.norm(inverse))
+    _, rcond = _scaled_inverse(R, scale)
     full_rank = rcond > m * jnp.finfo(X.dtype).eps  # False where the inverse is not finite
     return lax.cond(
         full_rank,
         lambda: LeastSquares(_augmented(X, y, jnp.zeros(d, X.dtype), Q, R, scale)[1], jnp.array(d), rcond),
         lambda: _minimum_norm(R, transpose_product(Q, y), scale, rows=m),
     )
+
+
+def inverse_root(X: Array) -> Array:
+    """W (d, d) with W Wᵀ = (XᵀX)⁻¹, without forming XᵀX; NaN where rank(X) < d.
+
+    >>> inverse_root(jnp.array([[3.0, 0.0], [4.0, 0.0], [0.0, 2.0]])) ** 2
+    Array([[0.04, 0.  ],
+           [0.  , 0.25]], dtype=float64)
+    """
+    if X.shape[0] < X.shape[1]:
+        return jnp.full((X.shape[1],) * 2, jnp.nan, X.dtype)
+    R = jnp.linalg.qr(X, mode="r")
+    scale = column_scale(R)
+    inverse, rcond = _scaled_inverse(R, scale)
+    return jnp.where(rcond > X.shape[0] * jnp.finfo(X.dtype).eps, scale[:, None] * inverse, jnp.nan)
+
+
+def _scaled_inverse(R: Array, scale: Array) -> tuple[Array, Array]:
+    """(R D)⁻¹ and the reciprocal condition of R D."""
+    inverse = solve_triangular(R * scale[None, :], jnp.eye(len(scale), dtype=R.dtype))
+    return inverse, 1 / (jnp.linalg.norm(R * scale[None, :]) * jnp.linalg.norm(inverse))
 
 
 def column_scale(X: Array) -> Array:

@@ -6,6 +6,9 @@ r"""Linear regression (course 3, 7.4).
     ∇²J = 2XᵀX                                                      hessian   7.4
     ∇J = 0  ⇒  θ = (XᵀX)⁻¹Xᵀy                                       fit       3.3
 
+The same as a likelihood stands in `regression.likelihood` (5.2), and how far θ can be trusted in
+`regression.confidence` (5.3).
+
 From J = yᵀy − 2yᵀXθ + θᵀXᵀXθ and ∂(θᵀAθ)/∂θ = (A + Aᵀ)θ, which is 2Aθ because XᵀX is symmetric.
 
 Shapes: theta (d,), X (m, d), y (m,). `weights`, at least 0, a scalar or (m,): an example of weight w counts as w
@@ -20,7 +23,34 @@ from jax import Array
 from jax_course import checks
 from jax_course.linalg import gram, least_squares, product, transpose_product
 from jax_course.optimization.solution import Solution, Status
+from jax_course.regression.confidence import (
+    confidence_interval,
+    covariance,
+    mean_interval,
+    predict_interval,
+    standard_errors,
+)
+from jax_course.regression.likelihood import negative_log_likelihood, noise_variance, unbiased_noise_variance
 from jax_course.typing import ArrayLike
+
+__all__ = [
+    "confidence_interval",
+    "cost",
+    "covariance",
+    "direct_solution",
+    "fit",
+    "gradient",
+    "hessian",
+    "hessian_product",
+    "mean_interval",
+    "negative_log_likelihood",
+    "noise_variance",
+    "predict",
+    "predict_interval",
+    "standard_errors",
+    "unbiased_noise_variance",
+    "weighted_rows",
+]
 
 
 def predict(theta: ArrayLike, X: ArrayLike) -> Array:

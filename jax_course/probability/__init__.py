@@ -1,0 +1,1 @@
+"""Probability: densities, likelihood, confidence (course 4, 5)."""

@@ -1,0 +1,88 @@
+r"""Linear regression as maximum likelihood: y = Xθ + noise, the noise normal of standard deviation σ (course 5.2).
+
+    p(y given X, θ, σ) = Π (2πσ²)^(−1/2) exp(−(y − xθ)²/2σ²)                                       5.2 (slip E 1)
+    NLL = m/2 log(2πσ²) + ‖y − Xθ‖²/2σ²                              negative_log_likelihood       5.2
+    ∂NLL/∂θ = Xᵀ(Xθ − y)/σ²,  ∂NLL/∂σ = m/σ − ‖y − Xθ‖²/σ³           gradient
+    ∂²NLL/∂θ² = XᵀX/σ²,  ∂²NLL/∂θ∂σ = −2Xᵀ(Xθ − y)/σ³                hessian
+    ∂²NLL/∂σ² = 3‖y − Xθ‖²/σ⁴ − m/σ²
+    σ²_ML = ‖y − Xθ‖²/m                                              noise_variance                5.2
+    σ² = ‖y − Xθ‖²/(m − d)                                           unbiased_noise_variance       5.3
+
+For any σ the likeliest θ is that of least squares. There σ²_ML has the mean σ²(m − d)/m, because the fit follows d of
+the m deviations of the noise; by m − d instead of m it has the mean σ².
+
+Shapes: theta (d,), sigma a scalar > 0 in units of y, X (m, d), y (m,).
+"""
+
+import jax.numpy as jnp
+from jax import Array
+
+from jax_course import checks
+from jax_course.linalg import gram, product, transpose_product
+from jax_course.typing import ArrayLike
+
+
+def negative_log_likelihood(theta: ArrayLike, sigma: ArrayLike, X: ArrayLike, y: ArrayLike) -> Array:
+    """m/2 log(2πσ²) + Σ (y − xθ)²/2σ², a scalar in nats. Course 5.2.
+
+    >>> negative_log_likelihood(jnp.zeros(1), 2.0, jnp.ones((1, 1)), jnp.array([4.0])) - jnp.log(8 * jnp.pi) / 2
+    Array(2., dtype=float64)
+    """
+    theta, sigma, X, y = _check(theta, sigma, X, y)
+    residual = product(X, theta) - y
+    return len(y) * (0.5 * jnp.log(2 * jnp.pi) + jnp.log(sigma)) + jnp.sum((residual / sigma) ** 2) / 2
+
+
+def gradient(theta: ArrayLike, sigma: ArrayLike, X: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
+    """The derivatives by θ, shape (d,), and by σ, a scalar. Course 5.2.
+
+    >>> gradient(jnp.zeros(1), 2.0, jnp.ones((1, 1)), jnp.array([4.0]))
+    (Array([-1.], dtype=float64), Array(-1.5, dtype=float64))
+    """
+    theta, sigma, X, y = _check(theta, sigma, X, y)
+    residual = product(X, theta) - y
+    by_sigma = len(y) / sigma - jnp.sum(residual**2) / sigma**3
+    return transpose_product(X, residual) / sigma**2, by_sigma
+
+
+def hessian(
+    theta: ArrayLike, sigma: ArrayLike, X: ArrayLike, y: ArrayLike
+) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    """The second derivatives by (θ, σ), in the blocks ((d, d), (d,)), ((d,), ()). Course 5.2.
+
+    >>> hessian(jnp.zeros(1), 2.0, jnp.ones((1, 1)), jnp.array([4.0]))[0]
+    (Array([[0.25]], dtype=float64), Array([1.], dtype=float64))
+    """
+    theta, sigma, X, y = _check(theta, sigma, X, y)
+    residual = product(X, theta) - y
+    mixed = -2 * transpose_product(X, residual) / sigma**3
+    by_sigma_twice = 3 * jnp.sum(residual**2) / sigma**4 - len(y) / sigma**2
+    return (gram(X) / sigma**2, mixed), (mixed, by_sigma_twice)
+
+
+def noise_variance(theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> Array:
+    """σ²_ML = Σ (y − xθ)²/m, in squared units of y: the likeliest, on average too small. Course 5.2.
+
+    >>> noise_variance(jnp.array([1.0]), jnp.ones((3, 1)), jnp.array([0.0, 1.0, 2.0])) * 3
+    Array(2., dtype=float64)
+    """
+    theta, X, y = checks.regression(theta, X, y)
+    return jnp.mean((product(X, theta) - y) ** 2)
+
+
+def unbiased_noise_variance(theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> Array:
+    """σ² = Σ (y − xθ)²/(m − d) at the fit, in squared units of y; needs m > d. Course 5.3.
+
+    >>> unbiased_noise_variance(jnp.array([1.0]), jnp.ones((3, 1)), jnp.array([0.0, 1.0, 2.0]))
+    Array(1., dtype=float64)
+    """
+    theta, X, y = checks.regression(theta, X, y)
+    m, d = X.shape
+    if m <= d:
+        raise ValueError(f"an unbiased variance needs more rows than columns in X; got shape {X.shape}")
+    return jnp.sum((product(X, theta) - y) ** 2) / (m - d)
+
+
+def _check(theta: ArrayLike, sigma: ArrayLike, X: ArrayLike, y: ArrayLike) -> tuple[Array, Array, Array, Array]:
+    theta, X, y = checks.regression(theta, X, y)
+    return theta, checks.positive(sigma, "sigma", X), X, y

@@ -1,0 +1,52 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+from jax_course.probability import intervals
+
+CONFIDENCES = [1e-3, 0.1, 0.5, 0.9, 0.95, 0.99, 0.99999]
+
+
+@pytest.mark.parametrize("nu", [1, 2, 3, 9, 30, 300, 1300, 1400, 1e5, 1e9])
+def test_critical_values_of_student_are_those_of_scipy(nu):
+    for confidence in CONFIDENCES:
+        t = intervals.student(jnp.array(confidence), jnp.array(float(nu)))
+        np.testing.assert_allclose(t, stats.t.isf((1 - confidence) / 2, nu), rtol=2e-11 if confidence >= 0.1 else 1e-9)
+        t = intervals.student(jnp.float32(confidence), jnp.float32(nu))
+        assert t.dtype == np.float32
+        # float32 rounds 1 − confidence itself
+        allowed = 3e-5 + 2e-8 / (1 - confidence)
+        np.testing.assert_allclose(t, stats.t.isf((1 - np.float64(np.float32(confidence))) / 2, nu), rtol=allowed)
+
+
+def test_critical_values_of_the_normal_are_those_of_scipy():
+    for confidence in [*CONFIDENCES, 1 - 1e-12]:
+        expected = stats.norm.isf((1 - confidence) / 2)
+        np.testing.assert_allclose(intervals.normal(jnp.array(confidence)), expected, rtol=1e-11)
+
+
+def test_students_values_by_hand():
+    """One degree of freedom: tan(π confidence/2); two: c √2 / √(1 − c²)."""
+    for c in CONFIDENCES:
+        t = intervals.student(jnp.full(2, c), jnp.array([1.0, 2.0]))
+        np.testing.assert_allclose(t, [np.tan(np.pi * c / 2), c * np.sqrt(2 / (1 - c**2))], rtol=1e-10)
+
+
+@pytest.mark.parametrize("confidence", [0.0, 1.0, -0.5, np.nan])
+def test_a_confidence_that_is_none_is_refused(confidence):
+    with pytest.raises(ValueError, match="confidence must lie between 0 and 1; got"):
+        intervals.level(confidence, jnp.zeros(1))
+    assert jnp.isnan(jax.jit(lambda c: intervals.level(c, jnp.zeros(1)))(confidence))
+
+
+def test_a_confidence_in_percent_is_refused_with_what_was_meant():
+    with pytest.raises(ValueError, match=r"between 0 and 1; got 95: write 0\.95"):
+        intervals.level(95, jnp.zeros(1))
+    with pytest.raises(TypeError, match="confidence must be one number"):
+        intervals.level([0.9, 0.95], jnp.zeros(1))
+
+
+def test_no_degrees_of_freedom_give_no_interval():
+    assert jnp.isnan(intervals.student(jnp.array(0.9), jnp.array(0.0)))
