@@ -220,6 +220,13 @@ def determined(values: Array, otherwise: str) -> Array:
     return values
 
 
+def class_number(number: int, theta: Array) -> int:
+    """The number of one of the columns of theta."""
+    if not 0 <= whole(number, "reference") < theta.shape[1]:
+        raise ValueError(f"reference must be a class 0…{theta.shape[1] - 1}; got {number}")
+    return number
+
+
 def whole(value: int | Array, name: str) -> int | Array:
     """The value; refused where it is no whole number."""
     array = value if isinstance(value, Array) else np.asarray(value)

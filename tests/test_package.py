@@ -57,6 +57,7 @@ def test_arrows_point_down_and_nothing_private_is_imported(name):
         "data",
         "features",
         "optimization",
+        "probability",
         "regression",
         "classification",
         "verify",

@@ -13,7 +13,7 @@ Shapes: theta (d,), X (m, d), y (m,) in {0, 1}; `penalty`, the course's δ², is
 The cost is taken from z, −log π = softplus(−z), so that no logarithm ever sees a zero.
 
 The minimum is unique only where X has full column rank, and exists only where no plane separates the classes: `fit`
-says which of the two failed.
+says which of the two failed. How far theta can be trusted: `classification.logistic_confidence`.
 """
 
 from functools import partial
@@ -24,50 +24,34 @@ from jax import Array
 
 from jax_course import checks
 from jax_course.classification.fitting import Likelihood, minimise
+from jax_course.classification.logistic_confidence import (
+    confidence_interval,
+    covariance,
+    predict_interval,
+    standard_errors,
+)
+from jax_course.classification.sigmoid import sigmoid, sigmoid_derivative, softplus
 from jax_course.linalg import gram, product, spd_solve, transpose_product
 from jax_course.optimization.solution import Solution
 from jax_course.typing import ArrayLike
 
-
-@jax.custom_jvp
-def sigmoid(z: ArrayLike) -> Array:
-    """σ(z) = 1 / (1 + e⁻ᶻ), any shape; no overflow, and relative accuracy in both tails. Course 8.2.
-
-    Its derivative is the one written below, for autodiff too: through |z| it would be wrong at 0, and 0 beyond 37.
-
-    >>> sigmoid(jnp.array([0.0, -1000.0, 1000.0]))
-    Array([0.5, 0. , 1. ], dtype=float64)
-    """
-    z = jnp.asarray(z)
-    small = jnp.exp(-jnp.abs(z))
-    return jnp.where(z < 0, small, 1) / (1 + small)
-
-
-def sigmoid_derivative(z: ArrayLike) -> Array:
-    """σ'(z) = σ(z)(1 − σ(z)) = σ(z) σ(−z), any shape. Course 8.2.
-
-    >>> sigmoid_derivative(jnp.array([0.0]))
-    Array([0.25], dtype=float64)
-    """
-    z = jnp.asarray(z)
-    return sigmoid(z) * sigmoid(-z)
-
-
-@jax.custom_jvp
-def softplus(z: ArrayLike) -> Array:
-    """log(1 + eᶻ) = −log σ(−z), any shape; no overflow, and relative accuracy where it is tiny. Course 8.4.
-
-    Its derivative is σ(z), for autodiff too.
-
-    >>> softplus(jnp.array([0.0])) / jnp.log(2)
-    Array([1.], dtype=float64)
-    """
-    z = jnp.asarray(z)
-    return jnp.maximum(z, 0) + jnp.log1p(jnp.exp(-jnp.abs(z)))
-
-
-sigmoid.defjvps(lambda dz, sigma, z: sigmoid_derivative(z) * dz)
-softplus.defjvps(lambda dz, value, z: sigmoid(z) * dz)
+__all__ = [
+    "confidence_interval",
+    "cost",
+    "covariance",
+    "fit",
+    "gradient",
+    "hessian",
+    "hessian_product",
+    "irls_step",
+    "predict",
+    "predict_class",
+    "predict_interval",
+    "sigmoid",
+    "sigmoid_derivative",
+    "softplus",
+    "standard_errors",
+]
 
 
 def predict(theta: ArrayLike, X: ArrayLike) -> Array:

@@ -26,10 +26,31 @@ import jax.numpy as jnp
 from jax import Array
 
 from jax_course import checks
+from jax_course.classification import logits
 from jax_course.classification.fitting import Likelihood, minimise
-from jax_course.linalg import gram, product, transpose_product
+from jax_course.classification.softmax_confidence import (
+    confidence_interval,
+    covariance,
+    predict_interval,
+    standard_errors,
+)
+from jax_course.linalg import product, transpose_product
 from jax_course.optimization.solution import Solution
 from jax_course.typing import ArrayLike
+
+__all__ = [
+    "confidence_interval",
+    "cost",
+    "covariance",
+    "fit",
+    "gradient",
+    "hessian",
+    "hessian_product",
+    "predict",
+    "predict_class",
+    "predict_interval",
+    "standard_errors",
+]
 
 
 def predict(theta: ArrayLike, X: ArrayLike) -> Array:
@@ -39,12 +60,7 @@ def predict(theta: ArrayLike, X: ArrayLike) -> Array:
     Array([[0.25, 0.25, 0.25, 0.25]], dtype=float64)
     """
     theta, X = checks.class_scores(theta, X)
-    return _probabilities(product(X, theta))
-
-
-def _probabilities(Z: Array) -> Array:
-    exp_Z = jnp.exp(Z - jnp.max(Z, axis=1, keepdims=True))
-    return exp_Z / jnp.sum(exp_Z, axis=1, keepdims=True)
+    return logits.probabilities(product(X, theta))
 
 
 def predict_class(theta: ArrayLike, X: ArrayLike) -> Array:
@@ -67,17 +83,7 @@ def cost(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0
     """
     theta, X, y = checks.classification(theta, X, y)
     delta2, w = checks.penalties(penalty, theta), checks.example_weights(weights, X)
-    return jnp.sum(w * _minus_log_pi(product(X, theta), y)) + jnp.sum(delta2 * theta**2)
-
-
-def _minus_log_pi(Z: Array, y: Array) -> Array:
-    """log Σ_c e^{z_c − z_y} for every row: finite for any z, and with full relative accuracy where π_y is nearly 1."""
-    top_class = jnp.argmax(Z, axis=1)[:, None]
-    top = jnp.take_along_axis(Z, top_class, axis=1)
-    is_top = top_class == jnp.arange(Z.shape[1])[None, :]
-    others = jnp.sum(jnp.where(is_top, 0, jnp.exp(Z - top)), axis=1)
-    z_y = jnp.take_along_axis(Z, y[:, None], axis=1)
-    return (top - z_y)[:, 0] + jnp.log1p(others)
+    return jnp.sum(w * logits.minus_log_pi(product(X, theta), y)) + jnp.sum(delta2 * theta**2)
 
 
 def gradient(
@@ -91,13 +97,7 @@ def gradient(
     theta, X, y = checks.classification(theta, X, y)
     delta2, w = checks.penalties(penalty, theta), checks.example_weights(weights, X)
     pi = predict(theta, X)
-    return transpose_product(X, w.reshape(-1, 1) * (pi - _indicator(y, pi))) + 2 * delta2 * theta
-
-
-def _indicator(y: Array, pi: Array) -> Array:
-    """1_c(y_i), shape (m, K); NaN in the rows of a class number beyond K."""
-    indicator = y[:, None] == jnp.arange(pi.shape[1], dtype=y.dtype)[None, :]
-    return jnp.where(y[:, None] < pi.shape[1], indicator.astype(pi.dtype), jnp.nan)
+    return transpose_product(X, w.reshape(-1, 1) * (pi - logits.indicator(y, pi))) + 2 * delta2 * theta
 
 
 def hessian(
@@ -112,17 +112,7 @@ def hessian(
     theta, X, y = checks.classification(theta, X, y)
     delta2, w = checks.penalties(penalty, theta), checks.example_weights(weights, X)
     of_penalty = 2 * jnp.diag(delta2.reshape(-1)).reshape(theta.shape + theta.shape)
-    return _hessian(predict(theta, X), X, w) + of_penalty
-
-
-def _hessian(pi: Array, X: Array, w: Array) -> Array:
-    """Σ_i w_i (δ_kl Σ_n π_ik π_in − π_ik π_il) x_i x_iᵀ, from one Gram matrix."""
-    shape = X.shape[1], pi.shape[1]
-    same_class = jnp.eye(pi.shape[1], dtype=bool)[None, :, None, :]
-    pi_x = (X[:, :, None] * pi[:, None, :]).reshape(X.shape[0], -1)
-    pi_pi_xx = jnp.where(same_class, 0, gram(pi_x, w).reshape(shape + shape))
-    one_minus_pi = jnp.where(same_class, jnp.sum(pi_pi_xx, axis=3, keepdims=True), 0)
-    return one_minus_pi - pi_pi_xx
+    return logits.curvature(predict(theta, X), X, w) + of_penalty
 
 
 def hessian_product(
@@ -180,14 +170,14 @@ def _fit(X: Array, y: Array, delta2: Array, w: Array, max_steps: int) -> Solutio
         return jnp.take_along_axis(Z, y[:, None], axis=1)
 
     def hessian_in_doubt(Z, X, doubt):
-        pi = _probabilities(Z)
-        return _hessian(jnp.where((pi > doubt) & (of_example > 0), pi, 0), X, jnp.ones((), X.dtype))
+        pi = logits.probabilities(Z)
+        return logits.curvature(jnp.where((pi > doubt) & (of_example > 0), pi, 0), X, jnp.ones((), X.dtype))
 
     likelihood = Likelihood(
         *(partial(part, y=y, weights=w) for part in (cost, gradient, hessian)),
         hessian_in_doubt=hessian_in_doubt,
-        probabilities=_probabilities,
-        margins=lambda Z: jnp.where((_indicator(y, Z) > 0) | (of_example == 0), jnp.inf, of_own_class(Z) - Z),
+        probabilities=logits.probabilities,
+        margins=lambda Z: jnp.where((logits.indicator(y, Z) > 0) | (of_example == 0), jnp.inf, of_own_class(Z) - Z),
         reach=lambda Z: of_own_class(Z) + Z,
         weights=of_example,
     )

@@ -1,0 +1,86 @@
+r"""How far a fitted logistic regression can be trusted (course 5.3, 8.6): Wald's intervals.
+
+    cov(θ_fit) ≈ H⁻¹ = (XᵀSX)⁻¹,  S = diag(π(1 − π))                 covariance
+    θ_j ± z √cov_jj                                                  confidence_interval
+    σ(xθ ± z √(x cov xᵀ))                                            predict_interval: where P(y = 1 given x) lies
+
+Near its minimum the negative log-likelihood is the parabola with the Hessian H, and for many examples the minimiser is
+normal around the truth with the covariance H⁻¹. The interval of a probability is that of its logit, taken through σ, so
+that it stays between 0 and 1. XᵀSX is never formed: √S X = QR, H⁻¹ = R⁻¹R⁻ᵀ.
+
+Shapes: theta (d,), the fit's without a penalty; X (m, d), that of the fit; X_new (n, d). The intervals hold what they
+promise for many examples, not for few: the distribution of the estimate is known only in the limit.
+"""
+
+import jax.numpy as jnp
+from jax import Array
+
+from jax_course import checks
+from jax_course.classification.sigmoid import sigmoid, sigmoid_derivative
+from jax_course.linalg import inverse_root, product
+from jax_course.probability import intervals
+from jax_course.probability.intervals import Interval
+from jax_course.typing import ArrayLike
+
+
+def covariance(theta: ArrayLike, X: ArrayLike, *, weights: ArrayLike = 1.0) -> Array:
+    """(XᵀSX)⁻¹, shape (d, d). Course 8.6.
+
+    Errors: ValueError where the Hessian is singular: dependent columns, or π that are all 0 or 1; NaN there in jit.
+
+    >>> covariance(jnp.zeros(1), jnp.array([[2.0], [4.0]])) * 5
+    Array([[1.]], dtype=float64)
+    """
+    root = _root(theta, X, weights)
+    return product(root, root.T)
+
+
+def standard_errors(theta: ArrayLike, X: ArrayLike, *, weights: ArrayLike = 1.0) -> Array:
+    """√ of the diagonal of `covariance`, shape (d,), in units of theta. Course 8.6.
+
+    >>> standard_errors(jnp.zeros(1), jnp.array([[2.0]]))
+    Array([1.], dtype=float64)
+    """
+    return jnp.linalg.norm(_root(theta, X, weights), axis=1)
+
+
+def confidence_interval(
+    theta: ArrayLike, X: ArrayLike, *, confidence: ArrayLike = 0.95, weights: ArrayLike = 1.0
+) -> Interval:
+    """θ_j ± z √cov_jj, for each parameter by itself, shape (d,). Course 5.3, 8.6.
+
+    >>> confidence_interval(jnp.zeros(1), jnp.array([[2.0]]), confidence=0.5).upper / 0.6744897501960817
+    Array([1.], dtype=float64)
+    """
+    theta, X = checks.linear(theta, X)
+    z = intervals.normal(intervals.level(confidence, X))
+    return intervals.around(theta, z * standard_errors(theta, X, weights=weights))
+
+
+def predict_interval(
+    theta: ArrayLike,
+    X: ArrayLike,
+    X_new: ArrayLike,
+    *,
+    confidence: ArrayLike = 0.95,
+    weights: ArrayLike = 1.0,
+) -> Interval:
+    """σ(xθ ± z √(x cov xᵀ)) for every row x of X_new, shape (n,): where P(y = 1 given x) lies. Course 5.3, 8.6.
+
+    >>> predict_interval(jnp.zeros(1), jnp.array([[2.0]]), jnp.array([[0.0]]))
+    Interval(lower=Array([0.5], dtype=float64), upper=Array([0.5], dtype=float64))
+    """
+    theta, X = checks.linear(theta, X)
+    X_new = checks.more_rows(X_new, X)
+    z = intervals.normal(intervals.level(confidence, X))
+    deviation = jnp.linalg.norm(product(X_new, _root(theta, X, weights)), axis=1)
+    of_logit = intervals.around(product(X_new, theta), z * deviation)
+    return Interval(sigmoid(of_logit.lower), sigmoid(of_logit.upper))
+
+
+def _root(theta: ArrayLike, X: ArrayLike, weights: ArrayLike) -> Array:
+    theta, X = checks.linear(theta, X)
+    w = checks.counts(weights, X)
+    S = sigmoid_derivative(product(X, theta))
+    root = inverse_root(jnp.sqrt(w * S)[:, None] * X)
+    return checks.determined(root, "the Hessian is singular: columns of X depend on each other, or every π is 0 or 1")
