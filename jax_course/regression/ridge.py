@@ -12,28 +12,42 @@ The fit is least squares again, on √penalty as d more examples with target 0:
 
     J = ‖ [y; 0] − [X; diag(√penalty)] θ ‖²
 
-The path over many penalties comes from one factorisation (a generalised singular value decomposition). With X = QR and
-W = diag(factors),
-
-    [R; √τ √W] = [A; B] T,  A = U C Vᵀ,  S = ‖columns of B V‖,  θ(δ²) = T⁻¹ V · C UᵀQᵀy / (C² + (δ²/τ) S²)
-
-where τ only brings both blocks to one size; the columns are equilibrated as in least squares. Two corrections with the
-gradient of each θ give back the digits that one factorisation for all penalties costs.
+Many penalties at once, from one factorisation, with their errors of leaving one out: `regression.ridge_path`.
 """
 
 import jax
 import jax.numpy as jnp
-from jax import Array, lax
-from jax.scipy.linalg import solve_triangular
+from jax import Array
 
-from jax_course import arrays, checks
-from jax_course.linalg import column_scale, gram, least_squares, product, transpose_product
+from jax_course import checks
+from jax_course.linalg import gram, least_squares, product, transpose_product
 from jax_course.optimization.solution import Solution
 from jax_course.regression import linear
 from jax_course.regression.linear import predict
+from jax_course.regression.ridge_path import (
+    budget,
+    constrained,
+    degrees_of_freedom,
+    generalized_cross_validation,
+    leave_one_out,
+    path,
+)
 from jax_course.typing import ArrayLike
 
-__all__ = ["cost", "fit", "gradient", "hessian", "hessian_product", "path", "predict"]
+__all__ = [
+    "budget",
+    "constrained",
+    "cost",
+    "degrees_of_freedom",
+    "fit",
+    "generalized_cross_validation",
+    "gradient",
+    "hessian",
+    "hessian_product",
+    "leave_one_out",
+    "path",
+    "predict",
+]
 
 
 def cost(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, weights: ArrayLike = 1.0) -> Array:
@@ -117,50 +131,3 @@ def _fit(X: Array, y: Array, delta2: Array, w: Array) -> Solution:
     theta, rank, _ = least_squares(examples, jnp.concatenate([targets, jnp.zeros_like(delta2)]))
     J, g = (part(theta, X, y, penalty=delta2, weights=w) for part in (cost, gradient))
     return linear.direct_solution(theta, rank, J, g)
-
-
-def path(X: ArrayLike, y: ArrayLike, penalties: ArrayLike, *, factors: ArrayLike = 1.0) -> Array:
-    """θ for each of many penalties from one factorisation, shape (number of penalties, d). Course 6.1.
-
-    Row i minimises Σ (y − ŷ)² + penalties[i] Σ factors θ²; factors ≥ 0 broadcast against theta, a 0 spares the bias.
-    penalties ≥ 0, shape (n,). Fewer digits than `fit` has where penalties are below rounding on columns of very
-    different units; NaN or infinity where neither data nor penalty determines theta.
-
-    >>> path(jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]), jnp.array([3.5, 12.0]))
-    Array([[2.],
-           [1.]], dtype=float64)
-    """
-    X = checks.training_design(X)
-    y = checks.finite(checks.targets(y, X), "y")
-    penalties = arrays.numbers(penalties, "penalties", like=X).astype(X.dtype)
-    if penalties.ndim != 1:
-        raise ValueError(f"penalties must have shape (n,); got shape {penalties.shape}")
-    penalties = checks.nonnegative(penalties)
-    factors = checks.nonnegative(checks.penalties(factors, X[0]))
-    return _path(X, y, penalties, factors)
-
-
-@jax.jit
-def _path(X: Array, y: Array, penalties: Array, factors: Array) -> Array:
-    Q, R = jnp.linalg.qr(X)
-    size_of_X, size_of_W = jnp.sum(jnp.abs(R)), jnp.sum(jnp.sqrt(factors))
-    tau = jnp.where((size_of_X > 0) & (size_of_W > 0), size_of_X / jnp.where(size_of_W > 0, size_of_W, 1), 1) ** 2
-    both = jnp.concatenate([R, jnp.diag(jnp.sqrt(tau * factors))])
-    scale = column_scale(both)
-    AB, T = jnp.linalg.qr(both * scale[None, :])
-    U, C, Vt = jnp.linalg.svd(AB[: R.shape[0]], full_matrices=False)
-    S = jnp.linalg.norm(product(AB[R.shape[0] :], Vt.T), axis=0)
-    shrunk = C[None, :] ** 2 + (penalties / tau)[:, None] * S[None, :] ** 2
-
-    def back(z):
-        """D T⁻¹ V z for every row of z."""
-        return scale[None, :] * solve_triangular(T, product(Vt.T, z.T)).T
-
-    def corrected(_, theta):
-        residual = y[:, None] - product(X, theta.T)
-        minus_g = transpose_product(X, residual).T - penalties[:, None] * factors[None, :] * theta
-        in_V = product(Vt, solve_triangular(T, (scale[None, :] * minus_g).T, trans=1)).T
-        return theta + back(in_V / shrunk)
-
-    theta = back(C[None, :] * transpose_product(U, transpose_product(Q, y))[None, :] / shrunk)
-    return lax.fori_loop(0, 2, corrected, theta)

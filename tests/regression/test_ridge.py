@@ -73,9 +73,9 @@ def test_a_penalty_near_rounding_still_decides_between_equal_columns():
 
 def test_the_path_refuses_what_is_not_a_list_of_penalties():
     X, y = data.line()[:2]
-    with pytest.raises(ValueError, match=r"penalties must have shape \(n,\)"):
+    with pytest.raises(ValueError, match=r"penalties must have shape \(n,\), at least one; got shape \(\)"):
         ridge.path(X, y, 1.0)
-    with pytest.raises(ValueError, match="penalty must be finite and at least 0; got -1"):
+    with pytest.raises(ValueError, match="penalties must be finite and at least 0; got -1"):
         ridge.path(X, y, [1.0, -1.0])
 
 

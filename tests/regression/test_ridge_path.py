@@ -1,0 +1,155 @@
+"""The numbers that one factorisation gives for many penalties, each against the literal one."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from sklearn.linear_model import RidgeCV
+
+from jax_course import data, features, linear, ridge
+
+PENALTIES = np.array([0.0, 1e-3, 1.0, 30.0, 1e4])
+FREE_BIAS = np.array([0.0, 1.0, 1.0, 0.3])
+
+
+def problem(m=15, d=3, dtype=np.float64):
+    rng = np.random.default_rng(0)
+    X = np.concatenate([np.ones((m, 1)), rng.standard_normal((m, d))], axis=1)
+    return X.astype(dtype), (X @ rng.standard_normal(d + 1) + rng.standard_normal(m)).astype(dtype)
+
+
+def hat(X, penalty, factors):
+    return X @ np.linalg.pinv(X.T @ X + penalty * np.diag(factors)) @ X.T
+
+
+@pytest.mark.parametrize("factors", [np.ones(4), FREE_BIAS])
+def test_leaving_one_out_is_leaving_one_out(factors):
+    X, y = problem()
+    fit = jax.jit(ridge.fit)
+
+    def error(i, penalty):
+        rest = np.arange(len(y)) != i
+        return y[i] - X[i] @ fit(X[rest], y[rest], penalty=penalty * factors).theta
+
+    expected = [np.mean([error(i, penalty) ** 2 for i in range(len(y))]) for penalty in PENALTIES]
+    np.testing.assert_allclose(ridge.leave_one_out(X, y, PENALTIES, factors=factors), expected, rtol=1e-10)
+
+
+def test_leaving_one_out_is_that_of_scikit_learn():
+    table = data.table("diabetes")
+    penalties = np.logspace(-3, 3, 20)
+    peer = RidgeCV(penalties, store_cv_results=True, fit_intercept=False).fit(table.X, table.y)
+    ours = ridge.leave_one_out(table.X, table.y, penalties)
+    np.testing.assert_allclose(ours, np.mean(peer.cv_results_, axis=0), rtol=1e-9)
+    assert penalties[np.argmin(ours)] == peer.alpha_
+
+
+def test_a_wide_design_that_interpolates_keeps_its_digits():
+    """With a tiny penalty every residual is tiny, and so is 1 − H_ii: their ratio is not."""
+    X, y = problem(m=4, d=9)
+    errors = ridge.leave_one_out(X, y, [1e-9, 1e-6])
+    for penalty, error in zip([1e-9, 1e-6], errors, strict=True):
+        inverse = np.linalg.inv(X @ X.T + penalty * np.eye(4))  # y − ŷ and 1 − H are penalty times it
+        np.testing.assert_allclose(error, np.mean((inverse @ y / np.diag(inverse)) ** 2), rtol=1e-8)
+
+
+def test_degrees_of_freedom_and_generalized_cross_validation_are_those_of_the_hat_matrix():
+    X, y = problem()
+    for factors in (np.ones(4), FREE_BIAS):
+        hats = [hat(X, penalty, factors) for penalty in PENALTIES]
+        freedom = ridge.degrees_of_freedom(X, PENALTIES, factors=factors)
+        np.testing.assert_allclose(freedom, [np.trace(H) for H in hats], rtol=1e-11)
+        expected = [np.mean((y - H @ y) ** 2) / (1 - np.trace(H) / len(y)) ** 2 for H in hats]
+        gcv = ridge.generalized_cross_validation(X, y, PENALTIES, factors=factors)
+        np.testing.assert_allclose(gcv, expected, rtol=1e-10)
+
+
+def test_a_dependent_column_has_no_degree_of_freedom():
+    X, _ = problem()
+    twice = np.concatenate([X, X[:, 1:2]], axis=1)
+    np.testing.assert_allclose(ridge.degrees_of_freedom(twice, [0.0]), [4.0], rtol=1e-12)
+    np.testing.assert_allclose(ridge.degrees_of_freedom(X[:2], [0.0]), [2.0], rtol=1e-12)
+
+
+def test_the_error_is_infinite_where_the_others_determine_nothing():
+    X, y = problem(m=4)
+    assert np.isinf(ridge.leave_one_out(X, y, [0.0]))
+    assert np.isinf(ridge.generalized_cross_validation(X, y, [0.0]))
+    alone = np.concatenate([problem()[0], np.eye(15)[:, :1]], axis=1)  # only the first example has this feature
+    assert np.isinf(ridge.leave_one_out(alone, problem()[1], [0.0]))
+    assert np.isfinite(ridge.leave_one_out(alone, problem()[1], [1e-8]))
+
+
+@pytest.mark.parametrize("factors", [np.ones(4), FREE_BIAS])
+def test_the_constrained_form_and_the_penalised_one_are_one(factors):
+    """Course 6.1: t(δ) falls, and the best within it is the ridge solution."""
+    X, y = problem()
+    thetas = ridge.path(X, y, PENALTIES, factors=factors)
+    t = ridge.budget(X, y, PENALTIES, factors=factors)
+    np.testing.assert_allclose(t, np.sum(factors * np.square(thetas), axis=1), rtol=1e-11)
+    assert np.all(np.diff(t) < 0)
+    for penalty, budget, theta in zip(PENALTIES[1:], t[1:], thetas[1:], strict=True):
+        found = ridge.constrained(X, y, budget=budget, factors=factors)
+        np.testing.assert_allclose(found.penalty, penalty, rtol=1e-9)
+        np.testing.assert_allclose(found.theta, theta, rtol=1e-9)
+
+
+def test_a_budget_that_binds_nothing_has_no_penalty():
+    X, y = problem()
+    found = ridge.constrained(X, y, budget=1e6)
+    assert found.penalty == 0
+    np.testing.assert_allclose(found.theta, linear.fit(X, y).theta, rtol=1e-12)
+
+
+def test_within_the_budget_nothing_is_better():
+    X, y = problem()
+    best = ridge.constrained(X, y, budget=0.5)
+    np.testing.assert_allclose(best.theta @ best.theta, 0.5, rtol=1e-12)
+    directions = np.random.default_rng(1).standard_normal((500, 4))
+    others = directions / np.linalg.norm(directions, axis=1, keepdims=True) * np.sqrt(0.5)
+    assert np.min(np.sum((X @ others.T - y[:, None]) ** 2, axis=0)) >= linear.cost(best.theta, X, y)
+
+
+def test_all_precisions(precision):
+    X, y = problem(dtype=precision.dtype)
+    double = problem()
+    for function in (ridge.leave_one_out, ridge.generalized_cross_validation, ridge.budget):
+        ours = function(X, y, PENALTIES.astype(precision.dtype))
+        assert ours.dtype == precision.dtype
+        with jax.enable_x64(True):
+            expected = function(*double, PENALTIES)
+        np.testing.assert_allclose(ours, expected, rtol=100 * precision.tolerance)
+    assert ridge.constrained(X, y, budget=0.5).theta.dtype == precision.dtype
+
+
+def test_inside_jit_and_for_several_targets():
+    X, y = problem()
+    Y = jnp.stack([y, 2 * y])
+    both = jax.jit(jax.vmap(lambda y: ridge.leave_one_out(X, y, PENALTIES)))(Y)
+    np.testing.assert_allclose(both[0], ridge.leave_one_out(X, y, PENALTIES), rtol=1e-10)
+    np.testing.assert_allclose(both[1], 4 * both[0], rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda X, y: ridge.leave_one_out(X, y, []),
+            r"penalties must have shape \(n,\), at least one; got shape \(0,\)",
+        ),
+        (lambda X, y: ridge.degrees_of_freedom(X, [-1.0]), "penalties must be finite and at least 0; got -1"),
+        (lambda X, y: ridge.path(X, y, [1.0], factors=-1.0), "factors must be finite and at least 0; got -1"),
+        (lambda X, y: ridge.constrained(X, y, budget=0.0), "budget must be positive and finite; got 0"),
+        (lambda X, y: ridge.budget(X, y[:3], [1.0]), r"y must have shape \(15,\)"),
+    ],
+)
+def test_what_is_no_path_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(*problem())
+
+
+def test_many_penalties_are_one_program():
+    X, y = problem()
+    ridge.leave_one_out(features.with_bias(X[:, 1:]), y, PENALTIES)
+    with jax.no_tracing(True):
+        ridge.leave_one_out(X + 1, y, PENALTIES)
