@@ -7,6 +7,7 @@ draws from fixed seeds, and proves the derivatives it relies on with the very da
 EXPERIMENTS = (
     "line_and_plane",
     "cost_bowl",
+    "predictive_bands",
     "ridge_trace",
     "level_curves",
     "curvature",

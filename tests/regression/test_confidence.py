@@ -128,3 +128,23 @@ def test_what_gives_no_band_is_refused(change, error, message):
     for function in (linear.mean_interval, linear.predict_interval):
         with pytest.raises(error, match=message):
             function(**given)
+
+
+def test_the_bands_hold_the_truth_as_often_as_they_promise():
+    """10,000 data sets at once: 95 ± 0.5 %, on the data and off them."""
+    rng = np.random.default_rng(0)
+    X = np.asarray(features.with_bias(rng.standard_normal((9, 1))))
+    X_new, truth = np.array([[1.0, 0.0], [1.0, 5.0]]), np.ones(2)
+    Y = (X @ truth)[None, :] + rng.standard_normal((10_000, 9))
+    Y_new = (X_new @ truth)[None, :] + rng.standard_normal((10_000, 2))
+
+    @jax.jit
+    @jax.vmap
+    def held(y, y_new):
+        theta = linear.fit(X, y).theta
+        of_theta = linear.confidence_interval(theta, X, y)
+        mean, new = (band(theta, X, y, X_new) for band in (linear.mean_interval, linear.predict_interval))
+        pairs = ((of_theta, truth), (mean, X_new @ truth), (new, y_new))
+        return jnp.stack([(interval.lower < value) & (value < interval.upper) for interval, value in pairs])
+
+    np.testing.assert_allclose(np.mean(np.asarray(held(Y, Y_new)), axis=0), 0.95, atol=0.005)

@@ -1,0 +1,152 @@
+"""Predictions with a confidence: bands that widen off the data, and whether they hold their promise (course 5.3)."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+
+from experiments.lab import DATA, FIT, MUTED, SECOND, TRUTH, Picture, Proof, Result, fitted, prove
+from jax_course import features, linear, logistic
+
+TITLE = "Predictions with a confidence"
+SECTION = "5.3"
+
+M, SIGMA = 12, 0.5
+TRUE_THETA = np.array([1.0, 0.8])
+CONFIDENCES = np.array([0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99])
+CHOSEN = int(np.argmax(CONFIDENCES == 0.95))
+PLACES = np.array([-3.0, 0.0, 2.0, 6.0])  # at the edge, in the middle and off the data
+
+
+def run(quick: bool) -> Result:
+    """The bands of one data set, and the share of 10,000 whose bands hold the truth: all fitted at once by vmap."""
+    data_sets = 2_000 if quick else 10_000
+    x = np.linspace(-3, 3, M)
+    Phi, Phi_new = features.with_bias(x[:, None]), features.with_bias(PLACES[:, None])
+    rng = np.random.default_rng(0)
+    Y = Phi @ TRUE_THETA + SIGMA * rng.standard_normal((data_sets, M))
+    y_new = Phi_new @ TRUE_THETA + SIGMA * rng.standard_normal((data_sets, len(PLACES)))
+    thetas = jax.jit(jax.vmap(lambda y: linear.fit(Phi, y).theta))(Y)
+    the_line = jnp.broadcast_to((Phi_new @ TRUE_THETA)[None, :], y_new.shape)
+    by_m = partial(linear.predict_interval, variance=linear.noise_variance)
+    coverage = {
+        "the line": _coverage(linear.mean_interval, thetas, Phi, Y, Phi_new, the_line),
+        "a new observation": _coverage(linear.predict_interval, thetas, Phi, Y, Phi_new, y_new),
+    }
+    coverage_by_m = _coverage(by_m, thetas, Phi, Y, Phi_new, y_new)
+    deviation = np.sqrt(CONFIDENCES * (1 - CONFIDENCES) / data_sets)
+    away = {
+        of: float(np.max(np.abs(share - CONFIDENCES[:, None]) / deviation[:, None])) for of, share in coverage.items()
+    }
+    solution = linear.fit(Phi, Y[0]).check()
+    x_class = rng.uniform(-4, 4, 80)
+    Phi_class = features.with_bias(x_class[:, None])
+    y_class = (rng.uniform(size=80) < logistic.predict(TRUE_THETA, Phi_class)) * 1.0
+    of_class = logistic.fit(Phi_class, y_class).check()
+    return Result(
+        {
+            "probability": Picture(
+                _probability(x_class, y_class, of_class.theta),
+                "The same for a probability: Wald's band is that of the logit, from the Hessian written by hand, taken "
+                "through σ. So it stays between 0 and 1, and is widest where the class is in doubt.",
+            ),
+            "bands": Picture(
+                _bands(x, Phi, Y[0], solution.theta, coverage, coverage_by_m, data_sets),
+                f"Left: twelve examples, the fitted line, the 95 % band of the line (dark) and of a new observation "
+                f"(light): both widen where there are no data. Right: the share of {data_sets:,} simulated data sets "
+                "whose bands hold the truth, less the confidence they promise. Estimating σ² by m instead of m − d "
+                "makes bands that promise too much.",
+            ),
+        },
+        {
+            "data sets": data_sets,
+            "coverage at 95 %": {
+                of: dict(zip(map(str, PLACES), share[CHOSEN].tolist(), strict=True)) for of, share in coverage.items()
+            },
+            "coverage at 95 %, σ² by m": coverage_by_m[CHOSEN].tolist(),
+            "standard error of a coverage": float(deviation[CHOSEN]),
+        },
+        (
+            *prove("logistic", logistic, of_class.theta, Phi_class, y_class),
+            *prove("linear", linear, solution.theta, Phi, Y[0]),
+            *(
+                Proof(f"coverage of {of}, standard errors from theory", error, error < 4.5)
+                for of, error in away.items()
+            ),
+        ),
+        (
+            fitted(
+                "linear", f"a line, {M} examples", f"θ₁ = {solution.theta[1]:.2f}, truth {TRUE_THETA[1]:.2f}", solution
+            ),
+            fitted("logistic", "one feature, 80 examples", f"θ₁ = {of_class.theta[1]:.2f}, truth 0.80", of_class),
+        ),
+    )
+
+
+def _coverage(interval, thetas, Phi, Y, Phi_new, truth):
+    """The share of the data sets whose interval holds the truth, a row per confidence and a column per place."""
+
+    @jax.jit
+    @jax.vmap
+    def holds(theta, y, truth):
+        ends = jax.vmap(lambda confidence: interval(theta, Phi, y, Phi_new, confidence=confidence))(
+            jnp.asarray(CONFIDENCES)
+        )
+        return (ends.lower <= truth[None, :]) & (truth[None, :] <= ends.upper)
+
+    return np.mean(np.asarray(holds(thetas, Y, truth)), axis=0)
+
+
+def _bands(x, Phi, y, theta, coverage, by_m, data_sets):
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2))
+    grid = np.linspace(-6, 8, 200)
+    Phi_grid = features.with_bias(grid[:, None])
+    for interval, alpha, label in (
+        (linear.predict_interval, 0.15, "95 %: a new y"),
+        (linear.mean_interval, 0.35, "95 %: the line"),
+    ):
+        ends = interval(theta, Phi, y, Phi_grid)
+        left.fill_between(grid, ends.lower, ends.upper, color=FIT, alpha=alpha, lw=0, label=label)
+    left.plot(grid, Phi_grid @ theta, color=FIT, label="fit")
+    left.plot(grid, Phi_grid @ TRUE_THETA, "--", color=TRUTH, label="truth")
+    left.plot(x, y, "o", color=DATA, ms=5, label="examples")
+    left.set(xlabel="x", ylabel="y", title=f"{len(x)} examples, σ = {SIGMA}", xlim=(grid[0], grid[-1]))
+    left.legend(loc="upper left", fontsize="small")
+    for (of, share), color in zip(
+        (coverage | {"a new observation, σ² by m": by_m}).items(), (DATA, FIT, SECOND), strict=True
+    ):
+        right.plot(
+            100 * CONFIDENCES,
+            100 * (share - CONFIDENCES[:, None]),
+            "o-",
+            color=color,
+            lw=1,
+            ms=3,
+            label=[of] + [None] * 3,
+        )
+    error = 2 * np.sqrt(CONFIDENCES * (1 - CONFIDENCES) / data_sets)
+    right.fill_between(
+        100 * CONFIDENCES, -100 * error, 100 * error, color=MUTED, alpha=0.3, lw=0, label="± 2 standard errors"
+    )
+    right.set(
+        xlabel="confidence promised, %", ylabel="share that holds the truth, less that, %", title="At x = −3, 0, 2, 6"
+    )
+    right.set_ylim(bottom=-11)
+    right.legend(fontsize="small", loc="lower right")
+    return figure
+
+
+def _probability(x, y, theta):
+    figure, axes = plt.subplots(figsize=(6.5, 4))
+    Phi, grid = features.with_bias(x[:, None]), np.linspace(-4, 6, 200)
+    Phi_grid = features.with_bias(grid[:, None])
+    ends = logistic.predict_interval(theta, Phi, Phi_grid)
+    axes.fill_between(grid, ends.lower, ends.upper, color=FIT, alpha=0.25, lw=0, label="95 % band")
+    axes.plot(grid, logistic.predict(theta, Phi_grid), color=FIT, label="fit")
+    axes.plot(grid, logistic.predict(TRUE_THETA, Phi_grid), "--", color=TRUTH, label="truth")
+    axes.plot(x, y, "|", color=DATA, ms=9, label="examples")
+    axes.set(xlabel="x", ylabel="P(y = 1 given x)", title=f"Logistic regression, {len(x)} examples", xlim=(-4, 6))
+    axes.legend(loc="center right", fontsize="small")
+    return figure
