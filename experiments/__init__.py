@@ -9,6 +9,7 @@ EXPERIMENTS = (
     "cost_bowl",
     "predictive_bands",
     "ridge_trace",
+    "complexity",
     "level_curves",
     "curvature",
     "step_sizes",

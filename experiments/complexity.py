@@ -1,0 +1,134 @@
+"""Complexity: against the amount of data, and under the control of δ² (course 6.3)."""
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+
+from experiments.lab import CLASSES, DATA, FIT, MUTED, TRUTH, Picture, Proof, Result, fitted, prove
+from jax_course import linear, ridge
+
+TITLE = "Too simple, right, too complex"
+SECTION = "6.3"
+
+SIGMA = 0.25
+DEGREES = {"line": 1, "right": 5, "degree 25": 25}
+SIZES = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
+SHOWN = 24
+
+
+def run(quick: bool) -> Result:
+    """Errors against m over many draws, all fitted at once; and degree 25 tamed by a growing δ²."""
+    draws = 60 if quick else 200
+    errors = {name: _learning_curve(degree, draws) for name, degree in DEGREES.items()}
+    x, y = _draw(np.random.default_rng(7), SHOWN)
+    Phi, weights = _basis(x, 25), np.append(0.0, np.ones(25))
+    deltas = np.logspace(-10, 2, 60 if quick else 200)
+    loo = ridge.leave_one_out(Phi, y, deltas, factors=weights)
+    best = float(deltas[int(np.argmin(loo))])
+    solution = ridge.fit(Phi, y, penalty=best * weights).check()
+    freedom = ridge.degrees_of_freedom(Phi, deltas, factors=weights)
+    few, many = SIZES.index(32), len(SIZES) - 1
+    ahead = errors["degree 25"][1][few] / errors["right"][1][few]
+    floor = abs(errors["right"][1][many] / np.sqrt(SIGMA**2 * (1 + 6 / SIZES[many])) - 1)
+    return Result(
+        {
+            "curves": Picture(
+                _curves(errors, draws),
+                "Error on the examples (dashed) and on new ones (solid) against their number, medians over "
+                f"{draws} draws. A line is as bad with 256 examples as with 16; degree 25 needs more than 100 before "
+                "it is of use, and is worst where it just interpolates; the right degree comes down to the noise σ first.",
+            ),
+            "controlled": Picture(
+                _controlled(x, y, weights, deltas, loo, best, freedom),
+                f"Degree 25 (orange) through {SHOWN} examples of the dashed curve: δ² sets how much of it is used. Left to right too little, the "
+                "least error of leaving one out, too much; below, that error and the degrees of freedom, tr H.",
+            ),
+        },
+        {
+            "median RMSE on new examples": {
+                name: dict(zip(map(str, SIZES), of[1].tolist(), strict=True)) for name, of in errors.items()
+            },
+            "best δ² on degree 25": best,
+            "degrees of freedom there": float(freedom[int(np.argmin(loo))]),
+        },
+        (
+            *prove("ridge", ridge, solution.theta, Phi, y, penalty=best * weights),
+            Proof("at 32 examples degree 25 is the worse: error, right/degree 25", float(1 / ahead), bool(ahead > 1)),
+            Proof("with 256 the right degree is down to the noise, off by", float(floor), bool(floor < 0.1)),
+        ),
+        (fitted("ridge, degree 25", f"a curve, {SHOWN} examples", f"δ² = {best:.1e} by leaving one out", solution),),
+    )
+
+
+def _truth(x):
+    return np.sin(1.5 * np.pi * x)
+
+
+def _draw(rng, m):
+    x = rng.uniform(-1, 1, m)
+    return x, _truth(x) + SIGMA * rng.standard_normal(m)
+
+
+def _basis(x, degree):
+    """The polynomials up to a degree in Legendre's basis: the fits of the powers of x, in rounder coordinates."""
+    return jnp.asarray(np.polynomial.legendre.legvander(x, degree))
+
+
+def _learning_curve(degree, draws):
+    """Median RMSE over the draws for each size: on the examples, and on new ones."""
+    x_new, most = np.linspace(-1, 1, 400), max(SIZES)
+    Phi_new, y_new = _basis(x_new, degree), _truth(x_new)
+
+    @jax.jit
+    @jax.vmap
+    def of_draw(Phi, y, w):
+        """One program for all sizes: the examples beyond m have the weight 0."""
+        theta = linear.fit(Phi, y, weights=w).theta
+        training = jnp.sqrt(linear.cost(theta, Phi, y, weights=w) / jnp.sum(w))
+        return training, jnp.sqrt(linear.cost(theta, Phi_new, y_new) / len(y_new) + SIGMA**2)
+
+    def median(m):
+        x, y = _draw(np.random.default_rng(m), (draws, most))
+        w = np.broadcast_to((np.arange(most) < m) * 1.0, x.shape)
+        return [np.median(error) for error in of_draw(_basis(x, degree), y, w)]
+
+    return np.array([median(m) for m in SIZES]).T
+
+
+def _curves(errors, draws):
+    figure, axes = plt.subplots(figsize=(7, 4.4))
+    for (name, (training, new)), color in zip(errors.items(), CLASSES, strict=False):
+        axes.plot(SIZES, new, "o-", ms=3, color=color, label=name if name != "right" else "degree 5")
+        axes.plot(SIZES, training, "--", color=color, lw=1)
+    axes.axhline(SIGMA, color=MUTED, lw=1, ls=":", label="noise σ")
+    axes.set(xscale="log", yscale="log", xlabel="number of examples m", ylabel="root mean squared error",
+             ylim=(0.03, 30), title="Error on the examples (dashed) and on new ones")  # fmt: skip
+    axes.set_xticks([8, 16, 32, 64, 128, 256], ["8", "16", "32", "64", "128", "256"])
+    axes.minorticks_off()
+    axes.legend()
+    return figure
+
+
+def _controlled(x, y, weights, deltas, loo, best, freedom):
+    figure = plt.figure(figsize=(11, 6.4))
+    grid = np.linspace(-1, 1, 400)
+    for place, (delta, name) in enumerate(((1e-10, "too little"), (best, "chosen"), (30.0, "too much"))):
+        axes = figure.add_subplot(2, 3, place + 1)
+        theta = ridge.fit(_basis(x, 25), y, penalty=delta * weights).theta
+        axes.plot(grid, _truth(grid), "--", color=TRUTH)
+        axes.plot(grid, linear.predict(theta, _basis(grid, 25)), color=FIT)
+        axes.plot(x, y, "o", color=DATA, ms=4)
+        axes.set(ylim=(-2.2, 2.2), xlabel="x", title=f"{name}: δ² = {delta:.1e}")
+    axes = figure.add_subplot(2, 1, 2)
+    axes.plot(deltas, np.sqrt(loo), color=FIT, label="error of leaving one out (left)")
+    axes.plot(best, np.sqrt(np.min(loo)), "o", color=FIT)
+    axes.set(xscale="log", yscale="log", xlabel="δ²", ylabel="root mean squared error")
+    right = axes.twinx()
+    right.plot(deltas, freedom, color=DATA, label="degrees of freedom (right)")
+    right.set_ylabel("tr H")
+    right.grid(False)
+    lines = axes.get_lines()[:1] + right.get_lines()
+    axes.legend(lines, [str(line.get_label()) for line in lines], loc="lower left")
+    figure.tight_layout()
+    return figure
