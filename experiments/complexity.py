@@ -37,12 +37,13 @@ def run(quick: bool) -> Result:
                 _curves(errors, draws),
                 "Error on the examples (dashed) and on new ones (solid) against their number, medians over "
                 f"{draws} draws. A line is as bad with 256 examples as with 16; degree 25 needs more than 100 before "
-                "it is of use, and is worst where it just interpolates; the right degree comes down to the noise σ first.",
+                "it is of use, and is worst where it just interpolates; the right degree is first down to the noise.",
             ),
             "controlled": Picture(
                 _controlled(x, y, weights, deltas, loo, best, freedom),
-                f"Degree 25 (orange) through {SHOWN} examples of the dashed curve: δ² sets how much of it is used. Left to right too little, the "
-                "least error of leaving one out, too much; below, that error and the degrees of freedom, tr H.",
+                f"Degree 25 (orange) through {SHOWN} examples of the dashed curve: δ² sets how much of it works. Left "
+                "to right too little, the least error of leaving one out, too much; below, that error and the degrees "
+                "of freedom, tr H.",
             ),
         },
         {

@@ -26,10 +26,11 @@ def run(quick: bool) -> Result:
     x = np.linspace(-3, 3, M)
     Phi, Phi_new = features.with_bias(x[:, None]), features.with_bias(PLACES[:, None])
     rng = np.random.default_rng(0)
-    Y = Phi @ TRUE_THETA + SIGMA * rng.standard_normal((data_sets, M))
-    y_new = Phi_new @ TRUE_THETA + SIGMA * rng.standard_normal((data_sets, len(PLACES)))
+    line, line_new = (np.asarray(design) @ TRUE_THETA for design in (Phi, Phi_new))
+    Y = line + SIGMA * rng.standard_normal((data_sets, M))
+    y_new = line_new + SIGMA * rng.standard_normal((data_sets, len(PLACES)))
     thetas = jax.jit(jax.vmap(lambda y: linear.fit(Phi, y).theta))(Y)
-    the_line = jnp.broadcast_to((Phi_new @ TRUE_THETA)[None, :], y_new.shape)
+    the_line = np.broadcast_to(line_new, y_new.shape)
     by_m = partial(linear.predict_interval, variance=linear.noise_variance)
     coverage = {
         "the line": _coverage(linear.mean_interval, thetas, Phi, Y, Phi_new, the_line),
@@ -43,7 +44,7 @@ def run(quick: bool) -> Result:
     solution = linear.fit(Phi, Y[0]).check()
     x_class = rng.uniform(-4, 4, 80)
     Phi_class = features.with_bias(x_class[:, None])
-    y_class = (rng.uniform(size=80) < logistic.predict(TRUE_THETA, Phi_class)) * 1.0
+    y_class = jnp.where(rng.uniform(size=80) < logistic.predict(TRUE_THETA, Phi_class), 1.0, 0.0)
     of_class = logistic.fit(Phi_class, y_class).check()
     return Result(
         {
@@ -70,7 +71,7 @@ def run(quick: bool) -> Result:
         },
         (
             *prove("logistic", logistic, of_class.theta, Phi_class, y_class),
-            *prove("linear", linear, solution.theta, Phi, Y[0]),
+            *prove("linear", linear, solution.theta, Phi, jnp.asarray(Y[0])),
             *(
                 Proof(f"coverage of {of}, standard errors from theory", error, error < 4.5)
                 for of, error in away.items()
