@@ -114,13 +114,13 @@ def example_weights(weights: ArrayLike, X: Array) -> Array:
     return weights.astype(X.dtype)
 
 
-def more_rows(X_new: ArrayLike, X: Array) -> Array:
-    """X_new as a design with the columns and the dtype of X."""
-    X_new = design(X_new)
-    if X_new.shape[1] != X.shape[1]:
-        raise ValueError(f"X_new must have the {X.shape[1]} columns of X; got shape {X_new.shape}")
+def more_rows(X_new: ArrayLike, X: Array, name: str = "X_new") -> Array:
+    """More rows, at least one, with the columns and the dtype of X."""
+    X_new = numbers(X_new, name, like=X)
+    if X_new.ndim != 2 or X_new.shape[1] != X.shape[1] or not len(X_new):
+        raise ValueError(f"{name} must have shape (n, {X.shape[1]}), the columns of X; got shape {X_new.shape}")
     if X_new.dtype != X.dtype:
-        raise TypeError(f"X_new must have the dtype of X, {X.dtype}; got {X_new.dtype}: convert one of them")
+        raise TypeError(f"{name} must have the dtype of X, {X.dtype}; got {X_new.dtype}: convert one of them")
     return X_new
 
 
@@ -211,6 +211,16 @@ def positive(value: ArrayLike, name: str, like: Array) -> Array:
     if is_concrete(value) and not 0 < np.asarray(value) < np.inf:
         raise ValueError(f"{name} must be positive and finite; got {value}")
     return jnp.where(value > 0, value, jnp.nan).astype(like.dtype)
+
+
+def all_positive(values: Array, name: str) -> Array:
+    """The values; refused where one is not positive and finite, or NaN there in jit."""
+    if is_concrete(values):
+        worst = np.asarray(values)
+        worst = worst[~((worst > 0) & np.isfinite(worst))]
+        if worst.size:
+            raise ValueError(f"{name} must be positive and finite; got {worst.flat[0]}")
+    return jnp.where(values > 0, values, jnp.nan)
 
 
 def determined(values: Array, otherwise: str) -> Array:

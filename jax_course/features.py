@@ -16,6 +16,7 @@ import numpy as np
 from jax import Array
 
 from jax_course import arrays, checks
+from jax_course.linalg import squared_distances
 from jax_course.typing import ArrayLike
 
 
@@ -74,10 +75,10 @@ def rbf(X: ArrayLike, *, centers: ArrayLike, scale: ArrayLike) -> Array:
         raise ValueError(f"centers must have shape (n, {X.shape[1]}), a row per center; got shape {centers.shape}")
     if scale.ndim != 0:
         raise ValueError(f"scale must be a scalar; got shape {scale.shape}")
-    if arrays.is_concrete(scale) and not scale >= jnp.finfo(X.dtype).tiny:  # smaller numbers are taken for 0
+    smallest = jnp.finfo(X.dtype).tiny  # smaller numbers are taken for 0
+    if arrays.is_concrete(scale) and not np.asarray(scale) >= smallest:
         raise ValueError(f"scale must be positive; got {scale}")
-    squared_distance = jnp.sum((X[:, None, :] - centers[None, :, :]) ** 2, axis=-1)
-    return jnp.exp(-squared_distance / scale)
+    return jnp.exp(-squared_distances(X, centers) / scale)
 
 
 def concatenate(*maps: Callable[[Array], Array]) -> Callable[[ArrayLike], Array]:

@@ -4,6 +4,7 @@ Every form is tested against the literal one it stands for. All products ask for
 accelerator's default for float32 is not float32.
 """
 
+from jax_course.linalg.distances import squared_distances
 from jax_course.linalg.least_squares import LeastSquares, column_scale, inverse_root, least_squares, minimum_norm
 from jax_course.linalg.products import gram, product, transpose_product
 from jax_course.linalg.solve import Factored, SPDSolution, spd_factor, spd_solve
@@ -22,6 +23,7 @@ __all__ = [
     "product",
     "spd_factor",
     "spd_solve",
+    "squared_distances",
     "transpose_product",
     "whiten",
 ]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array, lax
-from jax.scipy.linalg import cho_solve
+from jax.scipy.linalg import cho_solve, solve_triangular
 
 
 class Factored(NamedTuple):
@@ -26,6 +26,10 @@ class Factored(NamedTuple):
         """A⁻¹ b, b (d,) or (d, K)."""
         scale = self.scale.reshape((-1,) + (1,) * (b.ndim - 1))
         return scale * cho_solve((self.L, True), scale * b)
+
+    def half_solve(self, b: Array) -> Array:
+        """(S L)⁻¹ b, whose columns have the squared lengths bᵀA⁻¹b; b (d, K)."""
+        return solve_triangular(self.L, self.scale[:, None] * b, lower=True)
 
 
 class SPDSolution(NamedTuple):

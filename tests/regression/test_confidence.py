@@ -117,7 +117,11 @@ def test_dependent_columns_are_refused_and_nan_in_jit():
     ("change", "error", "message"),
     [
         ({"confidence": 95}, ValueError, "confidence must lie between 0 and 1; got 95"),
-        ({"X_new": np.ones((3, 2))}, ValueError, r"X_new must have the 3 columns of X; got shape \(3, 2\)"),
+        (
+            {"X_new": np.ones((3, 2))},
+            ValueError,
+            r"X_new must have shape \(n, 3\), the columns of X; got shape \(3, 2\)",
+        ),
         ({"X_new": np.ones((3, 3), np.float32)}, TypeError, "X_new must have the dtype of X, float64; got float32"),
         ({"X": np.eye(3), "y": np.ones(3)}, ValueError, "an interval needs more rows than columns in X"),
     ],
