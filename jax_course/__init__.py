@@ -8,15 +8,21 @@ The wings stand in the order of the course. A model is a module: `linear.cost(th
 from jax_course import data, features, linalg, optimization, train, verify
 from jax_course.classification import logistic, softmax
 from jax_course.optimization import Solution, Status
-from jax_course.regression import linear, ridge
+from jax_course.probability import bernoulli, categorical, gaussian
+from jax_course.regression import kernel, lasso, linear, ridge
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Solution",
     "Status",
+    "bernoulli",
+    "categorical",
     "data",
     "features",
+    "gaussian",
+    "kernel",
+    "lasso",
     "linalg",
     "linear",
     "logistic",

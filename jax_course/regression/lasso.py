@@ -1,0 +1,240 @@
+r"""The lasso (course 6.2): least squares with a penalty that sets parameters to exactly zero.
+
+    J = (y − Xθ)ᵀ(y − Xθ) + Σ penalty |θ|                           cost          6.2
+    g_j = 2x_jᵀ(Xθ − y) + penalty_j sign θ_j      where θ_j ≠ 0     subgradient   6.2
+    g_j = soft(2x_jᵀ(Xθ − y), penalty_j)          where θ_j = 0
+    J(θ) − min J ≤ gap                                              duality_gap   6.2
+
+The norm in the penalty is ‖θ‖₁ = |θ₁| + |θ₂| + …, with absolute values (the course leaves them out). At θ_j = 0 the
+slope of |θ_j| is any number in [−1, 1]: the subgradient takes the one that brings g_j nearest to 0. It is then the
+shortest of all subgradients, and 0 exactly at the minimisers.
+
+Shapes: theta (d,), X (m, d), y (m,). `penalty` is a scalar or an array that broadcasts against theta; a 0 spares the
+bias. There is no 1/2 and no 1/m: scikit-learn's alpha is penalty / 2m, the λ of glmnet (which standardizes) likewise.
+
+`fit` and `path` end on a certificate: a duality gap of at most 1e-8 J in float64, 1e-5 J in float32. What has no
+penalty is eliminated first: with Q an orthonormal basis of those columns F, the others are solved for on X − QQᵀX and
+y − QQᵀy, and θ_F is the least squares of what they leave. For any θ, with r̃ = r − QQᵀr and u = 2sr̃,
+
+    J(θ) − D(u) = ‖Qᵀr‖² + (1 − s)²‖r̃‖² + Σ (penalty_j |θ_j| − 2s θ_j x_jᵀr̃)
+
+where each term is at least 0; D, and how the rest is minimised, stand in `regression.coordinate_descent`.
+
+The elastic net, Σ (y − ŷ)² + Σ penalty |θ| + δ²θᵀθ, is the lasso with δ as d more examples whose targets are 0:
+`fit(jnp.concatenate([X, delta * jnp.eye(d)]), jnp.concatenate([y, jnp.zeros(d)]), penalty=penalty)`.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jax_course import arrays, checks
+from jax_course.linalg import least_squares, product, transpose_product
+from jax_course.linalg.least_squares import column_scale, truncated_svd
+from jax_course.optimization.proximal import soft_threshold
+from jax_course.optimization.solution import Solution, Status
+from jax_course.regression import coordinate_descent
+from jax_course.regression.linear import predict
+from jax_course.typing import ArrayLike
+
+__all__ = ["certainly_zero", "cost", "duality_gap", "fit", "largest_penalty", "path", "predict", "subgradient"]
+
+
+def cost(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0) -> Array:
+    """J(θ) = Σ (y − ŷ)² + Σ penalty |θ|, a scalar. Course 6.2.
+
+    >>> cost(jnp.array([-2.0]), jnp.array([[1.0], [2.0]]), jnp.array([-3.0, -7.0]), penalty=0.5)
+    Array(11., dtype=float64)
+    """
+    theta, X, y = checks.regression(theta, X, y)
+    residual = product(X, theta) - y
+    return jnp.sum(residual**2) + jnp.sum(checks.penalties(penalty, theta) * jnp.abs(theta))
+
+
+def subgradient(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0) -> Array:
+    """The shortest subgradient, shape (d,): ∇J where no θ_j is 0, and 0 exactly at the minimisers. Course 6.2.
+
+    >>> X, y = jnp.eye(3), jnp.array([3.0, 1.0, 2.0])
+    >>> subgradient(jnp.array([1.0, 0.0, 0.0]), X, y, penalty=3.0)  # −4 + 3,  −2 → 0,  −4 → −1
+    Array([-1., -0., -1.], dtype=float64)
+    """
+    theta, X, y = checks.regression(theta, X, y)
+    p = checks.penalties(penalty, theta)
+    smooth = 2 * transpose_product(X, product(X, theta) - y)
+    return jnp.where(theta != 0, smooth + p * jnp.sign(theta), soft_threshold(smooth, p))
+
+
+def duality_gap(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0) -> Array:
+    """A bound from above for J(θ) − min J, a scalar in squared units of y; 0 at the minimisers. Course 6.2.
+
+    >>> X, y = jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0])
+    >>> duality_gap(jnp.array([3.0]), X, y, penalty=4.0), duality_gap(jnp.array([0.0]), X, y, penalty=17.0)
+    (Array(0., dtype=float64), Array(14.5, dtype=float64))
+    """
+    theta, X, y = checks.regression(theta, X, y)
+    p = checks.penalties(penalty, theta)
+    rest = _without_free_columns(X, y - product(X, theta), p, _most_free(penalty, X))
+    h = transpose_product(rest.X, rest.y)
+    return rest.lost + coordinate_descent.duality_gap(theta, h, jnp.sum(rest.y**2), p)[0]
+
+
+def certainly_zero(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0) -> Array:
+    """Which parameters are 0 in every minimiser, shape (d,), as far as the gap at this theta proves it. Course 6.2.
+
+    >>> certainly_zero(jnp.array([2.0, 0.0]), jnp.eye(2), jnp.array([3.0, 0.5]), penalty=2.0)
+    Array([False,  True], dtype=bool)
+    """
+    theta, X, y = checks.regression(theta, X, y)
+    p = checks.penalties(penalty, theta)
+    rest = _without_free_columns(X, y - product(X, theta), p, _most_free(penalty, X))
+    h, sizes = transpose_product(rest.X, rest.y), jnp.sum(rest.X**2, axis=0)
+    return coordinate_descent.certainly_zero(theta, h, jnp.sum(rest.y**2), p, sizes)
+
+
+def largest_penalty(X: ArrayLike, y: ArrayLike, *, factors: ArrayLike = 1.0) -> Array:
+    """The least penalty for which every parameter with a factor > 0 is 0: where a path begins. Course 6.2.
+
+    >>> largest_penalty(jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]))  # 2 (1·3 + 2·7)
+    Array(34., dtype=float64)
+    """
+    X = checks.training_design(X)
+    y = checks.finite(checks.targets(y, X), "y")
+    most_free = _most_free(factors, X)
+    return _largest_penalty(X, y, checks.nonnegative(checks.penalties(factors, X[0]), "factors"), most_free)
+
+
+def fit(X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, max_steps: int = 10_000) -> Solution:
+    """The minimiser of J, certified by its duality gap; gradient_norm is of the shortest subgradient. Course 6.2.
+
+    A step is a sweep over the coordinates. Where the columns without a penalty depend on each other: of their
+    parameters those of least norm, status RANK_DEFICIENT.
+
+    >>> fit(jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]), penalty=14.0).theta  # (17 − 14/2) / 5
+    Array([2.], dtype=float64)
+    """
+    X = checks.training_design(X)
+    y = checks.finite(checks.targets(y, X), "y")
+    p = checks.nonnegative(checks.penalties(penalty, X[0]))
+    return _fit(X, y, p, checks.whole(max_steps, "max_steps"), _most_free(penalty, X))
+
+
+def path(
+    X: ArrayLike, y: ArrayLike, penalties: ArrayLike, *, factors: ArrayLike = 1.0, max_steps: int = 10_000
+) -> Solution:
+    """The fits for many penalties, each starting from the one before: a Solution of (n, d), (n,), … Course 6.2.
+
+    Row i minimises Σ (y − ŷ)² + penalties[i] Σ factors |θ|; factors ≥ 0 broadcast against theta, a 0 spares the bias.
+    penalties, shape (n,), descend and are above 0. Memory O(m (d + n)).
+
+    >>> path(jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]), jnp.array([34.0, 14.0, 4.0])).theta
+    Array([[0.],
+           [2.],
+           [3.]], dtype=float64)
+    """
+    X = checks.training_design(X)
+    y = checks.finite(checks.targets(y, X), "y")
+    penalties = _descending(penalties, X)
+    most_free = _most_free(factors, X)
+    factors = checks.nonnegative(checks.penalties(factors, X[0]), "factors")
+    return _path(X, y, penalties, factors, checks.whole(max_steps, "max_steps"), most_free)
+
+
+@partial(jax.jit, static_argnums=4)
+def _fit(X: Array, y: Array, p: Array, max_steps: Array, most_free: int) -> Solution:
+    return jax.tree.map(lambda leaf: leaf[0], _minimisers(X, y, p[None, :], max_steps, most_free))
+
+
+@partial(jax.jit, static_argnums=5)
+def _path(X: Array, y: Array, penalties: Array, factors: Array, max_steps: Array, most_free: int) -> Solution:
+    return _minimisers(X, y, penalties[:, None] * factors[None, :], max_steps, most_free)
+
+
+def _minimisers(X: Array, y: Array, P: Array, max_steps: Array, most_free: int) -> Solution:
+    """A Solution for each row of P, whose zeros are in the same columns."""
+    rest = _without_free_columns(X, y, P[0], most_free)
+    where, columns = _free_columns(X, P[0], most_free)
+
+    def solution(theta: Array, gap: Array, steps: Array, p: Array) -> Solution:
+        in_free, rank, _ = least_squares(columns, y - product(X, theta)) if most_free else (theta[:0], 0, None)
+        theta = theta.at[where].set(in_free, mode="drop")
+        J, g = (part(theta, X, y, penalty=p) for part in (cost, subgradient))
+        solved = jnp.where(rank < jnp.sum(p == 0), Status.RANK_DEFICIENT, Status.CONVERGED)
+        status = jnp.select(
+            [~jnp.isfinite(J + gap), gap <= coordinate_descent.tolerance(gap), steps >= max_steps],
+            [jnp.full_like(solved, Status.NOT_FINITE), solved, jnp.full_like(solved, Status.OUT_OF_STEPS)],
+            Status.NO_DESCENT,
+        )
+        return Solution(theta, J, jnp.linalg.norm(g), steps, status.astype(jnp.int32))
+
+    return jax.vmap(solution)(*coordinate_descent.descend(rest.X, rest.y, P, max_steps), P)
+
+
+@partial(jax.jit, static_argnums=3)
+def _largest_penalty(X: Array, y: Array, factors: Array, most_free: int) -> Array:
+    rest = _without_free_columns(X, y, factors, most_free)
+    slopes = 2 * jnp.abs(transpose_product(rest.X, rest.y))
+    return jnp.max(jnp.where(factors > 0, slopes / jnp.where(factors > 0, factors, 1), factors))
+
+
+# What has no penalty.
+
+
+class _Rest(NamedTuple):
+    """X − QQᵀX, y − QQᵀy and ‖Qᵀy‖², the columns without a penalty being 0."""
+
+    X: Array
+    y: Array
+    lost: Array
+
+
+def _most_free(penalty: ArrayLike, X: Array) -> int:
+    """How many columns may have no penalty: counted where the penalty can be read, all where it cannot."""
+    d = X.shape[1]
+    return int(np.sum(np.broadcast_to(np.asarray(penalty) == 0, d))) if arrays.is_concrete(penalty) else d
+
+
+def _free_columns(X: Array, p: Array, most_free: int) -> tuple[Array, Array]:
+    """Where the columns without a penalty are, shape (most_free,), and these columns; d and zeros behind the last."""
+    where = jnp.nonzero(p == 0, size=most_free, fill_value=X.shape[1])[0]
+    return where, jnp.take(X, where, axis=1, mode="fill", fill_value=0)
+
+
+def _without_free_columns(X: Array, y: Array, p: Array, most_free: int) -> _Rest:
+    if most_free == 0:
+        return _Rest(X, y, jnp.zeros_like(y[0]))
+    Q, R = jnp.linalg.qr(_free_columns(X, p, most_free)[1])
+    U, _, _, kept = truncated_svd(R, column_scale(R), len(X))
+    Q = product(Q, jnp.where(kept[None, :], U, 0))
+    rest = X - product(Q, transpose_product(Q, X))
+    # a column that depends on those without a penalty leaves rounding, which is not to be fitted to
+    left, whole = jnp.linalg.norm(rest, axis=0), jnp.linalg.norm(X, axis=0)
+    gone = (p == 0) | (left <= len(X) * jnp.finfo(X.dtype).eps * whole)
+    return _Rest(
+        jnp.where(gone[None, :], 0, rest), y - product(Q, transpose_product(Q, y)), jnp.sum(product(y, Q) ** 2)
+    )
+
+
+def _descending(penalties: ArrayLike, X: Array) -> Array:
+    """penalties (n,) in the dtype of X; refused where there is none, one is not above 0, or one is above the last."""
+    penalties = arrays.numbers(penalties, "penalties", like=X)
+    if penalties.dtype.kind in "bc":
+        raise TypeError(f"penalties must hold real numbers; got {penalties.dtype}")
+    if penalties.ndim != 1 or not penalties.size:
+        raise ValueError(f"penalties must have shape (n,), n at least 1; got shape {penalties.shape}")
+    penalties = checks.nonnegative(penalties.astype(X.dtype), "penalties")
+    if arrays.is_concrete(penalties):
+        values = np.asarray(penalties)
+        if values.min() == 0:
+            raise ValueError("penalties must be above 0; got 0.0: without a penalty it is linear.fit(X, y)")
+        rises = np.flatnonzero(np.diff(values) > 0)
+        if rises.size:
+            i = int(rises[0])
+            raise ValueError(
+                f"penalties must descend; got {values[i]} before {values[i + 1]}, at {i}: "
+                "sort them by np.sort(penalties)[::-1]"
+            )
+    return penalties

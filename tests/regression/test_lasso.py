@@ -1,0 +1,254 @@
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from sklearn.linear_model import ElasticNet, lars_path
+
+from jax_course import Status, data, features, lasso, linear
+from jax_course.optimization import accelerated_proximal_gradient, soft_threshold
+from jax_course.regression import coordinate_descent
+from tests import references
+
+
+def diabetes():
+    table = data.table("diabetes")
+    return features.with_bias(table.X), table.y, np.append(0.0, np.ones(10))
+
+
+def sparse(m=60, d=20, *, seed=0, correlation=0.0, dtype=np.float64):
+    """Five of d parameters are not 0; correlation: what all columns share."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((m, d)) + correlation * rng.standard_normal((m, 1))
+    y = X[:, :5] @ [3.0, -2.0, 1.5, 1.0, -1.0] + 0.5 * rng.standard_normal(m)
+    return X.astype(dtype), y.astype(dtype)
+
+
+def relative_gap(theta, X, y, penalty):
+    return float(lasso.duality_gap(theta, X, y, penalty=penalty) / lasso.cost(theta, X, y, penalty=penalty))
+
+
+# Values.
+
+
+def test_orthonormal_columns_are_thresholded():
+    """XᵀX = I: θ_j = soft(x_jᵀy, penalty/2)."""
+    X = np.array([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]) / 2
+    y = np.array([3.5, -0.25, 1.125, -2.0])
+    of_penalty = {
+        1.0: [0.6875, 2.9375, 1.5625, 0.0],
+        3.0: [0.0, 1.9375, 0.5625, 0.0],
+        20.0: [0.0, 0.0, 0.0, 0.0],
+    }
+    for penalty, theta in of_penalty.items():
+        np.testing.assert_allclose(lasso.fit(X, y, penalty=penalty).check().theta, theta, rtol=1e-14, atol=1e-15)
+
+
+@pytest.mark.parametrize("penalty", references.DIABETES_LASSO)
+def test_diabetes_to_25_digits(penalty):
+    X, y, factors = diabetes()
+    solution = lasso.fit(X, y, penalty=penalty * factors).check()
+    expected = references.DIABETES_LASSO[penalty]
+    np.testing.assert_array_equal(solution.theta[1:] == 0, expected[1:] == 0)
+    np.testing.assert_allclose(solution.theta, expected, atol=1e-8 * np.max(np.abs(expected)))
+    np.testing.assert_allclose(solution.cost, lasso.cost(expected, X, y, penalty=penalty * factors), rtol=1e-13)
+
+
+def test_the_path_is_that_of_least_angles():
+    """scikit-learn's LARS, which follows the exact path from knot to knot; it halves the penalty and divides by m."""
+    X, y, factors = diabetes()
+    raw = np.asarray(X[:, 1:])
+    alphas, _, coefs = lars_path(raw, np.asarray(y - jnp.mean(y)), method="lasso")
+    np.testing.assert_allclose(lasso.largest_penalty(X, y, factors=factors), 2 * len(y) * alphas[0], rtol=1e-12)
+    between = np.sort(np.concatenate([alphas[:-1], (alphas[1:] + alphas[:-1]) / 2]))[::-1][:-1]
+    expected = np.array([[np.interp(a, alphas[::-1], c[::-1]) for c in coefs] for a in between])
+    path = lasso.path(X, y, 2 * len(y) * between, factors=factors).check()
+    np.testing.assert_allclose(path.theta[:, 1:], expected, atol=1e-8 * np.max(np.abs(expected)))
+
+
+def test_the_elastic_net_is_a_lasso_with_more_examples():
+    X, y = sparse()
+    p, delta2 = 8.0, 5.0
+    more, zeros = np.sqrt(delta2) * np.eye(20), np.zeros(20)
+    theta = lasso.fit(np.concatenate([X, more]), np.concatenate([y, zeros]), penalty=p).check().theta
+    alpha = p / (2 * 60) + delta2 / 60
+    peer = ElasticNet(alpha=alpha, l1_ratio=p / 120 / alpha, fit_intercept=False, tol=1e-14, max_iter=100_000)  # pyright: ignore[reportArgumentType]
+    np.testing.assert_allclose(theta, peer.fit(X, y).coef_, atol=1e-8)
+
+
+@pytest.mark.parametrize("correlation", [0.0, 3.0])
+def test_it_is_where_the_literal_iteration_ends(correlation):
+    X, y = sparse(correlation=correlation)
+    penalty = 20.0
+    literal = accelerated_proximal_gradient(
+        partial(linear.cost, X=X, y=y),
+        jnp.zeros(20),
+        gradient=partial(linear.gradient, X=X, y=y),
+        proximal=lambda u, eta: soft_threshold(u, eta * penalty),
+        tolerance=1e-9,
+        max_steps=100_000,
+    ).check()
+    fitted = lasso.fit(X, y, penalty=penalty).check()
+    np.testing.assert_allclose(fitted.theta, literal.theta, atol=1e-8)
+    np.testing.assert_array_equal(fitted.theta == 0, literal.theta == 0)
+
+
+# The subgradient and the gap.
+
+
+def test_where_no_parameter_is_0_the_subgradient_is_the_gradient(precision):
+    X, y = sparse(dtype=precision.dtype)
+    theta = jnp.asarray(np.random.default_rng(1).standard_normal(20), precision.dtype)
+    hand, reference = (of(theta, X, y, penalty=0.7) for of in (lasso.subgradient, jax.grad(lasso.cost)))
+    assert hand.dtype == precision.dtype
+    np.testing.assert_allclose(hand, reference, atol=precision.tolerance * np.max(np.abs(reference)))
+
+
+def test_at_0_the_subgradient_is_the_shortest():
+    X, y = sparse()
+    theta = jnp.where(jnp.arange(20) < 5, 1.0, 0.0)
+    p = np.linspace(0, 200, 20)
+    shortest = np.asarray(lasso.subgradient(theta, X, y, penalty=p))
+    smooth = np.asarray(linear.gradient(theta, X, y))
+    slopes = np.linspace(-1, 1, 2001)  # of |θ_j| at 0
+    for j in range(5, 20):
+        candidates = smooth[j] + p[j] * slopes
+        assert abs(abs(shortest[j]) - np.min(np.abs(candidates))) <= p[j] / 1000
+    step = 1e-6  # and the cost falls along it
+    moved = lasso.cost(theta - step * shortest, X, y, penalty=p)
+    expected = lasso.cost(theta, X, y, penalty=p) - step * np.sum(shortest**2)
+    np.testing.assert_allclose(moved, expected, atol=1e-3 * step * np.sum(shortest**2))
+
+
+@pytest.mark.parametrize("factors", [np.ones(20), np.append([0.0, 0.0], np.ones(18))], ids=["all", "two free"])
+def test_the_gap_bounds_what_is_left_and_screens_no_parameter_that_is_used(factors):
+    X, y = sparse(correlation=1.0)
+    p = 30.0 * factors
+    best = lasso.fit(X, y, penalty=p).check()
+    assert relative_gap(best.theta, X, y, p) <= 1e-8
+    rng = np.random.default_rng(2)
+    screened = 0
+    for size in np.logspace(-8, 2, 21):
+        theta = best.theta + size * rng.standard_normal(20) * (rng.random(20) < 0.5)
+        left = lasso.cost(theta, X, y, penalty=p) - best.cost
+        gap = lasso.duality_gap(theta, X, y, penalty=p)
+        assert left <= gap * (1 + 1e-6) + 1e-12 * best.cost
+        zero = lasso.certainly_zero(theta, X, y, penalty=p)
+        assert not np.any(zero & (best.theta != 0))
+        screened += int(np.sum(zero))
+    assert screened > 30
+    unused = np.sum(np.asarray(best.theta) == 0)
+    assert np.sum(lasso.certainly_zero(best.theta, X, y, penalty=p)) == unused
+
+
+# Certified everywhere.
+
+
+def collinear(m, d):
+    """Columns that nearly repeat each other, in units sixteen powers of ten apart."""
+    rng = np.random.default_rng(3)
+    X = rng.standard_normal((m, 3)) @ rng.standard_normal((3, d)) + 1e-3 * rng.standard_normal((m, d))
+    scale = 10.0 ** rng.integers(-8, 9, d)
+    return X * scale, X[:, 0] + 0.1 * rng.standard_normal(m), scale
+
+
+@pytest.mark.parametrize("shape", [(60, 20), (30, 200), (200, 3)])
+@pytest.mark.parametrize("share", [0.9, 0.1, 1e-3])
+def test_wide_tall_and_collinear_designs_are_certified(shape, share):
+    X, y, scale = collinear(*shape)
+    p = share * np.max(2 * np.abs(X.T @ y) / scale) * scale
+    solution = lasso.fit(X, y, penalty=p, max_steps=100_000).check()
+    assert relative_gap(solution.theta, X, y, p) <= 1e-8
+
+
+def test_the_residual_and_the_gram_matrix_carry_it_to_the_same_end(monkeypatch):
+    X, y = sparse(40, 80)
+    by_gram = lasso.fit(X, y, penalty=9.0).check()
+    monkeypatch.setattr(coordinate_descent, "GRAM", 0)
+    jax.clear_caches()
+    by_residual = lasso.fit(X, y, penalty=9.0).check()
+    jax.clear_caches()
+    np.testing.assert_allclose(by_residual.theta, by_gram.theta, atol=1e-8)
+
+
+def test_duplicated_columns_share_one_prediction():
+    X, y = sparse()
+    twice = lasso.fit(np.concatenate([X, X], axis=1), y, penalty=9.0).check()
+    once = lasso.fit(X, y, penalty=9.0).check()
+    np.testing.assert_allclose(twice.theta[:20] + twice.theta[20:], once.theta, atol=1e-7)
+    np.testing.assert_allclose(twice.cost, once.cost, rtol=1e-8)
+
+
+def test_a_path_begins_where_nothing_is_used_and_holds_the_fits():
+    X, y = sparse(40, 80)
+    largest = float(lasso.largest_penalty(X, y))
+    penalties = largest * np.logspace(0, -3, 100)
+    path = lasso.path(X, y, penalties).check()
+    assert np.all(path.theta[0] == 0)
+    assert np.sum(np.asarray(path.theta[1]) != 0) == 1
+    for i in (0, 33, 99):
+        alone = lasso.fit(X, y, penalty=penalties[i]).check()
+        np.testing.assert_allclose(path.theta[i], alone.theta, atol=2e-6)
+        np.testing.assert_allclose(path.cost[i], alone.cost, rtol=2e-8)
+    for theta, penalty in zip(path.theta, penalties, strict=True):
+        assert relative_gap(theta, X, y, penalty) <= 1e-8
+    assert np.all(np.diff(np.sum(np.abs(path.theta), axis=1)) > -1e-9)
+
+
+def test_without_any_penalty_it_is_least_squares():
+    X, y = sparse()
+    np.testing.assert_allclose(lasso.fit(X, y).check().theta, linear.fit(X, y).theta, rtol=1e-12)
+
+
+def test_free_columns_that_depend_on_each_other_have_the_least_norm():
+    X, y = sparse()
+    ones = np.ones((60, 1))
+    p = np.append(np.zeros(2), np.full(20, 9.0))
+    both = lasso.fit(np.concatenate([ones, ones, X], axis=1), y, penalty=p)
+    assert Status(int(both.status)) is Status.RANK_DEFICIENT
+    alone = lasso.fit(np.concatenate([ones, X], axis=1), y, penalty=p[1:]).check().theta
+    np.testing.assert_allclose(both.theta, np.concatenate([[alone[0] / 2] * 2, alone[1:]]), atol=1e-9)
+
+
+def test_nothing_to_fit_and_nothing_to_fit_it_with():
+    X, y = sparse()
+    assert np.all(lasso.fit(X, 0 * y, penalty=1.0).check().theta == 0)
+    X[:, 3] = 0
+    assert lasso.fit(X, y, penalty=1.0).check().theta[3] == 0
+    assert np.all(lasso.fit(0 * X, y, penalty=1.0).check().theta == 0)
+    assert np.all(lasso.fit(X, y, penalty=1e300).check().theta == 0)
+
+
+def test_float32_is_certified_to_its_own_digits(precision):
+    X, y = sparse(correlation=1.0, dtype=precision.dtype)
+    solution = lasso.fit(X, y, penalty=9.0).check()
+    assert solution.theta.dtype == precision.dtype
+    assert relative_gap(solution.theta, X, y, 9.0) <= (1e-8 if precision.dtype == np.float64 else 2e-5)
+    with jax.enable_x64(True):
+        exact = lasso.fit(X.astype(float), y.astype(float), penalty=9.0).theta
+    np.testing.assert_allclose(solution.theta, exact, atol=1e-8 if precision.dtype == np.float64 else 1e-2)
+
+
+def test_too_few_sweeps_are_said():
+    X, y, _ = collinear(60, 20)
+    solution = lasso.fit(X, y, penalty=1e-6, max_steps=1)
+    assert Status(int(solution.status)) is Status.OUT_OF_STEPS
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda X, y: lasso.fit(X, y, penalty=-1.0), ValueError, r"penalty must be finite and at least 0; got -1\.0"),
+        (lambda X, y: lasso.path(X, y, []), ValueError, r"penalties must have shape \(n,\), n at least 1"),
+        (lambda X, y: lasso.path(X, y, [1.0, 2.0]), ValueError, r"penalties must descend; got 1\.0 before 2\.0, at 0"),
+        (lambda X, y: lasso.path(X, y, [1.0, 0.0]), ValueError, r"penalties must be above 0; got 0\.0"),
+        (lambda X, y: lasso.path(X, y, [np.nan]), ValueError, "penalties must be finite and at least 0; got nan"),
+        (lambda X, y: lasso.path(X, y, [True]), TypeError, "penalties must hold real numbers; got bool"),
+        (lambda X, y: lasso.path(X, y, [1.0], factors=-1.0), ValueError, "factors must be finite and at least 0"),
+        (lambda X, y: lasso.fit(X, y, max_steps="2"), TypeError, "max_steps must be a whole number"),  # pyright: ignore
+    ],
+)
+def test_what_is_no_penalty_is_refused(call, error, message):
+    with pytest.raises(error, match=message):
+        call(*sparse())
