@@ -12,7 +12,7 @@ import numpy as np
 import optax
 from jax import Array
 
-from jax_course import linear, logistic, ridge, softmax
+from jax_course import kernel, lasso, linear, logistic, ridge, softmax
 from jax_course.optimization import optimizers
 
 M, D, K = 12, 3, 4
@@ -40,6 +40,7 @@ class Model(NamedTuple):
     theta_shape: tuple[int, ...]
     targets: Callable[[np.random.Generator], np.ndarray]
     hyper: dict[str, Any]
+    verbs: tuple[str, ...] = ("cost", "gradient", "hessian")  # of theta, X, y
 
     def problem(self, seed: int, dtype: Any) -> tuple[Array, Array, Array]:
         """A random theta, X, y."""
@@ -71,6 +72,8 @@ MODELS = {
     "linear, weights": Model(linear, (D,), _real, {"weights": WEIGHTS}),
     "ridge, weights": Model(ridge, (D,), _real, {"penalty": 0.3, "weights": WEIGHTS}),
     "ridge, free bias": Model(ridge, (D,), _real, {"penalty": FREE_BIAS}),
+    "lasso": Model(lasso, (D,), _real, {"penalty": FREE_BIAS}, ("cost", "subgradient")),
+    "kernel": Model(kernel, (M,), _real, {"scale": 30.0, "penalty": 0.3}),
     "logistic": Model(logistic, (D,), _binary, {}),
     "logistic, weights": Model(logistic, (D,), _binary, {"penalty": 0.3, "weights": WEIGHTS}),
     "logistic, free bias": Model(logistic, (D,), _binary, {"penalty": FREE_BIAS}),

@@ -19,14 +19,18 @@ ONE_OF_EACH_MODULE = pytest.mark.parametrize(
     "model",
     [pytest.param(model, id=name) for name, model in MODELS.items() if not model.hyper or name == "ridge, free bias"],
 )
-LEADING = {
-    "predict": "theta X",
-    "cost": "theta X y",
-    "gradient": "theta X y",
-    "hessian": "theta X y",
-    "hessian_product": "theta X y v",
-    "fit": "X y",
-}
+SMOOTH = pytest.mark.parametrize(
+    "model", [pytest.param(model, id=name) for name, model in MODELS.items() if "hessian" in model.verbs]
+)
+SUMS = pytest.mark.parametrize(  # with one kernel on each example, other examples are other parameters
+    "model", [pytest.param(model, id=name) for name, model in MODELS.items() if model.theta_shape != (M,)]
+)
+
+
+def leading(model):
+    """The positional arguments of every verb."""
+    of_data = dict.fromkeys(model.verbs, "theta X y") | {"predict": "theta X", "fit": "X y"}
+    return of_data | ({"hessian_product": "theta X y v"} if "hessian" in model.verbs else {})
 
 
 def relative_error(hand, reference):
@@ -37,10 +41,10 @@ def relative_error(hand, reference):
 
 
 def test_signatures(model):
-    for verb, leading in LEADING.items():
+    for verb, expected in leading(model).items():
         parameters = inspect.signature(getattr(model.module, verb)).parameters
         positional = [name for name, p in parameters.items() if p.kind is p.POSITIONAL_OR_KEYWORD]
-        assert positional == leading.split(), verb
+        assert positional == expected.split(), verb
         assert all(p.kind is p.KEYWORD_ONLY for name, p in parameters.items() if name not in positional), verb
 
 
@@ -52,6 +56,7 @@ def test_docstrings_name_their_source(model):
     assert "Shapes:" in model.module.__doc__
 
 
+@SMOOTH
 def test_derivatives_are_those_of_the_cost(model, precision):
     cost, gradient, hessian, product = (
         partial(getattr(model.module, verb), **model.hyper)
@@ -78,6 +83,7 @@ def test_the_doctor_finds_them_right(model):
     assert verify.model(model.module, *model.problem(0, np.float64), **model.hyper).ok
 
 
+@SMOOTH
 def test_the_hessian_product_is_that_of_the_hessian(model):
     theta, X, y = model.problem(0, np.float64)
     v = model.problem(100, np.float64)[0]
@@ -89,14 +95,17 @@ def test_dtypes_and_shapes_are_kept(model, precision):
     theta, X, y = model.problem(0, precision.dtype)
     module, hyper = model.module, model.hyper
     classes = {"classes": K} if "classes" in inspect.signature(module.fit).parameters else {}
+    of_kernels = {"centers": X, "scale": hyper["scale"]} if "scale" in hyper else {}
+    shapes = {"cost": (), "gradient": theta.shape, "subgradient": theta.shape, "hessian": theta.shape + theta.shape}
     results = {
-        "predict": (jax.eval_shape(module.predict, theta, X), (M, *theta.shape[1:])),
-        "cost": (jax.eval_shape(partial(module.cost, **hyper), theta, X, y), ()),
-        "gradient": (jax.eval_shape(partial(module.gradient, **hyper), theta, X, y), theta.shape),
-        "hessian": (jax.eval_shape(partial(module.hessian, **hyper), theta, X, y), theta.shape + theta.shape),
-        "hessian_product": (jax.eval_shape(partial(module.hessian_product, **hyper), theta, X, y, theta), theta.shape),
+        "predict": (jax.eval_shape(partial(module.predict, **of_kernels), theta, X), (M, *theta.shape[1:])),
         "fit": (jax.eval_shape(partial(module.fit, **hyper, **classes), X, y).theta, theta.shape),
     }
+    for verb in model.verbs:
+        results[verb] = jax.eval_shape(partial(getattr(module, verb), **hyper), theta, X, y), shapes[verb]
+    if "hessian" in model.verbs:
+        product = jax.eval_shape(partial(module.hessian_product, **hyper), theta, X, y, theta)
+        results["hessian_product"] = product, theta.shape
     for verb, (value, shape) in results.items():
         assert value.shape == shape, verb
         assert value.dtype == precision.dtype, verb
@@ -104,22 +113,23 @@ def test_dtypes_and_shapes_are_kept(model, precision):
 
 def test_jit_changes_nothing(model):
     theta, X, y = model.problem(0, np.float64)
-    for verb in ("cost", "gradient", "hessian"):
+    for verb in model.verbs:
         function = partial(getattr(model.module, verb), **model.hyper)
         chex.assert_trees_all_close(function(theta, X, y), jax.jit(function)(theta, X, y), rtol=1e-13, atol=1e-13)
 
 
 def test_plain_numpy_data_gives_the_same(model):
     theta, X, y = model.problem(0, np.float64)
-    for verb in ("cost", "gradient", "hessian"):
+    for verb in model.verbs:
         function = partial(getattr(model.module, verb), **model.hyper)
         chex.assert_trees_all_equal(function(np.asarray(theta), np.asarray(X), np.asarray(y)), function(theta, X, y))
 
 
+@SUMS
 def test_a_cost_is_a_sum_over_the_examples(model):
     """So that batches, devices and chunks of a file are one fold."""
     theta, X, y = model.problem(0, np.float64)
-    for verb in ("cost", "gradient", "hessian"):
+    for verb in model.verbs:
         whole = getattr(model.module, verb)(theta, X, y)
         parts = [getattr(model.module, verb)(theta, X[rows], y[rows]) for rows in (slice(0, 5), slice(5, M))]
         chex.assert_trees_all_close(parts[0] + parts[1], whole, rtol=1e-12, atol=1e-12)
@@ -173,6 +183,7 @@ def test_weights_that_are_none_are_refused(model, weights, error, message):
         model.module.fit(X, y, weights=weights)
 
 
+@SMOOTH
 def test_fit_ends_where_the_gradient_vanishes(model, width):
     _, X, y = model.problem(1, width.dtype)
     solution = model.module.fit(X, y, **model.hyper).check()
@@ -199,7 +210,7 @@ def test_fit_inside_jit_and_vmap(model):
 
 def test_a_second_call_does_not_trace(model):
     theta, X, y = model.problem(1, np.float64)
-    gradient = jax.jit(model.module.gradient)
+    gradient = jax.jit(getattr(model.module, model.verbs[1]))
     gradient(theta, X, y, **model.hyper)
     model.module.fit(X, y, **model.hyper)
     others = theta + 1, X + 1
@@ -222,7 +233,7 @@ BAD_SHAPES = {
 @pytest.mark.parametrize("bad", BAD_SHAPES.values(), ids=BAD_SHAPES.keys())
 def test_bad_shapes_are_refused_under_jit_too(model, bad):
     arguments = bad(*model.problem(0, np.float64))
-    for verb in ("cost", "gradient", "hessian"):
+    for verb in model.verbs:
         function = partial(getattr(model.module, verb), **model.hyper)
         for call in (function, jax.jit(function)):
             with pytest.raises(ValueError, match=r"must have .*; got shape") as error:
@@ -233,35 +244,35 @@ def test_bad_shapes_are_refused_under_jit_too(model, bad):
 def test_a_mixture_of_precisions_is_refused(model):
     theta, X, y = model.problem(0, np.float64)
     with pytest.raises(TypeError, match="theta must have the dtype of X, float32; got float64"):
-        model.module.gradient(theta, X.astype(np.float32), y)
+        getattr(model.module, model.verbs[1])(theta, X.astype(np.float32), y, **model.hyper)
 
 
 def test_whole_numbers_in_X_are_refused(model):
     theta, X, y = model.problem(0, np.float64)
     for call in (partial(model.module.cost, theta), model.module.fit):
         with pytest.raises(TypeError, match="X must hold floating-point numbers; got int"):
-            call(X.astype(int), y)
+            call(X.astype(int), y, **model.hyper)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_values_that_are_not_finite_are_refused_before_any_work(model, value):
     _, X, y = model.problem(0, np.float64)
     with pytest.raises(ValueError, match=r"X must be finite; X\[7, 2\] is"):
-        model.module.fit(X.at[7, 2].set(value), y)
+        model.module.fit(X.at[7, 2].set(value), y, **model.hyper)
 
 
 @pytest.mark.parametrize("model", PENALISED)
 def test_a_negative_penalty_is_refused(model):
     _, X, y = model.problem(0, np.float64)
     with pytest.raises(ValueError, match=r"penalty must be finite and at least 0; got -0\.1"):
-        model.module.fit(X, y, penalty=-0.1)
+        model.module.fit(X, y, **model.hyper | {"penalty": -0.1})
 
 
 @pytest.mark.parametrize("model", PENALISED)
 def test_a_penalty_of_another_shape_is_refused(model):
     theta, X, y = model.problem(0, np.float64)
-    with pytest.raises(ValueError, match=r"penalty must be a scalar or broadcast against theta, shape .*got shape"):
-        model.module.cost(theta, X, y, penalty=jnp.ones(D + 4))
+    with pytest.raises(ValueError, match=r"penalty must be a scalar.*got shape"):
+        model.module.cost(theta, X, y, **model.hyper | {"penalty": jnp.ones(D + 4)})
 
 
 def test_float64_data_without_64_bit_mode_warns_once_and_is_computed_in_float32(model):
