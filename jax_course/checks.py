@@ -1,16 +1,13 @@
-"""Refusals: what was expected and what came, before any work.
+"""Refusals of shapes and dtypes: what was expected and what came, before any work.
 
-Shapes and dtypes are checked by every public function while it is traced, which costs nothing under jit. Values are
-checked once, where data enters (`fit`, `data`), and only where they are there to be read: inside jit a NaN shows in the
-status instead.
+Every public function is checked while it is traced, which costs nothing under jit. Values: `jax_course.boundary`.
 """
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jax_course.arrays import is_concrete, numbers
+from jax_course.arrays import numbers
 from jax_course.typing import ArrayLike
 
 
@@ -102,6 +99,24 @@ def penalties(penalty: ArrayLike, theta: Array) -> Array:
         ) from None
 
 
+def per_center(theta: ArrayLike, centers: Array) -> Array:
+    """theta (n,), one per row of centers (n, d), in their dtype."""
+    theta = numbers(theta, "theta", like=centers)
+    if theta.shape != (len(centers),):
+        raise ValueError(f"theta must have shape ({len(centers)},), one per center; got shape {theta.shape}")
+    if theta.dtype != centers.dtype:
+        raise TypeError(f"theta must have the dtype of X, {centers.dtype}; got {theta.dtype}: convert one of them")
+    return theta
+
+
+def one_penalty(penalty: ArrayLike, X: Array) -> Array:
+    """A penalty that is the same for all parameters, a scalar in the dtype of X."""
+    penalty = numbers(penalty, "penalty", like=X)
+    if penalty.ndim:
+        raise ValueError(f"penalty must be a scalar, the same for all kernels; got shape {penalty.shape}")
+    return penalties(penalty, X[0, 0])
+
+
 def example_weights(weights: ArrayLike, X: Array) -> Array:
     """How often each example counts, in the dtype of X: shape (m,), or () where all count alike."""
     weights = numbers(weights, "weights", like=X)
@@ -134,120 +149,12 @@ def direction(v: ArrayLike, theta: Array) -> Array:
     return v
 
 
-# Values, at the boundary where data enters.
-
-
-def training_design(X: ArrayLike) -> Array:
-    """X as a finite design that a fit can work on."""
-    X = design(X)
-    if X.dtype not in (jnp.float32, jnp.float64):
-        raise TypeError(f"a fit needs float32 or float64; X is {X.dtype}: convert it with X.astype('float32')")
-    return finite(X, "X")
-
-
-def finite(values: Array, name: str) -> Array:
-    """The values; refused with NaN or infinity, and where the first one is."""
-    with jax.ensure_compile_time_eval():  # an array that a traced function closes over can be read, too
-        unreadable_or_finite = not is_concrete(values) or bool(_all_finite(values))
-    if not unreadable_or_finite:
-        where = tuple(int(i) for i in np.argwhere(~np.isfinite(np.asarray(values)))[0])
-        place = f"[{', '.join(map(str, where))}]" if where else ""
-        raise ValueError(f"{name} must be finite; {name}{place} is {np.asarray(values)[where]}")
-    return values
-
-
-def binary_labels(y: ArrayLike, X: Array, weights: Array) -> Array:
-    """y as shape (m,) of the dtype of X; refused with labels outside {0, 1} or a single class, or NaN there in jit."""
-    labels = targets(y, X)
-    if is_concrete(labels):
-        values = np.unique(np.asarray(y))
-        if not np.isin(values, (0, 1)).all():
-            raise ValueError(f"y must hold the labels 0 and 1; got {_listed(values)}")
-        _several_classes(y, weights)
-    return jnp.where((labels == 0) | (labels == 1), labels, jnp.nan)
-
-
-def class_labels(y: ArrayLike, X: Array, weights: Array, classes: int | None) -> tuple[Array, int]:
-    """y as class numbers, and K; refused with numbers outside 0…K−1 or a single class."""
-    labels = class_numbers(y, X)
-    if classes is not None and whole(classes, "classes") < 2:
-        raise ValueError(f"classes must be at least 2; got {classes}")
-    if is_concrete(labels):
-        values = np.unique(np.asarray(y))
-        if values[0] < 0 or (classes is not None and values[-1] >= classes):
-            raise ValueError(
-                f"y must hold class numbers 0…{'K−1' if classes is None else classes - 1}; got {_listed(values)}"
-            )
-        _several_classes(y, weights)
-        return labels, int(values[-1]) + 1 if classes is None else int(classes)
-    if classes is None:
-        raise ValueError("inside jit the number of classes must be given: fit(X, y, classes=K)")
-    return labels, int(classes)
-
-
-def nonnegative(values: Array, name: str = "penalty") -> Array:
-    """The values; refused where one is negative or not finite, or NaN there in jit."""
-    if is_concrete(values):
-        worst = np.asarray(values)
-        worst = worst[~((worst >= 0) & np.isfinite(worst))]
-        if worst.size:
-            raise ValueError(f"{name} must be finite and at least 0; got {worst.flat[0]}")
-    return jnp.where(values >= 0, values, jnp.nan)
-
-
-def counts(weights: ArrayLike, X: Array) -> Array:
-    """The weights of the examples of a fit; refused also where none counts."""
-    weights = nonnegative(example_weights(weights, X), "weights")
-    if is_concrete(weights) and not np.any(np.asarray(weights)):
-        raise ValueError("weights must not all be 0: no example would count")
-    return weights
-
-
-def positive(value: ArrayLike, name: str, like: Array) -> Array:
-    """A scalar in the dtype of `like`; refused where it is not positive and finite, or NaN there in jit."""
-    value = numbers(value, name, like=like)
-    if value.ndim != 0 or value.dtype.kind in "bc":
-        raise TypeError(f"{name} must be one number; got {value.dtype} of shape {value.shape}")
-    if is_concrete(value) and not 0 < np.asarray(value) < np.inf:
-        raise ValueError(f"{name} must be positive and finite; got {value}")
-    return jnp.where(value > 0, value, jnp.nan).astype(like.dtype)
-
-
-def all_positive(values: Array, name: str) -> Array:
-    """The values; refused where one is not positive and finite, or NaN there in jit."""
-    if is_concrete(values):
-        worst = np.asarray(values)
-        worst = worst[~((worst > 0) & np.isfinite(worst))]
-        if worst.size:
-            raise ValueError(f"{name} must be positive and finite; got {worst.flat[0]}")
-    return jnp.where(values > 0, values, jnp.nan)
-
-
-def determined(values: Array, otherwise: str) -> Array:
-    """The values; refused where one is NaN for the reason given."""
-    if is_concrete(values) and np.isnan(np.asarray(values)).any():
-        raise ValueError(otherwise)
-    return values
-
-
-def class_number(number: int, theta: Array) -> int:
-    """The number of one of the columns of theta."""
-    if not 0 <= whole(number, "reference") < theta.shape[1]:
-        raise ValueError(f"reference must be a class 0…{theta.shape[1] - 1}; got {number}")
-    return number
-
-
 def whole(value: int | Array, name: str) -> int | Array:
     """The value; refused where it is no whole number."""
     array = value if isinstance(value, Array) else np.asarray(value)
     if array.ndim != 0 or array.dtype.kind not in "iu":
         raise TypeError(f"{name} must be a whole number; got {value!r}")
     return value
-
-
-@jax.jit
-def _all_finite(values: Array) -> Array:
-    return jnp.all(jnp.isfinite(values))
 
 
 def _parameters(theta: ArrayLike, X: Array, shape: tuple[int, ...], meaning: str) -> Array:
@@ -267,17 +174,3 @@ def _one_per_row(y: ArrayLike, X: Array) -> Array:
             + (": write np.ravel(y)" if y.ndim == 2 and y.shape[1] == 1 else "")
         )
     return y
-
-
-def _several_classes(y: ArrayLike, weights: Array) -> None:
-    """Among the examples that count, where that can be read."""
-    labels = np.asarray(y)
-    if is_concrete(weights):
-        labels = labels[np.broadcast_to(np.asarray(weights) > 0, labels.shape)]
-    values = np.unique(labels)
-    if len(values) < 2:
-        raise ValueError(f"y must hold examples of at least two classes; all are {_listed(values)}")
-
-
-def _listed(values: np.ndarray) -> str:
-    return ", ".join(str(v) for v in values[:5]) + (", …" if len(values) > 5 else "")

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jax_course import arrays, checks
+from jax_course import arrays, boundary, checks
 from jax_course.typing import ArrayLike
 
 
@@ -203,7 +203,7 @@ def standardize(X: ArrayLike) -> Standardization:
     Array([[3., 0.]], dtype=float64)
     """
     X = checks.design(X)
-    checks.finite(X, "X")
+    boundary.finite(X, "X")
     constant = jnp.max(X, axis=0) == jnp.min(X, axis=0)
     mean = X[0] + jnp.mean(X - X[:1], axis=0)  # from the first row on, so that a large offset costs no digits
     size = jnp.where(constant, 1, jnp.max(jnp.abs(X - mean[None, :]), axis=0))  # so that no square over- or underflows

@@ -50,6 +50,7 @@ def test_arrows_point_down_and_nothing_private_is_imported(name):
         "linalg",
         "arrays",
         "checks",
+        "boundary",
         "functions",
         "checkpoint",
         "epochs",

@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jax_course import checks
+from jax_course import boundary, checks
 from jax_course.classification.fitting import Likelihood, minimise
 from jax_course.classification.logistic_confidence import (
     confidence_interval,
@@ -165,10 +165,10 @@ def fit(
     >>> fit(X, y, penalty=jnp.array([0.0, 1.0])).check().gradient_norm < 1e-10
     Array(True, dtype=bool)
     """
-    X = checks.training_design(X)
-    w = checks.counts(weights, X)
-    y = checks.binary_labels(y, X, w)
-    delta2 = checks.nonnegative(checks.penalties(penalty, X[0]))
+    X = boundary.training_design(X)
+    w = boundary.counts(weights, X)
+    y = boundary.binary_labels(y, X, w)
+    delta2 = boundary.nonnegative(checks.penalties(penalty, X[0]))
     return _fit(X, y, delta2, w, checks.whole(max_steps, "max_steps"))
 
 

@@ -15,7 +15,7 @@ promise for many examples, not for few: the distribution of the estimate is know
 import jax.numpy as jnp
 from jax import Array
 
-from jax_course import checks
+from jax_course import boundary, checks
 from jax_course.classification.sigmoid import sigmoid, sigmoid_derivative
 from jax_course.linalg import inverse_root, product
 from jax_course.probability import intervals
@@ -80,7 +80,7 @@ def predict_interval(
 
 def _root(theta: ArrayLike, X: ArrayLike, weights: ArrayLike) -> Array:
     theta, X = checks.linear(theta, X)
-    w = checks.counts(weights, X)
+    w = boundary.counts(weights, X)
     S = sigmoid_derivative(product(X, theta))
     root = inverse_root(jnp.sqrt(w * S)[:, None] * X)
-    return checks.determined(root, "the Hessian is singular: columns of X depend on each other, or every π is 0 or 1")
+    return boundary.determined(root, "the Hessian is singular: columns of X depend on each other, or every π is 0 or 1")

@@ -25,7 +25,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jax_course import checks
+from jax_course import boundary, checks
 from jax_course.classification import logits
 from jax_course.classification.fitting import Likelihood, minimise
 from jax_course.classification.softmax_confidence import (
@@ -155,10 +155,10 @@ def fit(
     >>> fit(X, y, penalty=0.5).check().theta.shape
     (2, 3)
     """
-    X = checks.training_design(X)
-    w = checks.counts(weights, X)
-    y, K = checks.class_labels(y, X, w, classes)
-    delta2 = checks.nonnegative(checks.penalties(penalty, jnp.zeros((X.shape[1], K), X.dtype)))
+    X = boundary.training_design(X)
+    w = boundary.counts(weights, X)
+    y, K = boundary.class_labels(y, X, w, classes)
+    delta2 = boundary.nonnegative(checks.penalties(penalty, jnp.zeros((X.shape[1], K), X.dtype)))
     return _fit(X, y, delta2, w, checks.whole(max_steps, "max_steps"))
 
 

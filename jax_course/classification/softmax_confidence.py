@@ -18,7 +18,7 @@ Shapes: theta (d, K), the fit's without a penalty; X (m, d), that of the fit; X_
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jax_course import checks
+from jax_course import boundary, checks
 from jax_course.classification import logits
 from jax_course.classification.sigmoid import sigmoid
 from jax_course.linalg import inverse_root, product, spd_factor
@@ -38,7 +38,7 @@ def covariance(theta: ArrayLike, X: ArrayLike, *, weights: ArrayLike = 1.0) -> A
            [-0.25,  0.25]], dtype=float64)
     """
     theta, X = checks.class_scores(theta, X)
-    w = checks.counts(weights, X)
+    w = boundary.counts(weights, X)
     d, K = theta.shape
     W = inverse_root(jnp.sqrt(w).reshape(-1, 1) * X)
     H = logits.curvature(logits.probabilities(product(X, theta)), product(X, W), w)
@@ -49,7 +49,7 @@ def covariance(theta: ArrayLike, X: ArrayLike, *, weights: ArrayLike = 1.0) -> A
     cov = jnp.einsum("ja,kq,aqbr,rs,ib->jkis", W, sum_to_0, of_u, sum_to_0, W, precision=lax.Precision.HIGHEST)
     regular = factored.rcond > d * K * jnp.finfo(X.dtype).eps
     reason = "the Hessian is singular: columns of X depend on each other, or every π is 0 or 1"
-    return checks.determined(jnp.where(regular, cov, jnp.nan), reason)
+    return boundary.determined(jnp.where(regular, cov, jnp.nan), reason)
 
 
 def standard_errors(theta: ArrayLike, X: ArrayLike, *, reference: int = 0, weights: ArrayLike = 1.0) -> Array:
@@ -61,7 +61,7 @@ def standard_errors(theta: ArrayLike, X: ArrayLike, *, reference: int = 0, weigh
     theta, X = checks.class_scores(theta, X)
     of_one_feature = jnp.einsum("jkjl->jkl", covariance(theta, X, weights=weights))
     variances = jnp.einsum("jkk->jk", of_one_feature)
-    r = checks.class_number(reference, theta)
+    r = boundary.class_number(reference, theta)
     return jnp.sqrt(jnp.maximum(variances + variances[:, r][:, None] - 2 * of_one_feature[:, r], 0))
 
 
@@ -80,7 +80,7 @@ def confidence_interval(
     """
     theta, X = checks.class_scores(theta, X)
     z = intervals.normal(intervals.level(confidence, X))
-    r = checks.class_number(reference, theta)
+    r = boundary.class_number(reference, theta)
     return intervals.around(
         theta - theta[:, r][:, None], z * standard_errors(theta, X, reference=reference, weights=weights)
     )

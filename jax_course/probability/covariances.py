@@ -16,7 +16,7 @@ import numpy as np
 from jax import Array, lax
 from jax.scipy.linalg import solve_triangular
 
-from jax_course import checks
+from jax_course import boundary
 from jax_course.arrays import is_concrete
 from jax_course.linalg import gram, product, spd_factor
 from jax_course.linalg.extended import add_products
@@ -64,11 +64,11 @@ def root(covariance: Array) -> Root:
     Array([[3., 2.]], dtype=float64)
     """
     if covariance.ndim == 0:
-        deviation = jnp.sqrt(checks.positive(covariance, "covariance", covariance)).reshape(1, 1)
+        deviation = jnp.sqrt(boundary.positive(covariance, "covariance", covariance)).reshape(1, 1)
         return Root(jnp.ones_like(deviation[0]), deviation, jnp.ones_like(deviation))
     factors = _factorised(covariance)
     if is_concrete(factors.M) and np.isnan(np.asarray(factors.M)).any():
-        raise ValueError(_why_not(checks.finite(covariance, "covariance")))
+        raise ValueError(_why_not(boundary.finite(covariance, "covariance")))
     return factors
 
 

@@ -26,7 +26,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jax_course import checks
+from jax_course import boundary, checks
 from jax_course.linalg import gram
 from jax_course.probability import covariances, parameters
 from jax_course.probability.covariances import root
@@ -179,7 +179,7 @@ def _examples(X: ArrayLike) -> Array:
     (X,) = parameters.floats(X=X)
     if X.ndim not in (1, 2) or not X.size:
         raise ValueError(f"X must have shape (m, d), or (m,) in one dimension, and not be empty; got shape {X.shape}")
-    return checks.finite(parameters.single_or_double(X, "X"), "X")
+    return boundary.finite(parameters.single_or_double(X, "X"), "X")
 
 
 def _mean(X: Array) -> Array:

@@ -19,7 +19,7 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jax import Array
 
-from jax_course import checks
+from jax_course import boundary, checks
 from jax_course.linalg import inverse_root, product
 from jax_course.probability import intervals
 from jax_course.probability.intervals import Interval
@@ -128,4 +128,6 @@ def _leverage(X_new: Array, X: Array) -> Array:
 
 
 def _root(X: Array) -> Array:
-    return checks.determined(inverse_root(X), "the columns of X depend on each other, so that theta is not determined")
+    return boundary.determined(
+        inverse_root(X), "the columns of X depend on each other, so that theta is not determined"
+    )

@@ -32,7 +32,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jax_course import arrays, checks
+from jax_course import arrays, boundary, checks
 from jax_course.linalg import least_squares, product, transpose_product
 from jax_course.linalg.least_squares import column_scale, truncated_svd
 from jax_course.optimization.proximal import soft_threshold
@@ -101,10 +101,10 @@ def largest_penalty(X: ArrayLike, y: ArrayLike, *, factors: ArrayLike = 1.0) -> 
     >>> largest_penalty(jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]))  # 2 (1·3 + 2·7)
     Array(34., dtype=float64)
     """
-    X = checks.training_design(X)
-    y = checks.finite(checks.targets(y, X), "y")
+    X = boundary.training_design(X)
+    y = boundary.finite(checks.targets(y, X), "y")
     most_free = _most_free(factors, X)
-    return _largest_penalty(X, y, checks.nonnegative(checks.penalties(factors, X[0]), "factors"), most_free)
+    return _largest_penalty(X, y, boundary.nonnegative(checks.penalties(factors, X[0]), "factors"), most_free)
 
 
 def fit(X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, max_steps: int = 10_000) -> Solution:
@@ -116,9 +116,9 @@ def fit(X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, max_steps: int 
     >>> fit(jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]), penalty=14.0).theta  # (17 − 14/2) / 5
     Array([2.], dtype=float64)
     """
-    X = checks.training_design(X)
-    y = checks.finite(checks.targets(y, X), "y")
-    p = checks.nonnegative(checks.penalties(penalty, X[0]))
+    X = boundary.training_design(X)
+    y = boundary.finite(checks.targets(y, X), "y")
+    p = boundary.nonnegative(checks.penalties(penalty, X[0]))
     return _fit(X, y, p, checks.whole(max_steps, "max_steps"), _most_free(penalty, X))
 
 
@@ -135,11 +135,11 @@ def path(
            [2.],
            [3.]], dtype=float64)
     """
-    X = checks.training_design(X)
-    y = checks.finite(checks.targets(y, X), "y")
+    X = boundary.training_design(X)
+    y = boundary.finite(checks.targets(y, X), "y")
     penalties = _descending(penalties, X)
     most_free = _most_free(factors, X)
-    factors = checks.nonnegative(checks.penalties(factors, X[0]), "factors")
+    factors = boundary.nonnegative(checks.penalties(factors, X[0]), "factors")
     return _path(X, y, penalties, factors, checks.whole(max_steps, "max_steps"), most_free)
 
 
@@ -225,7 +225,7 @@ def _descending(penalties: ArrayLike, X: Array) -> Array:
         raise TypeError(f"penalties must hold real numbers; got {penalties.dtype}")
     if penalties.ndim != 1 or not penalties.size:
         raise ValueError(f"penalties must have shape (n,), n at least 1; got shape {penalties.shape}")
-    penalties = checks.nonnegative(penalties.astype(X.dtype), "penalties")
+    penalties = boundary.nonnegative(penalties.astype(X.dtype), "penalties")
     if arrays.is_concrete(penalties):
         values = np.asarray(penalties)
         if values.min() == 0:

@@ -17,7 +17,7 @@ Shapes: theta (d,), sigma a scalar > 0 in units of y, X (m, d), y (m,).
 import jax.numpy as jnp
 from jax import Array
 
-from jax_course import checks
+from jax_course import boundary, checks
 from jax_course.linalg import gram, product, transpose_product
 from jax_course.typing import ArrayLike
 
@@ -85,4 +85,4 @@ def unbiased_noise_variance(theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> Arr
 
 def _check(theta: ArrayLike, sigma: ArrayLike, X: ArrayLike, y: ArrayLike) -> tuple[Array, Array, Array, Array]:
     theta, X, y = checks.regression(theta, X, y)
-    return theta, checks.positive(sigma, "sigma", X), X, y
+    return theta, boundary.positive(sigma, "sigma", X), X, y

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jax_course import checks
+from jax_course import boundary, checks
 from jax_course.linalg import gram, least_squares, product, transpose_product
 from jax_course.optimization.solution import Solution, Status
 from jax_course.regression.confidence import (
@@ -117,9 +117,9 @@ def fit(X: ArrayLike, y: ArrayLike, *, weights: ArrayLike = 1.0) -> Solution:
     >>> fit(jnp.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]]), jnp.array([1.0, 3.0, 5.0])).theta
     Array([1., 2.], dtype=float64)
     """
-    X = checks.training_design(X)
-    y = checks.finite(checks.targets(y, X), "y")
-    return _fit(X, y, checks.counts(weights, X))
+    X = boundary.training_design(X)
+    y = boundary.finite(checks.targets(y, X), "y")
+    return _fit(X, y, boundary.counts(weights, X))
 
 
 @jax.jit

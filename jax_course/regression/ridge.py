@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jax_course import checks
+from jax_course import boundary, checks
 from jax_course.linalg import gram, least_squares, product, transpose_product
 from jax_course.optimization.solution import Solution
 from jax_course.regression import linear
@@ -118,10 +118,10 @@ def fit(X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, weights: ArrayL
     >>> fit(jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]), penalty=3.5).theta
     Array([2.], dtype=float64)
     """
-    X = checks.training_design(X)
-    y = checks.finite(checks.targets(y, X), "y")
-    delta2 = checks.nonnegative(checks.penalties(penalty, X[0]))
-    return _fit(X, y, delta2, checks.counts(weights, X))
+    X = boundary.training_design(X)
+    y = boundary.finite(checks.targets(y, X), "y")
+    delta2 = boundary.nonnegative(checks.penalties(penalty, X[0]))
+    return _fit(X, y, delta2, boundary.counts(weights, X))
 
 
 @jax.jit

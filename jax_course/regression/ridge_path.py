@@ -28,7 +28,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.scipy.linalg import solve_triangular
 
-from jax_course import arrays, checks
+from jax_course import arrays, boundary, checks
 from jax_course.linalg import column_scale, product, transpose_product
 from jax_course.typing import ArrayLike
 
@@ -107,7 +107,7 @@ def degrees_of_freedom(X: ArrayLike, penalties: ArrayLike, *, factors: ArrayLike
     >>> degrees_of_freedom(jnp.array([[3.0, 0.0], [0.0, 3.0]]), jnp.array([0.0, 9.0]))
     Array([2., 1.], dtype=float64)
     """
-    X = checks.training_design(X)
+    X = boundary.training_design(X)
     return _degrees_of_freedom(*_check(X, jnp.zeros_like(X[:, 0]), penalties, factors))
 
 
@@ -126,20 +126,20 @@ def constrained(X: ArrayLike, y: ArrayLike, *, budget: ArrayLike, factors: Array
     >>> constrained(jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]), budget=4.0).theta
     Array([2.], dtype=float64)
     """
-    X = checks.training_design(X)
-    t = checks.positive(budget, "budget", X)
+    X = boundary.training_design(X)
+    t = boundary.positive(budget, "budget", X)
     X, y, _, factors = _check(X, y, [0.0], factors)
     return _constrained(X, y, t, factors)
 
 
 def _check(X: ArrayLike, y: ArrayLike, penalties: ArrayLike, factors: ArrayLike) -> tuple[Array, Array, Array, Array]:
-    X = checks.training_design(X)
-    y = checks.finite(checks.targets(y, X), "y")
+    X = boundary.training_design(X)
+    y = boundary.finite(checks.targets(y, X), "y")
     penalties = arrays.numbers(penalties, "penalties", like=X).astype(X.dtype)
     if penalties.ndim != 1 or not penalties.size:
         raise ValueError(f"penalties must have shape (n,), at least one; got shape {penalties.shape}")
-    factors = checks.nonnegative(checks.penalties(factors, X[0]), "factors")
-    return X, y, checks.nonnegative(penalties, "penalties"), factors
+    factors = boundary.nonnegative(checks.penalties(factors, X[0]), "factors")
+    return X, y, boundary.nonnegative(penalties, "penalties"), factors
 
 
 def _factored(X: Array, factors: Array) -> _Factored:
