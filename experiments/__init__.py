@@ -7,7 +7,11 @@ draws from fixed seeds, and proves the derivatives it relies on with the very da
 EXPERIMENTS = (
     "line_and_plane",
     "cost_bowl",
+    "gaussians",
+    "sample_mean",
+    "likelihoods",
     "predictive_bands",
+    "entropies",
     "ridge_trace",
     "complexity",
     "level_curves",
@@ -24,4 +28,5 @@ EXPERIMENTS = (
     "softmax_iris",
     "softmax_digits",
     "errata",
+    "statements",
 )

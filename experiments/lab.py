@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any, NamedTuple
 
+import numpy as np
 from jax import Array
 from matplotlib.figure import Figure
 
@@ -59,6 +60,11 @@ class Result(NamedTuple):
     numbers: Mapping[str, Any]
     proofs: tuple[Proof, ...]
     fits: tuple[Fit, ...]
+
+
+def apart(a: Any, b: Any) -> float:
+    """How far a is from b, in units of the largest entry of b."""
+    return float(np.max(np.abs(np.asarray(a) - np.asarray(b))) / np.max(np.abs(np.asarray(b))))
 
 
 def prove(name: str, model: ModuleType, theta: Array, X: Array, y: Array, **hyper: Any) -> tuple[Proof, ...]:

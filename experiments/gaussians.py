@@ -1,0 +1,185 @@
+"""Bell curves, clouds and ellipses: the normal distribution in one dimension and in two (course 4.1, 4.3 to 4.5)."""
+
+import jax
+import matplotlib.pyplot as plt
+import numpy as np
+
+from experiments.lab import CLASSES, DATA, FIT, SECOND, TRUTH, Picture, Proof, Result, apart
+from jax_course import gaussian
+
+TITLE = "Bell curves, clouds and ellipses"
+SECTION = "4.1"
+
+BELLS = np.array([[0.0, 1.0], [0.0, 0.5], [0.0, 2.0], [3.0, 0.7]])  # μ, σ
+CLOUDS = {name: np.array([[1.0, c], [c, 1.5]]) for name, c in (("negative", -0.9), ("zero", 0.0), ("positive", 0.9))}
+MEAN, SHOWN = np.array([1.0, 2.0]), 200
+STEPS = 0.1 * np.arange(-120, 121)  # in standard deviations; what lies beyond 12 is less than the rounding of 1
+INSIDE = 1 - np.exp(-np.array([1.0, 4.0]) / 2)  # 1 − exp(−k²/2), where rᵀΣ⁻¹r < k² in two dimensions
+SIDES = MEAN + np.sqrt(np.array([1.0, 1.5])) * STEPS[:, None]
+
+
+def run(quick: bool) -> Result:
+    """Integrals by the trapezoidal rule, clouds drawn and fitted, and a density beside its marginals."""
+    draws = 20_000 if quick else 200_000
+    sigmas = np.stack([*CLOUDS.values()])
+    keys = jax.random.split(jax.random.key(0), len(sigmas))
+    clouds = jax.jit(jax.vmap(lambda key, of: gaussian.sample(key, MEAN, of, draws)))(keys, sigmas)
+    fits = [np.asarray(of) for of in jax.jit(jax.vmap(gaussian.fit))(clouds[:, :SHOWN])]
+    bells, of_bells = _one_dimension()
+    grid = np.stack(np.meshgrid(*SIDES.T, indexing="ij"), axis=-1).reshape(-1, 2)
+    densities = np.asarray(jax.jit(jax.vmap(lambda of: gaussian.pdf(grid, MEAN, of)))(sigmas[1:]))
+    independent, correlated = densities.reshape(2, len(STEPS), len(STEPS))
+    marginals = np.asarray(jax.jit(jax.vmap(gaussian.pdf))(SIDES.T, MEAN, np.diagonal(sigmas[1])))
+    shares, of_clouds = _of_clouds(np.asarray(clouds))
+    return Result(
+        {
+            "bells": Picture(
+                _bells(*bells),
+                "Left: bell curves of several μ and σ. The area under each is 1, so the narrow ones are tall. The dots "
+                "are where a curve turns from bending down to bending up: σ from the middle. Right: their logarithms "
+                "are parabolas of curvature −1/σ².",
+            ),
+            "clouds": Picture(
+                _clouds(np.asarray(clouds[:, :SHOWN]), fits),
+                f"{SHOWN} draws each of negative, zero and positive covariance, which is the way the cloud leans. "
+                "Ellipses of one and two standard deviations; the true ones hold 39 % and 86 % of the probability, "
+                "less than the 68 % and 95 % of one dimension.",
+            ),
+            "density": Picture(
+                _density(correlated, independent, marginals),
+                "Left and middle: a density and its level curves; the ellipses of one, two and three standard "
+                "deviations (dashed) are level curves. Right: another density of the same marginals (along the edges). "
+                "It is their product, because its coordinates are independent; the one in the middle is not.",
+            ),
+        },
+        {
+            "integral of the density": _integral(correlated),
+            "the same with the printed (2π)^d/2 (slip E 4)": _integral(correlated) * 2 * np.pi / (2 * np.pi**2),
+            "fitted covariances": dict(zip(CLOUDS, fits[1].tolist(), strict=True)),
+            "shares inside 1 and 2 standard deviations": dict(zip(CLOUDS, shares.tolist(), strict=True)),
+        },
+        (*of_bells, *_of_density(correlated, independent, marginals), *of_clouds),
+        (),
+    )
+
+
+def _one_dimension():
+    """∫p = 1, ∫xp = μ, ∫(x − μ)²p = σ², and p'' = p (g² + h) of the slope g and the curvature h of log p."""
+
+    @jax.jit
+    @jax.vmap
+    def at_all(mu, sigma):
+        x, over_x = mu + sigma * STEPS, (0, None, None)
+        second = jax.vmap(jax.grad(jax.grad(gaussian.pdf)), over_x)(x, mu, sigma**2)
+        g, h = gaussian.gradient_x(x, mu, sigma**2), gaussian.hessian_x(x, mu, sigma**2)
+        p, log_p = gaussian.pdf(x, mu, sigma**2), gaussian.log_pdf(x, mu, sigma**2)
+        return x, p, log_p, p * (g**2 + h), second
+
+    mu, sigma = BELLS.T
+    x, p, log_p, by_hand, by_autodiff = map(np.asarray, at_all(mu, sigma))
+    mass, mean, variance = (np.trapezoid(of * p, x) for of in (np.ones_like(x), x, (x - mu[:, None]) ** 2))
+    moments = max(apart(mean, mu), apart(variance, sigma**2))
+    whole, second = apart(mass, 1.0), apart(by_hand, by_autodiff)
+    turns = float(np.max(np.abs(by_autodiff[:, np.isclose(np.abs(STEPS), 1)])) / np.max(by_autodiff))
+    return (x, p, log_p), (
+        Proof("bell curves: the integral is 1", whole, whole < 1e-13),
+        Proof("bell curves: mean μ and variance σ² by integration", moments, moments < 1e-13),
+        Proof("bell curves: p'' by hand = autodiff", second, second < 1e-13),
+        Proof("bell curves: p'' = 0 at μ ± σ", turns, turns < 1e-13),
+    )
+
+
+def _of_density(correlated, independent, marginals):
+    """The integral, the marginals, the level curves, and the joint density of independent coordinates."""
+    whole = abs(_integral(correlated) - 1)
+    by_integration = [np.trapezoid(correlated, SIDES[:, 1], axis=1), np.trapezoid(correlated, SIDES[:, 0], axis=0)]
+    product = marginals[0][:, None] * marginals[1][None, :]
+    edges, same, other = apart(by_integration, marginals), apart(independent, product), apart(correlated, product)
+    on_ellipses = np.concatenate([_ellipse(MEAN, CLOUDS["positive"], k) for k in range(4)])
+    log_p = np.asarray(jax.jit(gaussian.log_pdf)(on_ellipses, MEAN, CLOUDS["positive"])).reshape(4, -1)
+    levels = apart(log_p - log_p[0], -(np.arange(4)[:, None] ** 2) / 2)
+    return (
+        Proof("in two dimensions the integral is 1", whole, whole < 1e-13),
+        Proof("the marginals by integration are bell curves", edges, edges < 1e-13),
+        Proof("log p is k²/2 less on the ellipse of k deviations", levels, levels < 1e-13),
+        Proof("independent: joint = product of the marginals", same, same < 1e-13),
+        Proof("of covariance 0.9 it is not, but off by", other, other > 0.1),
+    )
+
+
+def _of_clouds(clouds):
+    """The shares inside the ellipses, the two forms of the covariance, and both in standard errors from theory."""
+    form, entry, shares = 0.0, 0.0, []
+    for of, X in zip(CLOUDS.values(), clouds, strict=True):
+        variances, mean, covariance = np.diagonal(of), *gaussian.fit(X)
+        form = max(form, apart(X.T @ X / len(X) - np.outer(mean, mean), covariance))
+        deviations = np.sqrt((np.outer(variances, variances) + of**2) / len(X))
+        entry = max(entry, float(np.max(np.abs(covariance - of) / deviations)))
+        squared = np.sum((X - MEAN) * np.linalg.solve(of, (X - MEAN).T).T, axis=1)
+        shares.append(np.mean(squared[:, None] <= np.array([1, 4]), axis=0))
+    deviations = np.sqrt(INSIDE * (1 - INSIDE) / clouds.shape[1])
+    away = float(np.max(np.abs(np.array(shares) - INSIDE) / deviations))
+    return np.array(shares), (
+        Proof("cov(X, Y) = E[XY] − E[X] E[Y]", form, form < 1e-13),
+        Proof("covariances of the draws, standard errors from Σ", entry, entry < 4.5),
+        Proof("shares inside the ellipses, standard errors from theory", away, away < 4.5),
+    )
+
+
+def _integral(density):
+    return float(np.trapezoid(np.trapezoid(density, SIDES[:, 1], axis=1), SIDES[:, 0]))
+
+
+def _ellipse(mean, covariance, k):
+    """Where rᵀΣ⁻¹r = k²: at μ + kBz for z on the unit circle and Σ = BBᵀ."""
+    phi = np.linspace(0, 2 * np.pi, 121)
+    return mean + k * np.stack([np.cos(phi), np.sin(phi)], axis=-1) @ np.linalg.cholesky(covariance).T
+
+
+def _bells(x, p, log_p):
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4))
+    for j, ((mu, sigma), color) in enumerate(zip(BELLS, CLASSES, strict=False)):
+        turns = np.isclose(np.abs(STEPS), 1)
+        left.plot(x[j], p[j], color=color, label=f"μ = {mu:g}, σ = {sigma:g}")
+        left.plot(x[j, turns], p[j, turns], "o", color=color, ms=4)
+        right.plot(x[j], log_p[j], color=color)
+    left.set(xlabel="x", ylabel="p(x)", title="Bell curves, each of area 1", xlim=(-6, 6), ylim=(0, None))
+    left.legend(loc="upper left")
+    right.set(xlabel="x", ylabel="log p(x)", title="Their logarithms", xlim=(-6, 6), ylim=(-12, 1))
+    return figure
+
+
+def _clouds(clouds, fits):
+    figure, axes = plt.subplots(1, 3, figsize=(11, 4.8), sharex=True, sharey=True, layout="constrained")
+    for axis, (name, of), X, mean, fit in zip(axes, CLOUDS.items(), clouds, *fits, strict=True):
+        axis.plot(*X.T, ".", color=DATA, ms=4, alpha=0.6, label="draws")
+        for k in (1, 2):
+            axis.plot(*_ellipse(MEAN, of, k).T, "--", color=TRUTH, label="Σ true")
+            axis.plot(*_ellipse(mean, fit, k).T, color=FIT, label="Σ fitted")
+        axis.set(xlabel="x₁", aspect="equal", xlim=(-3.5, 5.5), ylim=(-3, 7.3))
+        axis.set_title(f"{name}: {of[0, 1]:g}, fitted {fit[0, 1]:.2f}".replace("-", "−"))
+    figure.legend(handles=axes[0].get_lines()[:3], loc="outside lower center", ncols=3)
+    axes[0].set_ylabel("x₂")
+    return figure
+
+
+def _density(correlated, independent, marginals):
+    figure = plt.figure(figsize=(11, 4))
+    near = np.abs(STEPS) < 4.05
+    (x, y), edges = SIDES[near].T, 2.5 * marginals[:, near]
+    surface, shown = figure.add_subplot(1, 3, 1, projection="3d"), correlated[np.ix_(near, near)]
+    surface.plot_surface(x[:, None], y[None, :], shown, cmap="viridis", rstride=1, cstride=1, antialiased=False,
+                         rasterized=True)  # fmt: skip
+    surface.set(xlabel="x₁", ylabel="x₂", title="p(x), covariance 0.9")
+    for place, density, name in ((2, correlated, "positive"), (3, independent, "zero")):
+        axis = figure.add_subplot(1, 3, place)
+        levels = np.max(density) * np.exp(-(np.arange(3, 0, -0.5) ** 2) / 2)
+        axis.contour(x, y, density[np.ix_(near, near)].T, levels, cmap="viridis", linewidths=1)
+        for k in (1, 2, 3):
+            axis.plot(*_ellipse(MEAN, CLOUDS[name], k).T, "--", color=FIT)
+        axis.fill_between(x, y[0], y[0] + edges[0], color=SECOND, alpha=0.4, lw=0)
+        axis.fill_betweenx(y, x[0], x[0] + edges[1], color=SECOND, alpha=0.4, lw=0)
+        axis.set(xlabel="x₁", ylabel="x₂", aspect="equal", xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
+        axis.set_title(f"covariance {CLOUDS[name][0, 1]:g}")
+    figure.tight_layout()
+    return figure
