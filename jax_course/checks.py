@@ -69,6 +69,16 @@ def targets(y: ArrayLike, X: Array) -> Array:
     return y.astype(X.dtype)
 
 
+def target_rows(y: ArrayLike, z: Array) -> Array:
+    """y as an array of the shape and dtype of z."""
+    y = numbers(y, "y", like=z)
+    if y.shape != z.shape:
+        raise ValueError(f"y must have shape {z.shape}, that of the predictions; got shape {y.shape}")
+    if jnp.issubdtype(y.dtype, jnp.floating) and y.dtype != z.dtype:
+        raise TypeError(f"y must have the dtype of X, {z.dtype}; got {y.dtype}: convert one of them")
+    return y.astype(z.dtype)
+
+
 def class_numbers(y: ArrayLike, X: Array) -> Array:
     """y as int32, shape (m,); what can be no class, negative or huge, becomes the largest number there is."""
     y = _one_per_row(y, X)

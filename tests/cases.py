@@ -1,18 +1,20 @@
-"""The registry: every model, with random problems of the kind it is for, and every optimizer. Tests walk it.
+"""The registry: every model, with random problems of the kind it is for, optimizer, layer and cost. Tests walk it.
 
-Adding a model is a line in MODELS; the tests then hold it to the contract without another word.
+Adding one is a line here; the tests then hold it to the contract without another word.
 """
 
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array
 
 from jax_course import kernel, lasso, linear, logistic, ridge, softmax
+from jax_course.networks import costs, layers, serial
 from jax_course.optimization import optimizers
 
 M, D, K = 12, 3, 4
@@ -100,4 +102,28 @@ OPTIMIZERS = {
     "rmsprop": (optimizers.rmsprop(ETA), optax.rmsprop(ETA)),
     "adam": (optimizers.adam(ETA), optax.adam(ETA)),
     "adam, schedule": (optimizers.adam(DECAY), optax.adam(DECAY)),
+}
+
+# Every layer, by a function that makes it: a random key is an array of the mode it is made in.
+LAYERS = {
+    "linear": lambda: layers.linear(5),
+    "relu": layers.relu,
+    "sigmoid": layers.sigmoid,
+    "tanh": layers.tanh,
+    "softplus": layers.softplus,
+    "gelu": layers.gelu,
+    "softmax": layers.softmax,
+    "log_softmax": layers.log_softmax,
+    "rbf": lambda: layers.rbf(4),
+    "dropout": lambda: layers.dropout(0.4, jax.random.key(7)),
+    "residual": lambda: layers.residual(serial(layers.linear(3), layers.tanh())),
+    "serial": lambda: serial(layers.linear(4), layers.gelu(), layers.rbf(2), layers.linear(3), layers.log_softmax()),
+}
+
+# Every cost, the width of what stands before it, and targets for it.
+COSTS = {
+    "squared_error": (costs.squared_error, 1, _real),
+    "squared_error, several": (costs.squared_error, 3, lambda rng: rng.standard_normal((M, 3))),
+    "binary_cross_entropy": (costs.binary_cross_entropy, 1, _binary),
+    "cross_entropy": (costs.cross_entropy, K, _classes),
 }

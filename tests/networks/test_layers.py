@@ -1,0 +1,236 @@
+"""Every layer of the registry: its backward pass, its R-operator, and values by hand."""
+
+import inspect
+import re
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import norm
+
+from jax_course import verify
+from jax_course.networks import Layer, initializers, layers, serial
+from jax_course.networks.layer import tangent_backward_of, tangent_of
+from tests.cases import LAYERS
+
+M, D = 6, 3
+every_layer = pytest.mark.parametrize("name", LAYERS)
+
+
+def problem(layer, dtype, seed=0):
+    """Parameters, an input, and δ behind the layer; v, R{z} and R{δ}."""
+    params, d_out = layer.init(jax.random.key(seed), D)
+    rng = np.random.default_rng(seed)
+
+    def draw(*shape):
+        return jnp.asarray(rng.standard_normal(shape), dtype)
+
+    params = jax.tree.map(lambda leaf: leaf.astype(dtype), params)
+    v = jax.tree.map(lambda leaf: draw(*leaf.shape), params)
+    return params, draw(M, D), draw(M, d_out), v, draw(M, D), draw(M, d_out)
+
+
+def assert_close(hand, reference, tolerance):
+    chex.assert_trees_all_equal_shapes_and_dtypes(hand, reference)
+    size = max((np.max(np.abs(leaf)) for leaf in jax.tree.leaves(reference)), default=0.0)
+    chex.assert_trees_all_close(hand, reference, rtol=0, atol=tolerance * max(size, 1))
+
+
+def check(layer, precision, seed=0):
+    """backward is the vjp of forward, tangent its jvp, tangent_backward the jvp of backward."""
+    params, z, delta, v, Rz, Rdelta = problem(layer, precision.dtype, seed)
+
+    @jax.jit
+    def hand_and_reference(params, z, delta, v, Rz, Rdelta):
+        def forward(params, z):
+            return layer.forward(params, z)[0]
+
+        def gradients(params, z, delta):
+            return jax.vjp(forward, params, z)[1](delta)
+
+        _, cache = layer.forward(params, z)
+        return (
+            (layer.backward(params, cache, delta), gradients(params, z, delta)),
+            (tangent_of(layer)(params, z, v, Rz), jax.jvp(forward, (params, z), (v, Rz))[1]),
+            (
+                tangent_backward_of(layer)(params, z, delta, v, Rz, Rdelta),
+                jax.jvp(gradients, (params, z, delta), (v, Rz, Rdelta))[1],
+            ),
+        )
+
+    for hand, reference in hand_and_reference(params, z, delta, v, Rz, Rdelta):
+        assert_close(hand, reference, 4 * precision.tolerance)
+
+
+@every_layer
+def test_backward_is_the_vjp_and_the_r_operator_the_jvp(name, precision):
+    check(LAYERS[name](), precision)
+
+
+@every_layer
+def test_the_doctor_finds_it_right(name):
+    layer = LAYERS[name]()
+    params, z, *_ = problem(layer, np.float64)
+    report = verify.layer(layer, params, z)
+    assert report.ok, report
+
+
+@every_layer
+def test_a_layer_keeps_the_contract(name, precision):
+    layer = LAYERS[name]()
+    params, z, delta, *_ = problem(layer, precision.dtype)
+    z_out, cache = jax.jit(layer.forward)(params, z)
+    gradient, delta_in = jax.jit(layer.backward)(params, cache, delta)
+    chex.assert_trees_all_equal_shapes_and_dtypes(gradient, params)
+    assert (z_out.shape, z_out.dtype) == (delta.shape, precision.dtype)
+    assert (delta_in.shape, delta_in.dtype) == (z.shape, precision.dtype)
+    chex.assert_trees_all_equal(layer.backward(params, cache, delta), layer.backward(params, cache, delta))
+
+
+def test_every_layer_is_in_the_registry():
+    public = {name for name in layers.__all__ if inspect.isfunction(getattr(layers, name))} - {"computed_in"}
+    assert public <= {re.split("[ ,]", name)[0] for name in LAYERS}
+
+
+SMALL = [
+    layers.relu, layers.tanh, layers.sigmoid, layers.softplus, layers.gelu, layers.softmax, layers.log_softmax,
+    lambda: layers.linear(2), lambda: layers.linear(4), lambda: layers.rbf(3), lambda: layers.residual(layers.tanh()),
+]  # fmt: skip
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.lists(st.sampled_from(SMALL), min_size=1, max_size=5), st.integers(0, 1000))
+def test_any_composition_is_right(makers, seed):
+    from tests.cases import PRECISIONS
+
+    check(serial(*(make() for make in makers)), PRECISIONS["float64"], seed)
+
+
+def test_values_by_hand():
+    z = jnp.array([[-2.0, 0.0, 1.0]])
+    forward = {make: make().forward((), z)[0] for make in (layers.relu, layers.sigmoid, layers.tanh, layers.softplus)}
+    np.testing.assert_array_equal(forward[layers.relu], [[0, 0, 1]])
+    np.testing.assert_allclose(forward[layers.sigmoid], 1 / (1 + np.exp(-np.asarray(z))), rtol=1e-15)
+    np.testing.assert_allclose(forward[layers.tanh], np.tanh(z), rtol=1e-15)
+    np.testing.assert_allclose(forward[layers.softplus], np.log(1 + np.exp(z)), rtol=1e-15)
+    np.testing.assert_allclose(layers.gelu().forward((), z)[0], z * norm.cdf(z), rtol=1e-14)
+    shifted = layers.softmax().forward((), jnp.log(jnp.array([[1.0, 2.0, 5.0]])) + 1000)[0]
+    np.testing.assert_allclose(shifted, [[0.125, 0.25, 0.625]], rtol=1e-12)
+    far = layers.log_softmax().forward((), jnp.array([[1e4, 0.0, -1e4]]))[0]
+    np.testing.assert_array_equal(far, [[0, -1e4, -2e4]])
+
+
+def test_at_the_kink_relu_passes_nothing_back():
+    _, cache = layers.relu().forward((), jnp.zeros((1, 2)))
+    np.testing.assert_array_equal(layers.relu().backward((), cache, jnp.ones((1, 2)))[1], 0)
+
+
+def test_one_weight_has_the_gradient_of_its_own_output():
+    """Course 12.3, slip E 20: ∂C/∂θ_io = δ_o z_i, no sum over o."""
+    params, z, delta, *_ = problem(layers.linear(5), np.float64)
+    gradient, _ = layers.linear(5).backward(params, z, delta)
+    for i in range(D):
+        for o in range(5):
+            np.testing.assert_allclose(gradient.weights[i, o], np.sum(delta[:, o] * z[:, i]), rtol=1e-13)
+
+
+@pytest.mark.parametrize(("initializer", "variance"), [("he", 2 / 300), ("lecun", 1 / 300), ("glorot", 2 / 500)])
+def test_initializers_have_the_variance_they_say(initializer, variance):
+    weights = getattr(initializers, initializer)(jax.random.key(0), 300, 200)
+    assert weights.shape == (300, 200)
+    assert abs(np.var(weights) / variance - 1) < 5 * np.sqrt(2 / weights.size)
+    assert abs(np.mean(weights)) < 5 * np.sqrt(variance / weights.size)
+
+
+@pytest.mark.parametrize(("activation", "initializer"), [(layers.relu, initializers.he), (None, initializers.lecun)])
+def test_a_deep_network_keeps_the_size_of_its_signals(activation, initializer):
+    """Course 12.1: forty layers of 200 neither blow z up nor let it die; with a tenth of the variance it dies."""
+    between = (activation(),) if activation else ()
+    deep = serial(*[layer for _ in range(40) for layer in (layers.linear(200, initializer=initializer), *between)])
+    params, _ = deep.init(jax.random.key(0), 200)
+    z = jnp.asarray(np.random.default_rng(0).standard_normal((50, 200)))
+    size = float(jnp.mean(deep.forward(params, z)[0] ** 2))
+    assert 0.05 < size < 20
+    smaller = jax.tree.map(lambda leaf: leaf * np.sqrt(0.1), params)
+    assert float(jnp.mean(deep.forward(smaller, z)[0] ** 2)) < 1e-30
+
+
+def test_dropout_keeps_the_mean_and_its_mask():
+    layer = layers.dropout(0.3, jax.random.key(0))
+    z = jnp.ones((400, 50))
+    z_out, cache = layer.forward((), z)
+    share = float(jnp.mean(z_out == 0))
+    assert abs(share - 0.3) < 5 * np.sqrt(0.3 * 0.7 / z.size)
+    np.testing.assert_allclose(z_out[z_out > 0], 1 / 0.7, rtol=1e-15)
+    np.testing.assert_array_equal(layer.backward((), cache, z)[1], z_out)
+    assert not np.array_equal(layers.dropout(0.3, jax.random.key(1)).forward((), z)[0], z_out)
+    np.testing.assert_array_equal(layers.dropout(0.0, jax.random.key(0)).forward((), z)[0], z)
+
+
+def test_another_precision_is_that_of_the_computation_alone():
+    inner = serial(layers.linear(4), layers.tanh(), layers.linear(2))
+    half = layers.computed_in(jnp.bfloat16, inner)
+    params, z, delta, *_ = problem(inner, np.float32)
+    z_out, cache = half.forward(params, z)
+    gradient, delta_in = half.backward(params, cache, delta)
+    chex.assert_trees_all_equal_shapes_and_dtypes((gradient, delta_in), (params, z))
+    expected, cache = inner.forward(params, z)
+    expected_gradient, _ = inner.backward(params, cache, delta)
+    assert z_out.dtype == np.float32
+    assert 1e-6 < np.max(np.abs(z_out - expected)) < 0.05
+    assert_close(gradient, expected_gradient, 0.05)
+
+
+def test_backward_may_be_called_twice_and_forward_in_between():
+    """Nothing is hidden in the layer: the cache is handed over."""
+    layer = LAYERS["serial"]()
+    params, z, delta, *_ = problem(layer, np.float64)
+    _, cache = layer.forward(params, z)
+    first = layer.backward(params, cache, delta)
+    layer.forward(params, 2 * z)
+    chex.assert_trees_all_equal(layer.backward(params, cache, delta), first)
+
+
+def test_a_layer_of_three_functions_has_an_r_operator_too():
+    plain = Layer(*LAYERS["linear"]()[:3])
+    params, z, delta, v, Rz, Rdelta = problem(plain, np.float64)
+    by_hand = tangent_backward_of(LAYERS["linear"]())(params, z, delta, v, Rz, Rdelta)
+    assert_close(tangent_backward_of(plain)(params, z, delta, v, Rz, Rdelta), by_hand, 1e-13)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (serial, ValueError, "serial needs at least one layer; got none"),
+        (lambda: serial(layers.relu), TypeError, "serial takes layers; argument 0 is function"),  # pyright: ignore
+        (lambda: layers.linear(0), ValueError, "d_out must be at least 1; got 0"),
+        (lambda: layers.linear(2.5), TypeError, "d_out must be a whole number"),  # pyright: ignore
+        (lambda: layers.rbf(0), ValueError, "units must be at least 1"),
+        (lambda: layers.dropout(1.0, jax.random.key(0)), ValueError, "rate must be at least 0 and below 1; got 1.0"),
+        (lambda: layers.dropout(0.5, 3), TypeError, "dropout needs a random key"),  # pyright: ignore
+        (
+            lambda: serial(layers.relu(), layers.residual(layers.linear(2))).init(jax.random.key(0), 3),
+            ValueError,
+            r"layer 1: residual\(linear\(2\)\): residual needs a layer that keeps the width; linear\(2\) makes 2 of 3",
+        ),
+        (
+            lambda: serial(layers.relu(), layers.linear(2)).forward(
+                ((), layers.LinearParams(jnp.zeros(2), jnp.zeros((4, 2)))), jnp.zeros((5, 3))
+            ),
+            ValueError,
+            r"layer 1: linear\(2\): z must have shape \(m, 4\), a row per example; got shape \(5, 3\)",
+        ),
+        (
+            lambda: serial(layers.relu(), layers.relu()).forward(((),), jnp.zeros((5, 3))),
+            ValueError,
+            "params must be a tuple with an entry for each of the 2 layers; got tuple of 1",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name(call, error, message):
+    with pytest.raises(error, match=message):
+        call()

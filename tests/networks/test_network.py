@@ -1,0 +1,264 @@
+"""Networks as models: against solutions at 100 digits, autodiff, the models of chapters 3 to 9, and what is refused."""
+
+import json
+from functools import partial
+from pathlib import Path
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.flatten_util import ravel_pytree
+
+from jax_course import linear, logistic, softmax, verify
+from jax_course.networks import Network, costs, decay, layers, mlp, network
+from jax_course.networks.layers import LinearParams
+from tests.cases import COSTS
+
+M, D = 12, 3
+SOLVED = json.loads((Path(__file__).parents[1] / "data" / "networks.json").read_text())
+SIGMOID, LINEAR = layers.sigmoid, layers.linear
+FORMS = {
+    "mlp_2_2_1_sigmoid_bce_xor": mlp([2, 1], "sigmoid", costs.binary_cross_entropy()),
+    "mlp_2_3_3_sigmoid_softmax_ce": mlp([3, 3], "sigmoid", costs.cross_entropy()),
+    "mlp_1_2_1_sigmoid_mse": mlp([2, 1], "sigmoid", costs.squared_error()),
+    "mazur_2_2_2_sigmoid_halfmse_sigmoidout": network(
+        LINEAR(2), SIGMOID(), LINEAR(2), SIGMOID(), cost=costs.squared_error()
+    ),
+}
+
+
+def solved(name):
+    """The network, theta, X, y, and the order of the parameters in the file."""
+    case, net = SOLVED[name], FORMS[name]
+    linears = [LinearParams(jnp.array(b), jnp.array(W)) for W, b in zip(case["weights"], case["biases"], strict=True)]
+    theta = tuple(linears.pop(0) if "linear" in layer.name else () for layer in net.layers)
+    Y = np.array(case["Y"])
+    y = np.argmax(Y, axis=1) if net.last.name == "cross_entropy" else Y[:, 0] if Y.shape[1] == 1 else Y
+    return case, net, jax.tree.map(jnp.asarray, theta), np.array(case["X"]), jnp.asarray(y)
+
+
+def in_the_order_of_the_file(tree):
+    return np.concatenate([np.ravel(a) for part in tree if part for a in (part.weights, part.bias)])
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_cost_gradient_and_hessian_are_those_at_100_digits(name):
+    case, net, theta, X, y = solved(name)
+    m = len(X)
+    close = partial(np.testing.assert_allclose, rtol=1e-13, atol=1e-15)
+    close(net.cost(theta, X, y) / m, case["loss"])
+    gradient = in_the_order_of_the_file(net.gradient(theta, X, y)) / m
+    expected = [np.concatenate([np.ravel(W), b]) for W, b in zip(case["grad_W"], case["grad_b"], strict=True)]
+    close(gradient, np.concatenate(expected))
+    flat, unravel = ravel_pytree(theta)
+    rows = jax.vmap(lambda v: ravel_pytree(net.hessian_product(theta, X, y, unravel(v)))[0])(jnp.eye(flat.size))
+    order = in_the_order_of_the_file(unravel(jnp.arange(flat.size, dtype=float))).astype(int)
+    close(np.asarray(rows)[np.ix_(order, order)] / m, case["hessian"], atol=1e-14)
+    if name != "mazur_2_2_2_sigmoid_halfmse_sigmoidout":  # whose outputs are given before the last layer
+        prediction = np.asarray(net.predict(theta, X))
+        close(prediction.reshape(m, -1), case["outputs"])
+
+
+def test_the_published_example_of_mazur():
+    """E = 0.298371109, ∂E/∂w₅ = 0.082167041, ∂E/∂w₁ = 0.000438568, for half of our cost."""
+    _, net, theta, X, y = solved("mazur_2_2_2_sigmoid_halfmse_sigmoidout")
+    gradient = net.gradient(theta, X, y)
+    values = net.cost(theta, X, y) / 2, gradient[2].weights[0, 0] / 2, gradient[0].weights[0, 0] / 2
+    np.testing.assert_allclose(values, [0.298371109, 0.082167041, 0.000438568], atol=5e-10)
+
+
+@pytest.mark.parametrize("name", [name for name in FORMS if "descent" in SOLVED[name]])
+def test_descent_is_that_at_100_digits(name):
+    case, net, theta, X, y = solved(name)
+    rate, losses = case["descent"]["rate"], case["descent"]["losses"]
+    for loss in losses:
+        theta = jax.tree.map(lambda t, g: t - rate * g / len(X), theta, net.gradient(theta, X, y))
+        np.testing.assert_allclose(net.cost(theta, X, y) / len(X), loss, rtol=1e-13)
+    np.testing.assert_allclose(in_the_order_of_the_file(theta), case["descent"]["end"], rtol=1e-12)
+
+
+def problem(cost_name, dtype=np.float64, seed=0):
+    """A network with every kind of layer before this cost; theta, v, X, y."""
+    make, width, targets = COSTS[cost_name]
+    net = network(
+        layers.linear(5), layers.tanh(), layers.residual(layers.softplus()), layers.rbf(4), layers.linear(width),
+        cost=make(),
+    )  # fmt: skip
+    rng = np.random.default_rng(seed)
+    theta, _ = net.init(jax.random.key(seed), D), None
+    theta = jax.tree.map(lambda leaf: leaf.astype(dtype), theta)
+    v = jax.tree.map(lambda leaf: jnp.asarray(rng.standard_normal(leaf.shape), dtype), theta)
+    y = targets(rng)
+    return net, theta, v, rng.standard_normal((M, D)).astype(dtype), y if y.dtype.kind == "i" else y.astype(dtype)
+
+
+def assert_close(hand, reference, tolerance):
+    chex.assert_trees_all_equal_shapes_and_dtypes(hand, reference)
+    size = max(float(np.max(np.abs(leaf))) for leaf in jax.tree.leaves(reference))
+    chex.assert_trees_all_close(hand, reference, rtol=0, atol=tolerance * size)
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.3, "decay"])
+@pytest.mark.parametrize("cost_name", COSTS)
+def test_derivatives_are_those_of_the_cost(cost_name, penalty, precision):
+    net, theta, v, X, y = problem(cost_name, precision.dtype)
+    hyper = {"penalty": decay(theta, 0.3) if penalty == "decay" else penalty}
+
+    @jax.jit
+    def hand_and_reference(theta, v):
+        def cost(theta):
+            return net.cost(theta, X, y, **hyper)
+
+        z = partial(lambda theta: net_output(net, theta, X))
+        z_value, pull = jax.vjp(z, theta)
+        Jv = jax.jvp(z, (theta,), (v,))[1]
+        targets = net.last.targets(y, z_value)
+        HJv = jax.jvp(lambda z: jax.grad(net.last.value)(z, targets), (z_value,), (Jv,))[1]
+        curvature = jax.tree.map(lambda p, w: 2 * p * w, decay_like(hyper["penalty"], theta), v)
+        return (
+            (net.gradient(theta, X, y, **hyper), jax.grad(cost)(theta)),
+            (net.hessian_product(theta, X, y, v, **hyper), jax.jvp(jax.grad(cost), (theta,), (v,))[1]),
+            (net.gauss_newton_product(theta, X, y, v, **hyper), jax.tree.map(jnp.add, pull(HJv)[0], curvature)),
+        )
+
+    for hand, reference in hand_and_reference(theta, v):
+        assert_close(hand, reference, 4 * precision.tolerance)
+
+
+def net_output(net, theta, X):
+    z = jnp.asarray(X)
+    for layer, params in zip(net.layers, theta, strict=True):
+        z = layer.forward(params, z)[0]
+    return z
+
+
+def decay_like(penalty, theta):
+    return jax.tree.map(lambda leaf: jnp.asarray(penalty, leaf.dtype), theta) if isinstance(penalty, float) else penalty
+
+
+@pytest.mark.parametrize("cost_name", COSTS)
+def test_the_doctor_finds_it_right(cost_name):
+    net, theta, _, X, y = problem(cost_name)
+    report = verify.model(net, theta, X, y)
+    assert report.ok, report
+
+
+def test_the_gauss_newton_matrix_is_positive_semidefinite_and_exact_without_hidden_layers():
+    net, theta, _, X, y = problem("cross_entropy")
+    flat, unravel = ravel_pytree(theta)
+    G = jax.vmap(lambda v: ravel_pytree(net.gauss_newton_product(theta, X, y, unravel(v)))[0])(jnp.eye(flat.size))
+    eigenvalues = np.linalg.eigvalsh(G)
+    assert eigenvalues[0] > -1e-12 * eigenvalues[-1]
+    plain = mlp([4], "relu", costs.cross_entropy())
+    theta = plain.init(jax.random.key(0), D)
+    v = jax.tree.map(jnp.ones_like, theta)
+    chex.assert_trees_all_close(
+        plain.gauss_newton_product(theta, X, y, v), plain.hessian_product(theta, X, y, v), rtol=1e-12, atol=1e-12
+    )
+
+
+def test_without_a_hidden_layer_they_are_the_models_of_chapters_3_8_and_9():
+    rng = np.random.default_rng(0)
+    X, y, K = rng.standard_normal((M, D)), rng.standard_normal(M), 4
+    labels, classes = np.arange(M) % 2 * 1.0, np.arange(M) % K
+    with_bias = np.concatenate([np.ones((M, 1)), X], axis=1)
+    for model, make, targets, width in (
+        (linear, costs.squared_error, y, 1),
+        (logistic, costs.binary_cross_entropy, labels, 1),
+        (softmax, costs.cross_entropy, classes, K),
+    ):
+        net = mlp([width], "tanh", make())
+        theta = (LinearParams(jnp.asarray(rng.standard_normal(width)), jnp.asarray(rng.standard_normal((D, width)))),)
+        both = jnp.concatenate([theta[0].bias[None, :], theta[0].weights])
+        both = both[:, 0] if width == 1 else both
+        np.testing.assert_allclose(net.predict(theta, X), model.predict(both, with_bias), rtol=1e-13)
+        np.testing.assert_allclose(net.cost(theta, X, targets), model.cost(both, with_bias, targets), rtol=1e-13)
+        of_both = model.gradient(both, with_bias, targets)
+        np.testing.assert_allclose(jnp.squeeze(net.gradient(theta, X, targets)[0].weights), of_both[1:], rtol=1e-11)
+
+
+def test_a_cost_is_a_sum_over_the_examples():
+    net, theta, v, X, y = problem("cross_entropy")
+    for verb in (net.cost, net.gradient, partial(_product, net.hessian_product, v)):
+        parts = [verb(theta, X[rows], y[rows]) for rows in (slice(0, 5), slice(5, M))]
+        chex.assert_trees_all_close(jax.tree.map(jnp.add, *parts), verb(theta, X, y), rtol=1e-11, atol=1e-11)
+
+
+def _product(product, v, theta, X, y):
+    return product(theta, X, y, v)
+
+
+def test_the_penalty_spares_the_biases_if_asked():
+    net, theta, _, X, y = problem("squared_error")
+    weights = sum(float(jnp.sum(leaf**2)) for leaf in jax.tree.leaves(theta) if leaf.ndim > 1)
+    with_decay = net.cost(theta, X, y, penalty=decay(theta, 0.5))
+    np.testing.assert_allclose(with_decay - net.cost(theta, X, y), 0.5 * weights, rtol=1e-12)
+
+
+def test_a_seed_is_a_network():
+    net = problem("squared_error")[0]
+    chex.assert_trees_all_equal(net.init(jax.random.key(3), D), net.init(jax.random.key(3), D))
+    one, other = (jax.tree.leaves(net.init(jax.random.key(seed), D)) for seed in (3, 4))
+    assert not np.array_equal(one[1], other[1])
+
+
+def test_a_second_call_does_not_trace():
+    net, theta, v, X, y = problem("cross_entropy")
+    gradient, product = jax.jit(net.gradient), jax.jit(net.hessian_product)
+    gradient(theta, X, y)
+    product(theta, X, y, v)
+    with jax.no_tracing(True):
+        gradient(v, X + 1, y)
+        product(v, X + 1, y, theta)
+
+
+XOR = mlp([2, 1], "tanh", costs.binary_cross_entropy())
+THETA = XOR.init(jax.random.key(0), 2)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: network(cost=costs.squared_error()), ValueError, "serial needs at least one layer"),
+        (
+            lambda: mlp([8, 2], "relu", costs.binary_cross_entropy()).init(jax.random.key(0), 3),
+            ValueError,
+            "binary_cross_entropy needs a last layer of width 1, the logit of class 1; got 2",
+        ),
+        (
+            lambda: mlp([1], "relu", costs.cross_entropy()).init(jax.random.key(0), 3),
+            ValueError,
+            "cross_entropy needs a last layer with a width for each of K ≥ 2 classes; got 1",
+        ),
+        (lambda: mlp([], "relu", costs.squared_error()), ValueError, "widths must hold at least the width"),
+        (lambda: mlp([3], "swish", costs.squared_error()), ValueError, "activation must be one of relu, .*'swish'"),
+        (
+            lambda: XOR.cost(THETA, np.zeros((4, 3)), np.zeros(4)),
+            ValueError,
+            r"layer 0: linear\(2\): z must have shape \(m, 2\), a row per example; got shape \(4, 3\)",
+        ),
+        (lambda: XOR.cost(THETA, np.zeros((4, 2)), np.zeros(3)), ValueError, r"y must have shape \(4,\)"),
+        (lambda: XOR.cost(THETA, np.zeros((4, 2), int), np.zeros(4)), TypeError, "X must hold floating-point numbers"),
+        (lambda: XOR.predict(THETA[:2], np.zeros((4, 2))), ValueError, "an entry for each of the 3 layers; got tuple"),
+        (
+            lambda: XOR.cost(THETA, np.zeros((4, 2)), np.zeros(4), penalty=(1.0, 2.0)),
+            ValueError,
+            "penalty must be a number, or a tree like theta",
+        ),
+        (
+            lambda: XOR.hessian_product(THETA, np.zeros((4, 2)), np.zeros(4), THETA[:2]),
+            ValueError,
+            "v must be a tree like theta",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_it_is_a_named_tuple_of_functions():
+    assert isinstance(XOR, Network)
+    assert [layer.name for layer in XOR.layers] == ["linear(2)", "tanh", "linear(1)"]
