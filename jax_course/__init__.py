@@ -2,10 +2,11 @@
 
 The wings stand in the order of the course. A model is a module: `linear.cost(theta, X, y)`,
 `logistic.fit(X, y, penalty=1.0)`; `data` and `features` feed it, `linalg` carries its expensive operations.
-`optimization` minimises any cost of any tree, `train` looks at a few examples at a time, `verify` judges derivatives.
+`networks` are built of layers; `optimization` minimises any cost of any tree, `train` looks at a few examples at a time,
+`verify` judges derivatives.
 """
 
-from jax_course import data, features, linalg, optimization, train, verify
+from jax_course import data, features, linalg, networks, optimization, train, verify
 from jax_course.classification import logistic, softmax
 from jax_course.optimization import Solution, Status
 from jax_course.probability import bernoulli, categorical, gaussian
@@ -26,6 +27,7 @@ __all__ = [
     "linalg",
     "linear",
     "logistic",
+    "networks",
     "optimization",
     "ridge",
     "softmax",

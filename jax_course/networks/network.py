@@ -45,7 +45,8 @@ def network(*layers: Layer, cost: Cost) -> Network:
 
     Errors: ValueError where the widths do not fit each other, the cost or the labels, by number and name of the layer.
 
-    >>> line = network(kinds.linear(1), cost=squared_error())
+    >>> from jax_course.networks import costs
+    >>> line = network(kinds.linear(1), cost=costs.squared_error())
     >>> theta = (kinds.LinearParams(bias=jnp.array([1.0]), weights=jnp.array([[2.0]])),)
     >>> X, y = jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0])
     >>> line.predict(theta, X), line.cost(theta, X, y), line.gradient(theta, X, y)[0].weights
@@ -100,9 +101,10 @@ ACTIVATIONS = {
 def mlp(widths: list[int] | tuple[int, ...], activation: str, cost: Cost) -> Network:
     """Linear layers of these widths with the activation between them: the four forms of chapter 11. Course 11.1–11.4.
 
-    `mlp([1], "tanh", binary_cross_entropy())` is logistic regression, `mlp([8, 1], …)` has a hidden layer.
+    `mlp([1], "tanh", costs.binary_cross_entropy())` is logistic regression, `mlp([8, 1], …)` has a hidden layer.
 
-    >>> [layer.name for layer in mlp([8, 3], "relu", squared_error()).layers]
+    >>> from jax_course.networks import costs
+    >>> [layer.name for layer in mlp([8, 3], "relu", costs.squared_error()).layers]
     ['linear(8)', 'relu', 'linear(3)']
     """
     if activation not in ACTIVATIONS:
