@@ -2,8 +2,8 @@
 
 The wings stand in the order of the course. A model is a module: `linear.cost(theta, X, y)`,
 `logistic.fit(X, y, penalty=1.0)`; `data` and `features` feed it, `linalg` carries its expensive operations.
-`networks` are built of layers; `optimization` minimises any cost of any tree, `train` looks at a few examples at a time,
-`verify` judges derivatives.
+`networks` are built of layers; `optimization` minimises any cost of any tree, `train` looks at a few examples at a
+time, `verify` judges derivatives.
 """
 
 from jax_course import data, features, linalg, networks, optimization, train, verify
