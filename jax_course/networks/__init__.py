@@ -3,6 +3,7 @@
 from jax_course.networks import chain, costs, initializers, jacobians, layers
 from jax_course.networks.layer import Layer, serial
 from jax_course.networks.network import Network, decay, mlp, network
+from jax_course.networks.xray import xray
 
 __all__ = [
     "Layer",
@@ -16,4 +17,5 @@ __all__ = [
     "mlp",
     "network",
     "serial",
+    "xray",
 ]

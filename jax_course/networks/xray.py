@@ -1,0 +1,116 @@
+r"""The X-ray of a network on a batch: what to look at, layer by layer, when training fails (course 12.1).
+
+    ‖z‖                   what a layer makes of its input: grows or dies out where the weights begin too large or small
+    dead                  the share of its units whose output is the same for every example
+    ‖δ‖                   what comes back to the layer from the cost, ∂C/∂z: the vanishing gradient
+    ‖∂C/∂θ‖ / ‖θ‖         how far a step with a learning rate of 1 would go
+    difference            the largest between its backward method and `jax.vjp`, relative to the largest entry
+
+A layer whose output or δ is not finite is named by `XRay.trouble`.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array
+
+from jax_course import checks
+from jax_course.networks.layer import Layer
+from jax_course.networks.network import Network
+from jax_course.typing import ArrayLike
+
+
+class LayerXRay(NamedTuple):
+    """One row of the table. The share of the gradient is 0 where a layer has no parameters."""
+
+    name: str
+    shape: tuple[int, ...]  # of z_out
+    z_norm: float
+    dead: float
+    delta_norm: float
+    gradient_share: float
+    difference: float
+
+
+class XRay(NamedTuple):
+    """A row per layer, and the cost. Prints as a table where rich is installed."""
+
+    layers: tuple[LayerXRay, ...]
+    cost: float
+
+    @property
+    def trouble(self) -> str:
+        """The first layer whose output, else the last whose δ is not finite, in a sentence; empty where none is."""
+        for row in self.layers:
+            if not jnp.isfinite(row.z_norm):
+                return f"layer {row.name}: its output is not finite"
+        for row in reversed(self.layers):
+            if not jnp.isfinite(row.delta_norm + row.gradient_share):
+                return f"layer {row.name}: its δ or gradient is not finite"
+        return ""
+
+    def __rich__(self) -> Any:
+        """The table, for `rich.print`."""
+        try:
+            from rich.table import Table
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                "the table is drawn by rich, which is not installed: pip install 'jax-course[experiments]'"
+            ) from error
+        heads = "layer", "z", "‖z‖", "dead", "‖δ‖", "‖∂C/∂θ‖/‖θ‖", "against vjp"
+        table = Table(*heads, title=f"cost {self.cost:.6g}", title_justify="left", caption=self.trouble, box=None)
+        for row in self.layers:
+            share = f"{row.gradient_share:.2e}" if row.gradient_share else ""
+            sizes = f"{row.z_norm:.3g}", f"{row.dead:.0%}", f"{row.delta_norm:.2e}", share, f"{row.difference:.0e}"
+            table.add_row(row.name, " × ".join(map(str, row.shape)), *sizes)
+        return table
+
+
+def xray(network: Network, theta: Any, X: ArrayLike, y: ArrayLike) -> XRay:
+    """What each layer does on this batch, forwards and backwards. Course 12.1.
+
+    >>> from jax_course.networks import costs, mlp
+    >>> net = mlp([4, 1], "relu", costs.squared_error())
+    >>> report = xray(net, net.init(jax.random.key(0), 3), jnp.ones((8, 3)), jnp.zeros(8))
+    >>> [row.name for row in report.layers], report.layers[1].shape, report.trouble
+    (['0: linear(4)', '1: relu', '2: linear(1)'], (8, 4), '')
+    """
+    z, inputs, caches = checks.design(X), [], []
+    for layer, params in zip(network.layers, theta, strict=True):
+        inputs.append(z)
+        z, cache = layer.forward(params, z)
+        caches.append((z, cache))
+    y = network.last.targets(y, z)
+    delta, rows = network.last.delta(z, y), []
+    steps = zip(network.layers, theta, inputs, caches, strict=True)
+    for i, (layer, params, z_in, (z_out, cache)) in reversed(list(enumerate(steps))):
+        gradient, delta_in = layer.backward(params, cache, delta)
+        rows.append(
+            LayerXRay(
+                f"{i}: {layer.name}",
+                z_out.shape,
+                float(jnp.linalg.norm(z_out)),
+                float(jnp.mean(jnp.all(z_out == z_out[:1], axis=0))),
+                float(jnp.linalg.norm(delta)),
+                _share(gradient, params),
+                _difference(layer, params, z_in, delta, (gradient, delta_in)),
+            )
+        )
+        delta = delta_in
+    return XRay(tuple(reversed(rows)), float(network.last.value(z, y)))
+
+
+def _share(gradient: Any, params: Any) -> float:
+    if not jax.tree.leaves(params):
+        return 0.0
+    return float(optax.tree.norm(gradient) / optax.tree.norm(params))
+
+
+def _difference(layer: Layer, params: Any, z: Array, delta: Array, hand: Any) -> float:
+    _, pull = jax.vjp(lambda params, z: layer.forward(params, z)[0], params, z)
+    pairs = list(zip(jax.tree.leaves(hand), jax.tree.leaves(pull(delta)), strict=True))
+    apart = max(float(jnp.max(jnp.abs(a - b))) for a, b in pairs)
+    size = max(float(jnp.max(jnp.abs(b))) for _, b in pairs)
+    return apart / size if size else apart
