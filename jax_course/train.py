@@ -23,15 +23,15 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array
 
-from jax_course.arrays import numbers
+from jax_course import training_input
 from jax_course.checkpoint import CheckpointError, load, save
 from jax_course.checks import whole
-from jax_course.epochs import RECORDED, Function, Programs, Recipe, leaves_of, map_leaves, programs
+from jax_course.epochs import RECORDED, Function, Programs, Recipe, map_leaves, programs
+from jax_course.training_input import words
 
 BLOCK = 2**16  # examples whose order is drawn at once: the epochs that run as one program if nothing is done after each
 
@@ -107,25 +107,74 @@ def train(
     ...       key=jax.random.key(0), epochs=1, batch_size=1).theta
     Array(3., dtype=float64)
     """
+    prepared = _prepared(gradient, optimizer, theta, X, y, key, epochs, batch_size, cost, metrics)
+    start = prepared.start if checkpoint is None else _taken_up(prepared.start, checkpoint, int(epochs))
+    run = start
+    with _bar(progress, int(epochs)) as show:
+        for run in _runs(prepared, start, int(epochs), checkpoint, each=progress or checkpoint is not None):
+            show(run)
+    return run
+
+
+def each_epoch(
+    gradient: Function,
+    optimizer: optax.GradientTransformation,
+    theta: Any,
+    X: Any,
+    y: Any,
+    *,
+    key: Array,
+    epochs: int,
+    batch_size: int,
+    cost: Function | None = None,
+    metrics: Mapping[str, Function] | None = None,
+) -> Iterator[Training]:
+    """The training after each of its epochs, one after the other: to look on, or to stop by a rule. Course 7.7.
+
+    >>> runs = each_epoch(lambda theta, X, y: jnp.sum(theta - y), optax.sgd(0.5), 0.0, jnp.ones(2),
+    ...                   jnp.array([4.0, 4.0]), key=jax.random.key(0), epochs=3, batch_size=2)
+    >>> [float(run.theta) for run in runs]
+    [2.0, 3.0, 3.5]
+    """
+    prepared = _prepared(gradient, optimizer, theta, X, y, key, epochs, batch_size, cost, metrics)
+    runs = _runs(prepared, prepared.start, int(epochs), None, each=True)
+    next(runs)  # before the first epoch
+    return runs
+
+
+class _Prepared(NamedTuple):
+    """The programs, the run before its first epoch, and the data."""
+
+    compiled: Programs
+    start: Training
+    X: Any
+    y: Any
+
+
+def _prepared(gradient, optimizer, theta, X, y, key, epochs, batch_size, cost, metrics) -> _Prepared:
     epochs, batch_size = int(whole(epochs, "epochs")), int(whole(batch_size, "batch_size"))
-    theta, X, y = _parameters(theta), _arrays(X, "X"), _arrays(y, "y")
+    theta, X, y = training_input.parameters(theta), training_input.arrays(X, "X"), training_input.arrays(y, "y")
     recipe = Recipe(gradient, optimizer, cost, dict(metrics or {}), batch_size)
-    m = _number_of_examples(X, y)
-    _check(recipe, m, key, epochs)
+    m = training_input.number_of_examples(X, y)
+    training_input.check(recipe, m, key, epochs)
     compiled = programs(recipe)
     state, history = compiled.begin(theta, X, y)
     start = Training(theta, state, map_leaves(np.asarray, history), 0, key, m, batch_size)
-    run = start if checkpoint is None else _taken_up(start, checkpoint, epochs)
-    with _bar(progress, epochs) as show:
-        show(run)
-        for orders, *span in _rounds(run, epochs, each=progress or checkpoint is not None):
-            run = _gone_on(compiled, run, X, y, orders, *span)
-            if run.stop is not None:
-                break
-            if checkpoint is not None:
-                save(checkpoint, run)
-            show(run)
-    return run
+    return _Prepared(compiled, start, X, y)
+
+
+def _runs(
+    prepared: _Prepared, run: Training, epochs: int, checkpoint: str | os.PathLike | None, *, each: bool
+) -> Iterator[Training]:
+    """The run as it is, and after every round of epochs, to the last or to a stop."""
+    yield run
+    for orders, *span in _rounds(run, epochs, each=each):
+        run = _gone_on(prepared.compiled, run, prepared.X, prepared.y, orders, *span)
+        if checkpoint is not None and run.stop is None:
+            save(checkpoint, run)
+        yield run
+        if run.stop is not None:
+            return
 
 
 def _rounds(run: Training, epochs: int, *, each: bool) -> Iterator[tuple[np.ndarray, np.int32, np.int32]]:
@@ -135,7 +184,7 @@ def _rounds(run: Training, epochs: int, *, each: bool) -> Iterator[tuple[np.ndar
         orders = np.tile(np.arange(run.m, dtype=np.int32), (size, 1))
         end = min(size, epochs - block * size)
         if run.batch_size < run.m:
-            seed = [*_words(run.key).tolist(), block]
+            seed = [*words(run.key).tolist(), block]
             np.random.Generator(np.random.PCG64(seed)).permuted(orders[:end], axis=1, out=orders[:end])
         for first in range(max(0, run.epochs - block * size), end, 1 if each else size):
             yield orders, np.int32(first), np.int32(first + 1 if each else end)
@@ -173,7 +222,7 @@ def _taken_up(start: Training, path: str | os.PathLike, epochs: int) -> Training
         return start
     run = load(path, start)
     for name in ("m", "batch_size", "key"):
-        came, expected = (_words(of.key).tolist() if name == "key" else getattr(of, name) for of in (run, start))
+        came, expected = (words(of.key).tolist() if name == "key" else getattr(of, name) for of in (run, start))
         if came != expected:
             raise CheckpointError(f"{path} is a checkpoint of another run: {name} must be {expected}; it has {came}")
     if run.epochs > epochs:
@@ -196,55 +245,3 @@ def _bar(progress: bool, epochs: int) -> Iterator[Callable[[Training], None]]:
     with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task("", total=epochs)
         yield lambda run: bar.update(task, completed=run.epochs, description=f"epoch {run.epochs} of {epochs}")
-
-
-# What comes in.
-
-
-def _arrays(tree: Any, name: str) -> Any:
-    return jax.tree_util.tree_map_with_path(lambda path, leaf: numbers(leaf, name + keystr(path)), tree)
-
-
-def _parameters(theta: Any) -> Any:
-    theta = _arrays(theta, "theta")
-    if not leaves_of(theta):
-        raise ValueError("theta must hold at least one array; it has no leaves")
-    for leaf in leaves_of(theta):
-        if not jnp.issubdtype(leaf.dtype, jnp.inexact):
-            raise TypeError(f"theta must hold floating-point numbers; a leaf is {leaf.dtype}")
-    return theta
-
-
-def _number_of_examples(X: Any, y: Any) -> int:
-    shapes = {f"X{keystr(path)}": leaf.shape for path, leaf in leaves_with_path(X)}
-    first, shape = next(iter(shapes.items()), ("X", (0,)))
-    if shape[:1] == (0,):
-        raise ValueError("X must hold at least one example; it is empty")
-    shapes |= {f"y{keystr(path)}": leaf.shape for path, leaf in leaves_with_path(y)}
-    for name, its_shape in shapes.items():
-        if its_shape == ():
-            raise ValueError(f"{name} must have an axis of examples; got a number: write a list as jnp.asarray([…])")
-        if its_shape[0] != shape[0]:
-            raise ValueError(f"{name} must have as many examples as {first}, {shape[0]}; got {its_shape[0]}")
-    return shape[0]
-
-
-def _check(recipe: Recipe, m: int, key: Any, epochs: int) -> None:
-    if not callable(getattr(recipe.optimizer, "update", None)):
-        raise TypeError(f"optimizer must be a pair (init, update), as optax.sgd(0.1) is; got {recipe.optimizer!r}")
-    if not 1 <= recipe.batch_size <= m:
-        raise ValueError(f"batch_size must be between 1 and m = {m}; got {recipe.batch_size}")
-    if epochs < 0:
-        raise ValueError(f"epochs must be at least 0; got {epochs}")
-    if recipe.metrics.keys() & set(RECORDED):
-        raise ValueError(f"a metric must not be called {' or '.join(RECORDED)}: these names are taken")
-    _words(key)
-
-
-def _words(key: Any) -> np.ndarray:
-    """The numbers of a random key."""
-    typed = isinstance(key, Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
-    words = np.asarray(jax.random.key_data(key) if typed else key)
-    if words.dtype != np.uint32 or words.ndim != 1 or not words.size:
-        raise TypeError(f"key must be a random key, as jax.random.key(0) is; got {key!r}")
-    return words

@@ -15,8 +15,9 @@ import pytest
 
 from jax_course import logistic
 from jax_course.checkpoint import CheckpointError
+from jax_course.early_stopping import early_stopping
 from jax_course.optimization import optimizers
-from jax_course.train import NotTrained, load, save, train
+from jax_course.train import NotTrained, each_epoch, load, save, train
 from tests.test_checkpoint import as_bytes
 
 KEY = jax.random.key(0)
@@ -408,6 +409,59 @@ def test_a_stop_leaves_the_last_good_checkpoint(tmp_path):
 def test_a_path_that_cannot_be_written_shows_before_the_work(tmp_path):
     with pytest.raises(FileNotFoundError):
         run_for(10**9, tmp_path / "nowhere" / "run.npz")
+
+
+# One epoch after the other.
+
+
+def each_of(epochs, **metrics):
+    """θ goes half of the way to 4 in each epoch: 2, 3, 3.5, …"""
+    data = jnp.zeros((), jnp.float64), jnp.ones(2), jnp.full(2, 4.0)
+    return each_epoch(to_mean, HALF, *data, key=KEY, epochs=epochs, batch_size=2, cost=squares, metrics=metrics)
+
+
+def test_epochs_one_after_the_other_are_those_of_train():
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((20, 3)), rng.integers(0, 2, 20) * 1.0
+    arguments = logistic.gradient, optimizers.adam(0.1), jnp.zeros(3), X, y
+    settings = {"key": KEY, "epochs": 5, "batch_size": 8, "cost": logistic.cost}
+    runs = list(each_epoch(*arguments, **settings))
+    whole = train(*arguments, **settings)
+    assert [run.epochs for run in runs] == [1, 2, 3, 4, 5]
+    np.testing.assert_array_equal(runs[-1].theta, whole.theta)
+    np.testing.assert_array_equal(runs[-1].history["cost"], whole.history["cost"])
+    assert next(iter(each_of(9))).epochs == 1  # nobody runs the others
+
+
+def test_it_stops_early_at_the_best_of_what_was_held_out():
+    """|θ − 3.2| is 1.2, 0.2, 0.3, 0.55, … after the epochs."""
+    best = early_stopping(each_of(50, held_out=lambda theta, X, y: jnp.abs(theta - 3.2)), by="held_out", patience=3)
+    assert (best.epochs, float(best.theta)) == (2, 3.0)
+    np.testing.assert_allclose(best.history["held_out"], [1.2, 0.2], rtol=1e-12)
+    to_the_end = early_stopping(each_of(6), by="cost", patience=1)
+    assert to_the_end.epochs == 6
+
+
+def test_a_run_that_stops_being_finite_is_not_hidden_by_stopping_early():
+    data = jnp.zeros((), jnp.float64), jnp.ones(2), jnp.full(2, 4.0)
+    runs = each_epoch(to_mean, optimizers.sgd(-1e60), *data, key=KEY, epochs=50, batch_size=2, cost=squares)
+    stopped = early_stopping(runs, by="cost", patience=100)
+    with pytest.raises(NotTrained, match="is not finite after step"):
+        stopped.check()
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: early_stopping(each_of(3), by="loss", patience=1), ValueError, "one of what is recorded, cost"),
+        (lambda: early_stopping(each_of(3), by="cost", patience=0), ValueError, "patience must be at least 1; got 0"),
+        (lambda: early_stopping(each_of(0), by="cost", patience=1), ValueError, "at least one epoch; it is empty"),
+        (lambda: each_of(-1), ValueError, "epochs must be at least 0; got -1"),
+    ],
+)
+def test_what_cannot_be_stopped_is_refused(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
 
 
 # The bar.
