@@ -58,6 +58,7 @@ def test_arrows_point_down_and_nothing_private_is_imported(name):
         "train",
         "early_stopping",
         "data",
+        "idx",
         "features",
         "optimization",
         "probability",
