@@ -1,0 +1,181 @@
+"""The size λ of the kernels: too small, right, too large, chosen by leaving one out in closed form (course 6.5)."""
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+
+from experiments.lab import DATA, FIT, MUTED, TRUTH, Picture, Proof, Result, fitted, prove
+from jax_course import kernel
+
+TITLE = "The choice of the kernel size λ"
+SECTION = "6.5"
+
+M, SIGMA = 40, 0.25
+DELTA2 = 0.1
+SMALL, LARGE = 5e-4, 5.0  # λ that are too small and too large
+GRID = np.linspace(-1, 1, 400)[:, None]
+
+
+def run(quick: bool) -> Result:
+    """One kernel on each training point; at each λ of a grid every example is left out, from one eigendecomposition."""
+    scales = np.geomspace(1e-4, 30, 61 if quick else 301)
+    draws = 400 if quick else 4_000
+    X, y = _data()
+    loo = np.sqrt(kernel.leave_one_out(X, y, scales=scales, penalties=[DELTA2]))[:, 0]
+    measured = np.asarray(_measured(X, y, scales))
+    chosen = int(np.argmin(loo))
+    right = float(scales[chosen])
+    solution = kernel.fit(X, y, scale=right, penalty=DELTA2).check()
+    excess = float(measured[chosen] / np.min(measured) - 1)
+    return Result(
+        {
+            "scale": Picture(
+                _scale(X, y, scales, loo, measured, chosen),
+                f"One kernel on each of {M} examples. With too small a λ the fit knows nothing between them; with too "
+                "large a λ it cannot bend, and even the band of ± 2 standard deviations misses the truth. Below, the "
+                "error of leaving one out, which needs no truth, is least where the error on new examples is low too.",
+            )
+        },
+        {
+            "λ chosen by leaving one out": right,
+            "λ of least error on new examples": float(scales[int(np.argmin(measured))]),
+            "RMSE of leaving one out": float(loo[chosen]),
+            "RMSE on new examples": float(measured[chosen]),
+            "RMSE on new examples, λ too small": float(np.interp(SMALL, scales, measured)),
+            "RMSE on new examples, λ too large": float(np.interp(LARGE, scales, measured)),
+            "noise": SIGMA,
+        },
+        (
+            *prove("kernel", kernel, solution.theta, X, y, scale=right, penalty=DELTA2),
+            *_by_scale(X, y, solution, right),
+            *_left_out(X, y, right),
+            _variance(X, right),
+            _coverage(X, right, draws),
+            Proof("λ chosen: error on new examples above the least possible, relative", excess, excess < 0.05),
+        ),
+        (fitted("kernel", f"a curve, {M} examples", f"λ = {right:.2f} by leaving one out", solution),),
+    )
+
+
+def _truth(x):
+    return jnp.sin(4 * x) * jnp.exp(-x) / 1.5
+
+
+def _data():
+    rng = np.random.default_rng(4)
+    x = (np.arange(M) + rng.uniform(0, 1, M)) * 2 / M - 1
+    return jnp.asarray(x[:, None]), _truth(x) + SIGMA * rng.standard_normal(M)
+
+
+@jax.jit
+def _measured(X, y, scales):
+    """The root mean squared error on new examples, from the truth and the noise."""
+
+    def of(scale):
+        theta = kernel.fit(X, y, scale=scale, penalty=DELTA2).theta
+        predicted = kernel.predict(theta, GRID, centers=X, scale=scale)
+        return jnp.sqrt(jnp.mean((predicted - _truth(GRID[:, 0])) ** 2) + SIGMA**2)
+
+    return jax.lax.map(of, scales)
+
+
+def _by_scale(X, y, solution, scale):
+    """The derivatives by λ, by hand, of θ = (K + δ²I)⁻¹y and of its cost, which is δ²θᵀy, against autodiff."""
+
+    @jax.jit
+    def least(scale):
+        K = jnp.exp(-((X - X[:, 0][None, :]) ** 2) / scale)
+        theta = jnp.linalg.solve(K + DELTA2 * jnp.eye(M), y)
+        return DELTA2 * theta @ y, theta
+
+    (J, _), (dJ, dtheta) = jax.jvp(least, (scale,), (1.0,))
+    by_hand = [
+        of(solution.theta, X, scale=scale, penalty=DELTA2)
+        for of in (kernel.cost_scale_derivative, kernel.scale_derivative)
+    ]
+    return (
+        _same("J at the fit = δ²θᵀy", solution.cost, J, 1e-12),
+        _same("kernel.cost_scale_derivative", by_hand[0], dJ, 1e-10),
+        _same("kernel.scale_derivative", by_hand[1], dtheta, 1e-10),
+    )
+
+
+def _same(claim, a, b, limit):
+    error = float(np.max(np.abs(np.asarray(a) - b)) / np.max(np.abs(b)))
+    return Proof(claim, error, error < limit)
+
+
+@jax.jit
+def _refitted(X, y, others, scale):
+    """The mean squared error of M fits, each to all examples but one."""
+
+    def without(split):
+        i, rest = split
+        theta = kernel.fit(X[rest], y[rest], scale=scale, penalty=DELTA2).theta
+        return y[i] - kernel.predict(theta, X[i][None, :], centers=X[rest], scale=scale)[0]
+
+    # one after the other: at once, each with a K of its own, XLA's threads on a CPU can wait for each other for ever
+    return jnp.mean(jax.lax.map(without, (jnp.arange(M), others)) ** 2)
+
+
+def _left_out(X, y, right):
+    others = np.array([np.delete(np.arange(M), i) for i in range(M)])
+    for name, scale in (("too small", SMALL), ("right", right), ("too large", LARGE)):
+        closed = kernel.leave_one_out(X, y, scales=[scale], penalties=[DELTA2])[0, 0]
+        refitted = _refitted(X, y, others, scale)
+        yield _same(f"λ {name}: leaving one out in closed form = {M} fits without one", closed, refitted, 1e-10)
+
+
+def _variance(X, scale):
+    K, k = (np.exp(-((np.asarray(X) - np.asarray(Z)[:, 0]) ** 2) / scale) for Z in (X, GRID))
+    by_hand = 1 - np.sum(k * np.linalg.solve(K + DELTA2 * np.eye(M), k), axis=0)
+    variance = kernel.predict_variance(GRID, centers=X, scale=scale, penalty=DELTA2)
+    return _same("kernel.predict_variance = 1 − kᵀ(K + δ²I)⁻¹k", variance, by_hand, 1e-11)
+
+
+def _coverage(X, scale, draws):
+    """Over functions with covariance k, drawn at the examples and at new points: the share in the 95 % band."""
+    rng = np.random.default_rng(0)
+    new = np.linspace(-1.5, 1.5, 7)[:, None]
+    both = np.concatenate([X, new])
+    factor = np.linalg.cholesky(np.exp(-((both - both[:, 0]) ** 2) / scale) + 1e-10 * np.eye(len(both)))
+    F = rng.standard_normal((draws, len(both))) @ factor.T
+    Y = F[:, :M] + np.sqrt(DELTA2) * rng.standard_normal((draws, M))
+
+    def predicted(y):
+        theta = kernel.fit(X, y, scale=scale, penalty=DELTA2).theta
+        return kernel.predict(theta, new, centers=X, scale=scale)
+
+    deviation = np.sqrt(kernel.predict_variance(new, centers=X, scale=scale, penalty=DELTA2))
+    share = np.mean(np.abs(F[:, M:] - jax.lax.map(predicted, Y)) < 1.959964 * deviation, axis=0)
+    away = float(np.max(np.abs(share - 0.95)) / np.sqrt(0.95 * 0.05 / draws))
+    return Proof("share of drawn functions in the 95 % band, standard errors from 0.95", away, away < 4.5)
+
+
+def _scale(X, y, scales, loo, measured, chosen):
+    figure = plt.figure(figsize=(11, 7), layout="constrained")
+    *above, below = figure.subplot_mosaic([[0, 1, 2], [3, 3, 3]]).values()
+    names = {"too small": SMALL, "chosen": float(scales[chosen]), "too large": LARGE}
+    for axes, (name, scale) in zip(above, names.items(), strict=True):
+        theta = kernel.fit(X, y, scale=scale, penalty=DELTA2).theta
+        fit = np.asarray(kernel.predict(theta, GRID, centers=X, scale=scale))
+        # of the height of f nothing is known beforehand: its most likely variance is yᵀ(K + δ²I)⁻¹y/m
+        variance = kernel.predict_variance(GRID, centers=X, scale=scale, penalty=DELTA2) * (y @ theta / M)
+        two = 2 * np.sqrt(variance)
+        axes.fill_between(GRID[:, 0], fit - two, fit + two, color=FIT, alpha=0.2, lw=0, label="± 2 sd")
+        axes.plot(GRID, _truth(GRID), "--", color=TRUTH, label="truth")
+        axes.plot(GRID, fit, color=FIT, label="fit")
+        axes.plot(X[:, 0], y, "o", color=DATA, ms=3.5, label="examples")
+        axes.set(ylim=(-2.2, 1.9), xlabel="x", title=f"{name}: λ = {scale:.2g}")
+        below.axvline(scale, color=MUTED, lw=1, ls="--")
+        below.annotate(name, (scale, 0.98), (4, 0), xycoords=("data", "axes fraction"), textcoords="offset points",
+                       va="top", color=MUTED)  # fmt: skip
+    above[0].legend(fontsize="small", loc="lower right", ncols=2)
+    below.plot(scales, measured, color=TRUTH, label="error on new examples, from the truth")
+    below.plot(scales, loo, color=FIT, label="error of leaving one out")
+    below.plot(scales[chosen], loo[chosen], "o", color=FIT)
+    below.axhline(SIGMA, color=MUTED, lw=1, ls=":", label="noise σ")
+    below.set(xscale="log", xlabel="λ", ylabel="root mean squared error", ylim=(0.23, 1.12 * np.max(loo)))
+    below.legend(loc="upper center", bbox_to_anchor=(0.4, 1))
+    return figure

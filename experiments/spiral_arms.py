@@ -1,0 +1,114 @@
+"""Three spiral arms: borders between classes that bend, by one hidden layer, against the straight ones of none (11.4).
+
+0 hidden layers    π = softmax(θ₀ + xΘ)                     two classes meet in a line
+1 hidden layer     π = softmax(θ₀ + max(0, b + xΘ) θ)       two classes meet in a line with kinks
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+
+from experiments.lab import CLASSES, Picture, Proof, Result, fitted, prove
+from jax_course import features, softmax
+from jax_course.networks import costs, mlp
+from jax_course.optimization import optimizers
+from jax_course.train import train
+
+TITLE = "Three arms of a spiral"
+SECTION = "11.4"
+UNITS = 32
+NET: Any = mlp([UNITS, 3], "relu", costs.cross_entropy())
+
+
+def run(quick: bool) -> Result:
+    """Softmax regression, and a network after more and more epochs."""
+    epochs = (1, 10, 100) if quick else (1, 10, 300)
+    X, y = _arms()
+    line = softmax.fit(features.with_bias(X), y, classes=3, penalty=1e-3).check()
+    thetas = [_trained(X, y, count) for count in epochs]
+    ways = {"0 hidden layers": lambda X: softmax.predict_class(line.theta, features.with_bias(X))} | {
+        f"1 hidden layer, {count} epoch{'s' * (count > 1)}": _classes(theta)
+        for count, theta in zip(epochs, thetas, strict=True)
+    }
+    right = {name: float(np.mean(np.asarray(of(X)) == np.asarray(y))) for name, of in ways.items()}
+    wrong = 1 - list(right.values())[-1]
+    return Result(
+        {
+            "regions": Picture(
+                _regions(X, y, ways, right),
+                "The class that each point of the plane is given. Softmax regression cuts the plane by straight lines. "
+                f"One hidden layer of {UNITS} ReLU units begins with borders that are hardly better and bends them "
+                "along the arms.",
+            ),
+        },
+        {"hidden units": UNITS, "epochs": list(epochs), "right": right},
+        (
+            *prove("network", NET, NET.init(jax.random.key(2), 2), X, y),
+            Proof("wrong with a hidden layer, less than a tenth of those without", wrong,
+                  wrong < 0.1 * (1 - right["0 hidden layers"])),
+            _straight(line.theta),
+            _piecewise_linear(thetas[-1], X),
+        ),
+        (fitted("softmax", f"spirals, {len(y)} × 2", f"accuracy {right['0 hidden layers']:.1%}", line),),
+    )  # fmt: skip
+
+
+def _arms():
+    rng = np.random.Generator(np.random.PCG64(4))
+    y = np.arange(300) % 3
+    along = np.sqrt(rng.uniform(0.02, 1, 300))
+    angle = 2 * np.pi * y / 3 + 4 * along + 0.15 * rng.standard_normal(300)
+    X = 2 * along[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    return jnp.asarray(X), jnp.asarray(y, jnp.int32)
+
+
+def _trained(X, y, epochs):
+    start = NET.init(jax.random.key(0), 2)
+    return train(NET.gradient, optimizers.adam(0.02), start, X, y, key=jax.random.key(0), epochs=epochs, batch_size=50
+                 ).check().theta  # fmt: skip
+
+
+def _classes(theta):
+    return lambda X: jnp.argmax(NET.predict(theta, X), axis=1)
+
+
+def _straight(theta):
+    """z of two classes differ by a linear function: halfway between any two points it is the mean of theirs."""
+    a, b = np.random.default_rng(0).normal(size=(2, 100, 2))
+    z = [np.asarray(features.with_bias(jnp.asarray(points)) @ theta) for points in (a, b, (a + b) / 2)]
+    gap = float(np.max(np.abs((z[0] + z[1]) / 2 - z[2])) / np.max(np.abs(z[0])))
+    return Proof("0 hidden layers: z is linear in x", gap, gap < 1e-12)
+
+
+def _piecewise_linear(theta, X):
+    """Near x no unit switches: there z(x + h) + z(x − h) = 2z(x). Far off they do."""
+
+    def bend(h):
+        z = [_logits(theta, X + shift) for shift in (h, -h, 0.0)]
+        return float(np.median(np.max(np.abs(z[0] + z[1] - 2 * z[2]), axis=1)) / np.max(np.abs(z[2])))
+
+    near, far = bend(1e-6), bend(1.0)
+    return Proof("1 hidden layer: z is linear near x, and not far off", near, near < 1e-12 < 1e-3 < far)
+
+
+def _logits(theta, X):
+    for layer, params in zip(NET.layers, theta, strict=True):
+        X, _ = layer.forward(params, X)
+    return np.asarray(X)
+
+
+def _regions(X, y, ways, right):
+    figure, axes = plt.subplots(2, 2, figsize=(8.5, 8.6), layout="constrained")
+    across = np.linspace(-2.3, 2.3, 200)
+    grid = jnp.asarray(np.stack(np.meshgrid(across, across), axis=-1).reshape(-1, 2))
+    for axis, (name, of) in zip(axes.flat, ways.items(), strict=True):
+        region = np.asarray(of(grid)).reshape(len(across), -1)
+        axis.contourf(across, across, region, levels=[-0.5, 0.5, 1.5, 2.5], colors=CLASSES[:3], alpha=0.25)
+        for label, color in enumerate(CLASSES[:3]):
+            axis.scatter(*np.asarray(X)[np.asarray(y) == label].T, s=9, color=color)
+        axis.set(aspect="equal", xlabel="x₁", ylabel="x₂", title=f"{name}: {right[name]:.1%} right")
+        axis.grid(False)
+    return figure

@@ -1,0 +1,167 @@
+"""Vanishing gradients: what is left of δ below 40 layers of sigmoid, tanh and ReLU, by two ways to begin (12.1).
+
+    δ_l−1 = (δ_l f'(z_l)) Θ_lᵀ,   E‖δ_l−1‖² = d var θ · E[f'²] · E‖δ_l‖²   for weights independent of δ_l
+
+    sigmoid    f' ≤ 1/4                       at most √(d var θ)/4 a layer: it dies whatever the initializer
+    tanh       f' = 1 only at z = 0           near 1 where LeCun keeps z small
+    ReLU       f'² is 0 or 1, half of each    √(d var θ/2): exactly 1 with He's var θ = 2/d, 1/√2 with LeCun's 1/d
+
+Where all layers have one width d, Glorot's 2/(d + d) is LeCun's 1/d: the same weights.
+"""
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+
+from experiments.lab import CLASSES, MUTED, Picture, Proof, Result
+from jax_course.networks import initializers, layers
+
+TITLE = "The vanishing gradient"
+SECTION = "12.1"
+DEPTH, WIDTH, EXAMPLES = 40, 64, 8
+ACTIVATIONS = {"sigmoid": layers.sigmoid(), "tanh": layers.tanh(), "ReLU": layers.relu()}
+INITIALIZERS = {"He, var θ = 2/d": (initializers.he, 2), "LeCun and Glorot, var θ = 1/d": (initializers.lecun, 1)}
+COLOR = dict(zip(ACTIVATIONS, (CLASSES[1], CLASSES[0], CLASSES[2]), strict=True))
+
+
+def run(quick: bool) -> Result:
+    """δ at the input of every layer, by the layers' backward methods, for many draws of the weights."""
+    draws = 20 if quick else 200
+    thetas = {name: _weights(initializer, draws) for name, (initializer, _) in INITIALIZERS.items()}
+    found = {}
+    for activation, layer in ACTIVATIONS.items():
+        measured = _measured(layer)
+        found |= {(activation, name): measured(theta) for name, theta in thetas.items()}
+    left = {key: _root_mean_square(deltas) for key, (deltas, _) in found.items()}
+    factor = {key: float((size[0] / size[-1]) ** (1 / DEPTH)) for key, size in left.items()}
+    he, lecun = INITIALIZERS
+    return Result(
+        {
+            "norms": Picture(
+                _norms(left, draws),
+                f"‖δ‖ at the input of each of {DEPTH} layers, in units of its size at the top. Backpropagation runs "
+                "from right to left. Through sigmoids δ loses a constant factor a layer and is gone after a few. "
+                "Through ReLU it stays with He's weights, which make up for the half of the units that are off.",
+            ),
+            "draws": Picture(
+                _draws({name: found[name, he][0] for name in ACTIVATIONS}),
+                f"What is left of ‖δ‖ at the first layer in each of {draws} draws of He's weights. The mean square "
+                "says what to expect; a single network may be off by some factor, but sigmoid stays far apart.",
+            ),
+        },
+        {
+            "layers": DEPTH,
+            "width": WIDTH,
+            "draws": draws,
+            "factor per layer": {", ".join(key): value for key, value in factor.items()},
+            "left at the first layer": {", ".join(key): float(size[0] / size[-1]) for key, size in left.items()},
+        },
+        (
+            *(Proof(f"{key[0]}, {key[1].split(',')[0]}: δ by hand = autodiff", gap, gap < 1e-10)
+              for key, (_, gap) in found.items()),
+            _sigmoid_dies(he, left["sigmoid", he]),
+            _sigmoid_dies(lecun, left["sigmoid", lecun]),
+            _stays("ReLU, He: ‖δ‖ at any layer / at the top, within a factor of 3", left["ReLU", he], 1),
+            _stays("ReLU, LeCun: the same beside (1/√2)ᵏ", left["ReLU", lecun], np.sqrt(0.5)),
+            _glorot_is_lecun(),
+        ),
+        (),
+    )  # fmt: skip
+
+
+def _weights(initializer, draws):
+    linear = layers.linear(WIDTH, initializer=initializer)
+    keys = jax.random.split(jax.random.key(0), (draws, DEPTH))
+    return jax.jit(jax.vmap(jax.vmap(lambda key: linear.init(key, WIDTH)[0])))(keys)
+
+
+def _measured(activation):
+    """theta → δ at the input of each layer and at the top, (draws, layers + 1, examples, d), and autodiff's."""
+    linear = layers.linear(WIDTH)
+
+    def forward(z, of_layer):
+        params, added = of_layer
+        z, of_linear = linear.forward(params, z + added)
+        z, of_activation = activation.forward((), z)
+        return z, (of_linear, of_activation)
+
+    def backward(delta, of_layer):
+        params, (of_linear, of_activation) = of_layer
+        _, delta = activation.backward((), of_activation, delta)
+        _, delta = linear.backward(params, of_linear, delta)
+        return delta, delta
+
+    def one(theta, key):
+        x, top = jax.random.normal(key, (2, EXAMPLES, WIDTH))  # C = Σ top · z: δ at the top is `top`
+        added = jnp.zeros((DEPTH, EXAMPLES, WIDTH))  # to every input: the derivative by it is δ there
+        _, caches = jax.lax.scan(forward, x, (theta, added))
+        _, deltas = jax.lax.scan(backward, top, (theta, caches), reverse=True)
+        by_autodiff = jax.grad(lambda added: jnp.sum(top * jax.lax.scan(forward, x, (theta, added))[0]))(added)
+        return jnp.concatenate([deltas, top[None]]), by_autodiff
+
+    of_all = jax.jit(jax.vmap(one))
+
+    def measured(theta):
+        deltas, by_autodiff = map(np.asarray, of_all(theta, jax.random.split(jax.random.key(1), len(theta.bias))))
+        largest = np.max(np.abs(by_autodiff), axis=(2, 3))  # of a layer: the first ones' δ are smaller by many digits
+        gap = np.max(np.abs(deltas[:, :-1] - by_autodiff), axis=(2, 3)) / largest
+        return deltas, float(np.max(gap))
+
+    return measured
+
+
+def _root_mean_square(deltas):
+    """√E‖δ‖² for each layer, over draws and examples."""
+    return np.sqrt(np.mean(np.sum(deltas**2, axis=3), axis=(0, 2)))
+
+
+def _sigmoid_dies(name, size):
+    gain = INITIALIZERS[name][1]
+    factors = size[:-1] / size[1:]
+    bound = np.sqrt(gain) / 4
+    worst = float(np.max(factors))
+    return Proof(f"sigmoid, {name.split(',')[0]}: largest factor of a layer, at most √(d var θ)/4 = {bound:.2f} < 1/2",
+                 worst, bool(worst < 1.05 * bound < 0.5))  # fmt: skip
+
+
+def _stays(claim, size, factor):
+    left = size / size[-1] / factor ** np.arange(DEPTH, -1, -1)
+    off = float(np.exp(np.max(np.abs(np.log(left)))))
+    return Proof(claim, off, off < 3)
+
+
+def _glorot_is_lecun():
+    key = jax.random.key(1)
+    gap = float(jnp.max(jnp.abs(initializers.glorot(key, WIDTH, WIDTH) - initializers.lecun(key, WIDTH, WIDTH))))
+    return Proof("Glorot = LeCun between layers of one width", gap, gap == 0)
+
+
+def _norms(left, draws):
+    figure, axes = plt.subplots(1, 2, figsize=(10.5, 4.3), sharey=True, layout="constrained")
+    depth = np.arange(DEPTH + 1)
+    for axis, (name, (_, gain)) in zip(axes, INITIALIZERS.items(), strict=True):
+        for activation, color in COLOR.items():
+            size = left[activation, name]
+            axis.plot(depth, size / size[-1], "o-", color=color, ms=2.5, lw=1, label=activation)
+        for factor in (np.sqrt(gain) / 4, np.sqrt(gain / 2)):
+            axis.plot(depth, factor ** (DEPTH - depth), "--", color="black", lw=0.8, zorder=3)
+        axis.plot([], [], "--", color="black", lw=0.8, label="√(d var θ)/4, √(d var θ/2) a layer")
+        axis.set(yscale="log", xlabel="layers below", title=name)
+    axes[0].set_ylabel(f"‖δ‖ / ‖δ‖ at the top, over {draws} draws")
+    axes[0].legend(loc="lower right")
+    return figure
+
+
+def _draws(deltas):
+    figure, axes = plt.subplots(figsize=(8, 3), layout="constrained")
+    for row, (activation, found) in enumerate(deltas.items()):
+        size = np.sqrt(np.mean(np.sum(found**2, axis=3), axis=2))
+        left = size[:, 0] / size[:, -1]
+        jitter = np.random.default_rng(0).uniform(-0.25, 0.25, len(left))
+        axes.plot(left, -row + jitter, "o", color=COLOR[activation], ms=3, alpha=0.6)
+        axes.plot(np.sqrt(np.mean(left**2)), -row, "|", color="black", ms=26)
+    axes.axvline(1, color=MUTED, lw=1)
+    axes.set(xscale="log", yticks=[0, -1, -2], yticklabels=list(deltas), xlabel="‖δ‖ at the first layer / at the top",
+             ylim=(-2.5, 0.5), title="Each draw of the weights, and the root of the mean square (bar)")  # fmt: skip
+    return figure
