@@ -55,7 +55,7 @@ def run(quick: bool) -> Result:
                 f"Then one hidden layer of {UNITS} units after more and more epochs: the boundary (black, π = 1/2) "
                 "begins anywhere and bends around the classes. Above each panel, the share of examples that are right.",
             ),
-            "hidden layer": Picture(
+            "hidden": Picture(
                 _hidden(X, y),
                 "XOR with two hidden units, set by hand. Left: the plane of x, with the lines on which a hidden unit "
                 "is 0 (dashed). Right: the plane of the units' outputs, where two corners fall on one point and a line "
