@@ -41,7 +41,7 @@ class Run(NamedTuple):
 def run(quick: bool) -> Result:
     """Train once for every seed; then the confusion matrix of all, and what the hidden units have learned."""
     seeds, epochs, units = (2, 8, 128) if quick else (10, 60, 512)
-    net: Any = mlp([units, 10], "relu", costs.cross_entropy())
+    net = mlp([units, 10], "relu", costs.cross_entropy())
     table = data.table("digits")
     X, y = np.asarray(table.X / 16, np.float32), np.asarray(table.y)
     optimizer = _adamw(round(0.8 * len(y)), epochs)

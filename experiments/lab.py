@@ -9,6 +9,7 @@ from jax import Array
 from matplotlib.figure import Figure
 
 from jax_course import Solution, Status, verify
+from jax_course.networks import Network
 from jax_course.verify.findings import HARMLESS
 
 # Okabe and Ito's palette: told apart by colour-blind readers too. One colour per meaning in all figures.
@@ -67,7 +68,7 @@ def apart(a: Any, b: Any) -> float:
     return float(np.max(np.abs(np.asarray(a) - np.asarray(b))) / np.max(np.abs(np.asarray(b))))
 
 
-def prove(name: str, model: ModuleType, theta: Array, X: Array, y: Array, **hyper: Any) -> tuple[Proof, ...]:
+def prove(name: str, model: ModuleType | Network, theta: Any, X: Array, y: Array, **hyper: Any) -> tuple[Proof, ...]:
     """The doctor's verdict on gradient, Hessian and Hessian product of a model at theta, and at points beside it."""
     report = verify.model(model, theta, X, y, **hyper)
     wrong = {finding.of for finding in report.findings if finding.kind not in HARMLESS}

@@ -3,6 +3,7 @@
 Every public function is checked while it is traced, which costs nothing under jit. Values: `jax_course.boundary`.
 """
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -165,6 +166,13 @@ def whole(value: int | Array, name: str) -> int | Array:
     if array.ndim != 0 or array.dtype.kind not in "iu":
         raise TypeError(f"{name} must be a whole number; got {value!r}")
     return value
+
+
+def random_key(key: Array, name: str) -> Array:
+    """The key; refused where it is none."""
+    if isinstance(key, Array) and (jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.dtype == jnp.uint32):
+        return key
+    raise TypeError(f"{name} must be a random key, as jax.random.key(0) is; got {key!r}")
 
 
 def _parameters(theta: ArrayLike, X: Array, shape: tuple[int, ...], meaning: str) -> Array:

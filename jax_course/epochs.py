@@ -6,7 +6,6 @@ with functions that compute the same.
 
 from collections.abc import Callable
 from functools import partial
-from math import prod
 from typing import Any, NamedTuple
 
 import jax
@@ -20,7 +19,7 @@ GATHERED = 2**20  # bytes of examples fetched at once: their cache misses overla
 RECORDED = ("cost", "gradient_norm")
 
 leaves_of, map_leaves = jax.tree_util.tree_leaves, jax.tree_util.tree_map
-Function = Callable[[Any, Any, Any], Any]  # of theta, X, y
+Function = Callable[..., Any]  # of theta, X, y
 
 
 class Recipe(NamedTuple):
@@ -31,6 +30,17 @@ class Recipe(NamedTuple):
     cost: Function | None
     metrics: dict[str, Function]
     batch_size: int
+    random: bool  # whether the gradient takes a key
+
+
+class Round(NamedTuple):
+    """Epochs first … last − 1 of a block of epochs, whose orders were drawn at once."""
+
+    orders: Any  # (epochs of a block, m)
+    key: Array  # of the whole run
+    block: Any
+    first: Any
+    last: Any
 
 
 class Programs(NamedTuple):
@@ -53,13 +63,13 @@ def _compiled(recipe: Recipe) -> Callable:
     return lambda part, *arguments: compiled[part](*arguments)
 
 
-def _begin(recipe: Recipe, theta: Any, X: Any, y: Any) -> tuple[Any, Any]:
+def _begin(recipe: Recipe, theta: Any, X: Any, y: Any, key: Array) -> tuple[Any, Any]:
     """The optimizer's first state, and a history of no epochs."""
-    return recipe.optimizer.init(theta), _empty(recipe, 0, theta, X, y)
+    return recipe.optimizer.init(theta), _empty(recipe, 0, theta, X, y, key)
 
 
-def _run(recipe: Recipe, theta: Any, state: Any, X: Any, y: Any, orders: Array, first: Array, last: Array) -> Any:
-    """Epochs first … last − 1 of these orders: ((theta, state), the epoch it got to, whether all is finite, records).
+def _run(recipe: Recipe, theta: Any, state: Any, X: Any, y: Any, todo: Round) -> Any:
+    """The epochs of a round: ((theta, state), the epoch it got to, whether all is finite, records).
 
     After an epoch that ends with something not finite comes no other, and theta is the one before it. Nothing needs to
     be looked at within an epoch: a parameter that is not finite stays so, whatever is added to it.
@@ -67,20 +77,25 @@ def _run(recipe: Recipe, theta: Any, state: Any, X: Any, y: Any, orders: Array, 
 
     def epoch(loop):
         done, _, before, records = loop
-        after = _epoch(partial(_step, recipe), before, (X, y), orders[done], recipe.batch_size)
-        record = _record(recipe, after[0], X, y)
+        key = _key(recipe, todo, done)
+        *after, key = _epoch(partial(_step, recipe), (*before, key), (X, y), todo.orders[done], recipe.batch_size)
+        record = _record(recipe, after[0], X, y, key)
         finite = jnp.all(_are_finite([after[0], *(record[name] for name in RECORDED if name in record)]))
         records = map_leaves(lambda all_epochs, one: all_epochs.at[done].set(one), records, record)
-        carry = lax.cond(finite, lambda: after, lambda: before)
+        carry = lax.cond(finite, lambda: tuple(after), lambda: before)
         return done + finite.astype(done.dtype), finite, carry, records
 
-    loop = first, jnp.array(True), (theta, state), _empty(recipe, len(orders), theta, X, y)
-    done, finite, carry, records = lax.while_loop(lambda loop: (loop[0] < last) & loop[1], epoch, loop)
+    records = _empty(recipe, len(todo.orders), theta, X, y, todo.key)
+    loop = todo.first, jnp.array(True), (theta, state), records
+    done, finite, carry, records = lax.while_loop(lambda loop: (loop[0] < todo.last) & loop[1], epoch, loop)
     return carry, done, finite, records
 
 
-def _replay(recipe: Recipe, theta: Any, state: Any, X: Any, y: Any, order: Array) -> Any:
-    """An epoch up to the last finite theta: ((theta, state), the steps to there, which leaves the next left finite)."""
+def _replay(recipe: Recipe, theta: Any, state: Any, X: Any, y: Any, todo: Round) -> Any:
+    """The first epoch of a round up to the last finite theta.
+
+    Returns ((theta, state), the steps to there, which leaves of theta the next one left finite).
+    """
 
     def guarded(loop, batch):
         before, steps, were_finite = loop
@@ -89,64 +104,88 @@ def _replay(recipe: Recipe, theta: Any, state: Any, X: Any, y: Any, order: Array
         good = jnp.all(finite)
         return lax.cond(good, lambda: after, lambda: before), steps + good.astype(steps.dtype), finite
 
-    start = (theta, state), jnp.zeros((), jnp.int32), jnp.ones(len(leaves_of(theta)), bool)
-    return _epoch(guarded, start, (X, y), order, recipe.batch_size)
+    carry = theta, state, _key(recipe, todo, todo.first)
+    start = carry, jnp.zeros((), jnp.int32), jnp.ones(len(leaves_of(theta)), bool)
+    (theta, state, _), steps, finite = _epoch(guarded, start, (X, y), todo.orders[todo.first], recipe.batch_size)
+    return (theta, state), steps, finite
+
+
+def _key(recipe: Recipe, todo: Round, epoch: Array) -> Array | None:
+    """The key that an epoch of the block begins with, if the gradient takes any."""
+    return jax.random.fold_in(jax.random.fold_in(todo.key, todo.block), epoch) if recipe.random else None
 
 
 def _epoch(step: Callable, carry: Any, data: Any, order: Array, batch_size: int) -> Any:
-    """step(carry, batch) → carry, over all batches of the data in this order."""
+    """step(carry, batch) → carry, over all batches of the data in this order.
 
-    def chunk(carry, rows):
-        batches = map_leaves(lambda a: a.at[rows].get(mode="promise_in_bounds", unique_indices=True), data)
-        return lax.scan(lambda carry, batch: (step(carry, batch), None), carry, batches)
-
-    m, first = len(order), 0
+    The step stands twice in the program, for the full batches and for the short one: each copy is compiled.
+    """
+    m = len(order)
     if batch_size == m:
         return step(carry, data)
-    for shape in _chunks(m, batch_size, sum(a.nbytes for a in leaves_of(data)) // m):
-        rows = order[first : first + prod(shape)].reshape(shape)
-        carry, _ = lax.scan(chunk, carry, rows)
-        first += prod(shape)
-    return carry
+    full, short = divmod(m, batch_size)
+    chunks, in_chunk = _chunks(full, batch_size * sum(a.nbytes for a in leaves_of(data)) // m)
+
+    def examples(rows):
+        return map_leaves(lambda a: a.at[rows].get(mode="promise_in_bounds"), data)
+
+    def chunk(i, carry):
+        begin = i * in_chunk
+        # the last chunk is as long as the others and begins earlier; what it shares with the one before is passed over
+        first = jnp.minimum(begin, full - in_chunk)
+        batches = examples(lax.dynamic_slice_in_dim(order, first * batch_size, in_chunk * batch_size))
+        batches = map_leaves(lambda a: a.reshape(in_chunk, batch_size, *a.shape[1:]), batches)
+
+        def one(j, carry):
+            return step(carry, map_leaves(partial(_row, j), batches))
+
+        return lax.fori_loop(begin - first, in_chunk, one, carry)
+
+    carry = lax.fori_loop(0, chunks, chunk, carry)
+    return step(carry, examples(order[m - short :])) if short else carry
 
 
-def _chunks(m: int, batch_size: int, bytes_each: int) -> list[tuple[int, int, int]]:
-    """An epoch in parts of (chunks, batches, examples): full chunks, the full batches left over, the short batch."""
-    batches = m // batch_size
-    in_chunk = min(batches, max(1, GATHERED // (batch_size * max(1, bytes_each))))
-    parts = (batches // in_chunk, in_chunk, batch_size), (1, batches % in_chunk, batch_size), (1, 1, m % batch_size)
-    return [part for part in parts if prod(part)]
+def _row(j: Array, a: Array) -> Array:
+    return lax.dynamic_index_in_dim(a, j, keepdims=False, allow_negative_indices=False)
+
+
+def _chunks(batches: int, bytes_each: int) -> tuple[int, int]:
+    """So many chunks of so many batches, as equal as it goes."""
+    chunks = -(-batches // max(1, GATHERED // max(1, bytes_each)))
+    return chunks, -(-batches // chunks)
 
 
 def _step(recipe: Recipe, carry: Any, batch: Any) -> Any:
-    (theta, state), (X, y) = carry, batch
+    (theta, state, key), (X, y) = carry, batch
     size = len(leaves_of(X)[0])
-    mean = map_leaves(lambda g: g / jnp.asarray(size, g.dtype), _gradient(recipe, theta, X, y))
+    now, key = (None, None) if key is None else jax.random.split(key)
+    mean = map_leaves(lambda g: g / jnp.asarray(size, g.dtype), _gradient(recipe, theta, X, y, now))
     step, state = recipe.optimizer.update(mean, state, theta)
-    return optax.apply_updates(theta, step), state
+    return optax.apply_updates(theta, step), state, key
 
 
-def _record(recipe: Recipe, theta: Any, X: Any, y: Any) -> dict[str, Any]:
+def _record(recipe: Recipe, theta: Any, X: Any, y: Any, key: Array | None) -> dict[str, Any]:
     """What goes into the history after an epoch."""
     record = {name: metric(theta, X, y) for name, metric in recipe.metrics.items()}
     if recipe.cost is not None:
         cost = jnp.asarray(recipe.cost(theta, X, y))
         if cost.shape != ():
             raise ValueError(f"cost(theta, X, y) must be a scalar; got shape {cost.shape}: sum it over the examples")
-        g = _gradient(recipe, theta, X, y)
+        g = _gradient(recipe, theta, X, y, key)
         with jax.numpy_dtype_promotion("standard"):  # the leaves may differ in precision
             record |= {"cost": cost, "gradient_norm": jnp.sqrt(sum(jnp.sum(jnp.abs(a) ** 2) for a in leaves_of(g)))}
     return map_leaves(jnp.asarray, record)
 
 
-def _empty(recipe: Recipe, epochs: int, theta: Any, X: Any, y: Any) -> dict[str, Any]:
+def _empty(recipe: Recipe, epochs: int, theta: Any, X: Any, y: Any, key: Array) -> dict[str, Any]:
     """Room for the records of so many epochs."""
-    record = jax.eval_shape(partial(_record, recipe), theta, X, y)
+    record = jax.eval_shape(partial(_record, recipe), theta, X, y, key)
     return map_leaves(lambda a: jnp.zeros((epochs, *a.shape), a.dtype), record)
 
 
-def _gradient(recipe: Recipe, theta: Any, X: Any, y: Any) -> Any:
-    gradient = map_leaves(jnp.asarray, recipe.gradient(theta, X, y))
+def _gradient(recipe: Recipe, theta: Any, X: Any, y: Any, key: Array | None) -> Any:
+    random = {"key": key} if recipe.random else {}
+    gradient = map_leaves(jnp.asarray, recipe.gradient(theta, X, y, **random))
     if _form(gradient) != _form(theta):
         raise ValueError(f"gradient(theta, X, y) must be like theta, {_form(theta)}; got {_form(gradient)}")
     return gradient

@@ -12,6 +12,9 @@ m examples (y may be None). `gradient(theta, X, y)` is a sum over the examples i
 package. A penalty does not belong into it, for it would count in every batch anew: put
 `optax.add_decayed_weights(2 * penalty / m)` before the optimizer, with `optax.chain`.
 
+A gradient with a keyword parameter `key`, `gradient(theta, X, y, *, key)`, gets another random key at every step: noise
+on the data, dropout. They follow from the run's key and the number of the epoch.
+
 The order depends on the key and the number of the epoch alone, so that a run can be taken up again:
 `save(path, training)` keeps it, `load(path, like=train(…, epochs=0))` reads it, `train(…, checkpoint=path)` does both.
 NumPy draws it on the host: `jax.random.permutation` sorts, and takes longer than an epoch of a linear model.
@@ -30,7 +33,7 @@ from jax import Array
 from jax_course import training_input
 from jax_course.checkpoint import CheckpointError, load, save
 from jax_course.checks import whole
-from jax_course.epochs import RECORDED, Function, Programs, Recipe, map_leaves, programs
+from jax_course.epochs import RECORDED, Function, Programs, Recipe, Round, map_leaves, programs
 from jax_course.training_input import words
 
 BLOCK = 2**16  # examples whose order is drawn at once: the epochs that run as one program if nothing is done after each
@@ -154,11 +157,12 @@ class _Prepared(NamedTuple):
 def _prepared(gradient, optimizer, theta, X, y, key, epochs, batch_size, cost, metrics) -> _Prepared:
     epochs, batch_size = int(whole(epochs, "epochs")), int(whole(batch_size, "batch_size"))
     theta, X, y = training_input.parameters(theta), training_input.arrays(X, "X"), training_input.arrays(y, "y")
-    recipe = Recipe(gradient, optimizer, cost, dict(metrics or {}), batch_size)
+    random = training_input.takes_a_key(gradient)
+    recipe = Recipe(gradient, optimizer, cost, dict(metrics or {}), batch_size, random)
     m = training_input.number_of_examples(X, y)
     training_input.check(recipe, m, key, epochs)
     compiled = programs(recipe)
-    state, history = compiled.begin(theta, X, y)
+    state, history = compiled.begin(theta, X, y, key)
     start = Training(theta, state, map_leaves(np.asarray, history), 0, key, m, batch_size)
     return _Prepared(compiled, start, X, y)
 
@@ -168,8 +172,8 @@ def _runs(
 ) -> Iterator[Training]:
     """The run as it is, and after every round of epochs, to the last or to a stop."""
     yield run
-    for orders, *span in _rounds(run, epochs, each=each):
-        run = _gone_on(prepared.compiled, run, prepared.X, prepared.y, orders, *span)
+    for todo in _rounds(run, epochs, each=each):
+        run = _gone_on(prepared.compiled, run, prepared.X, prepared.y, todo)
         if checkpoint is not None and run.stop is None:
             save(checkpoint, run)
         yield run
@@ -177,8 +181,8 @@ def _runs(
             return
 
 
-def _rounds(run: Training, epochs: int, *, each: bool) -> Iterator[tuple[np.ndarray, np.int32, np.int32]]:
-    """The orders of a block of epochs, and which of these to run now: (orders, first, last), last excluded."""
+def _rounds(run: Training, epochs: int, *, each: bool) -> Iterator[Round]:
+    """The epochs from the run's on, in rounds of a block each, or of one epoch each."""
     size = max(1, BLOCK // run.m)
     for block in range(run.epochs // size, -(-epochs // size)):
         orders = np.tile(np.arange(run.m, dtype=np.int32), (size, 1))
@@ -187,30 +191,30 @@ def _rounds(run: Training, epochs: int, *, each: bool) -> Iterator[tuple[np.ndar
             seed = [*words(run.key).tolist(), block]
             np.random.Generator(np.random.PCG64(seed)).permuted(orders[:end], axis=1, out=orders[:end])
         for first in range(max(0, run.epochs - block * size), end, 1 if each else size):
-            yield orders, np.int32(first), np.int32(first + 1 if each else end)
+            yield Round(orders, run.key, *map(np.int32, (block, first, first + 1 if each else end)))
 
 
-def _gone_on(compiled: Programs, run: Training, X: Any, y: Any, orders: np.ndarray, *span: np.int32) -> Training:
+def _gone_on(compiled: Programs, run: Training, X: Any, y: Any, todo: Round) -> Training:
     """The run after these epochs, or at its stop."""
-    (theta, state), done, finite, records = compiled.run(run.theta, run.state, X, y, orders, *span)
-    done, records = int(done), map_leaves(np.asarray, records)
-    history = map_leaves(lambda past, new: np.concatenate([past, new[span[0] : done]]), run.history, records)
-    run = run._replace(theta=theta, state=state, history=history, epochs=run.epochs + done - int(span[0]))
+    (theta, state), done, finite, records = compiled.run(run.theta, run.state, X, y, todo)
+    done, records = np.int32(done), map_leaves(np.asarray, records)
+    history = map_leaves(lambda past, new: np.concatenate([past, new[todo.first : done]]), run.history, records)
+    run = run._replace(theta=theta, state=state, history=history, epochs=run.epochs + int(done - todo.first))
     if finite:
         return run
     unfit = [name for name in RECORDED if name in records and not np.isfinite(records[name][done])]
-    return _stopped(compiled, run, X, y, orders[done], unfit)
+    return _stopped(compiled, run, X, y, todo._replace(first=done), unfit)
 
 
-def _stopped(compiled: Programs, run: Training, X: Any, y: Any, order: np.ndarray, unfit: list[str]) -> Training:
+def _stopped(compiled: Programs, run: Training, X: Any, y: Any, todo: Round, unfit: list[str]) -> Training:
     """The run at the last finite theta of an epoch after which something, or one of the records, is not finite."""
-    (theta, state), steps, finite = compiled.replay(run.theta, run.state, X, y, order)
+    (theta, state), steps, finite = compiled.replay(run.theta, run.state, X, y, todo)
     leaves = [f"theta{keystr(path)}" for path, _ in leaves_with_path(theta)]
     unfit = [name for name, is_finite in zip(leaves, np.asarray(finite), strict=True) if not is_finite] + unfit
     unfit.append("theta")  # at the brink of overflow, where a program that rounds otherwise stays finite
     in_epoch = -(-run.m // run.batch_size)
     step = min(int(steps), in_epoch - 1)  # a record is taken after the last one
-    examples = order[step * run.batch_size : (step + 1) * run.batch_size]
+    examples = todo.orders[todo.first][step * run.batch_size : (step + 1) * run.batch_size]
     stop = Stop(unfit[0], run.epochs + 1, run.epochs * in_epoch + step + 1, examples)
     return run._replace(theta=theta, state=state, stop=stop)
 

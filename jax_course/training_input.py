@@ -1,5 +1,6 @@
 """What `train` takes: trees of arrays with an axis of examples, parameters, an optimizer, a random key."""
 
+import inspect
 from typing import Any
 
 import jax
@@ -42,6 +43,15 @@ def number_of_examples(X: Any, y: Any) -> int:
         if its_shape[0] != shape[0]:
             raise ValueError(f"{name} must have as many examples as {first}, {shape[0]}; got {its_shape[0]}")
     return shape[0]
+
+
+def takes_a_key(gradient: Any) -> bool:
+    """Whether the gradient has a keyword parameter `key`."""
+    try:
+        parameters = inspect.signature(gradient).parameters
+    except (TypeError, ValueError):  # not callable, or compiled: the call will tell
+        return False
+    return "key" in parameters and parameters["key"].kind is not inspect.Parameter.POSITIONAL_ONLY
 
 
 def check(recipe: Recipe, m: int, key: Any, epochs: int) -> None:

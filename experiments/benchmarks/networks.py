@@ -181,11 +181,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m experiments.benchmarks.networks", description="Networks by hand against autodiff and others."
     )
-    parser.add_argument("--quick", action="store_true", help="a hundredth of the examples and steps, three runs")
+    parser.add_argument("--quick", action="store_true", help="a hundredth of the examples and steps, and few runs")
     parser.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="default: results/")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
-    share, times = (100, 3) if options.quick else (1, 5)
+    share, times = (100, 3) if options.quick else (1, 15)
     with jax.enable_x64(False):
         X, y = problem(60_000 // share, 784)
         found = {"784-128-10, one epoch": epoch(X, y, 128, times=times, sklearn=True)}

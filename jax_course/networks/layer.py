@@ -16,10 +16,14 @@ Shapes: z (m, d), a row per example, δ like z. Parameters are any pytree, () wh
 """
 
 from collections.abc import Callable
+from itertools import combinations
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jax import Array
+
+from jax_course.checks import random_key
 
 
 class Layer(NamedTuple):
@@ -35,12 +39,14 @@ class Layer(NamedTuple):
     tangent: Callable | None = None  # (params, z, v, Rz)                         → Rz_out
     tangent_backward: Callable | None = None  # (params, z, delta, v, Rz, Rdelta) → Rdparams, Rdelta_in
     name: str = "layer"
+    keys: tuple[Array, ...] = ()  # the random keys it holds: no two layers in series may have the same
 
 
 def serial(*layers: Layer) -> Layer:
     """The layers one after the other, which is a layer again; parameters and cache are tuples. Course 10.2.
 
-    Errors: ValueError where there is no layer, or where a width does not fit, by number and name of the layer.
+    Errors: ValueError where there is no layer, where a width does not fit or where two layers hold the same random key,
+    by number and name of the layer.
     """
     if not layers:
         raise ValueError("serial needs at least one layer; got none")
@@ -48,10 +54,11 @@ def serial(*layers: Layer) -> Layer:
         if not isinstance(layer, Layer):
             raise TypeError(f"serial takes layers; argument {i} is {type(layer).__name__}")
     named = tuple(layer._replace(name=f"{i}: {layer.name}") for i, layer in enumerate(layers))
+    keys = _all_different(named)
 
     def init(key: Array, d_in: int) -> tuple[tuple, int]:
-        params = []
-        for layer, layer_key in zip(named, jax.random.split(key, len(named)), strict=True):
+        params, layer_keys = [], jax.random.split(random_key(key, "key"), len(named))
+        for layer, layer_key in zip(named, layer_keys, strict=True):
             of_layer, d_in = at(layer, layer.init, layer_key, d_in)
             params.append(of_layer)
         return tuple(params), d_in
@@ -82,7 +89,23 @@ def serial(*layers: Layer) -> Layer:
             gradients.append(Rgradient)
         return tuple(reversed(gradients)), Rdelta
 
-    return Layer(init, forward, backward, tangent, tangent_backward, "serial")
+    return Layer(init, forward, backward, tangent, tangent_backward, "serial", keys)
+
+
+def _all_different(layers: tuple[Layer, ...]) -> tuple[Array, ...]:
+    """The random keys of all layers; a key that two of them have is refused."""
+    keys = [(key, layer.name) for layer in layers for key in layer.keys]
+    for (one, first), (other, second) in combinations(keys, 2):
+        if _same(one, other):
+            raise ValueError(f"layer {second} has the random key of layer {first}: make two of it by jax.random.split")
+    return tuple(key for key, _ in keys)
+
+
+def _same(one: Array, other: Array) -> bool:
+    if isinstance(one, jax.core.Tracer) or isinstance(other, jax.core.Tracer):
+        return one is other
+    with jax.ensure_compile_time_eval():
+        return one.dtype == other.dtype and bool(jnp.array_equal(one, other))
 
 
 def _with_tangents(layers: tuple[Layer, ...], params: tuple, z: Array, v: tuple, Rz: Array) -> list:

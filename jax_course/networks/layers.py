@@ -5,6 +5,8 @@ r"""Layers with parameters, and layers made of layers (course 11, 12.3). Those w
     rbf         k_n = e^{−D_n/λ_n},  D_n = ‖z − μ_n‖²                                           forward   11.2, 11.3
                 with w = δ k/λ:  δ₋ = −2 Σ_n w_n (z − μ_n),  ∂C/∂μ_n = 2 w_n (z − μ_n)          backward
                 ∂C/∂λ_n = w_n D_n/λ_n, summed over the rows
+                R{D_n} = 2⟨z − μ_n, R{z} − R{μ_n}⟩,  R{k_n} = k_n (D_n R{λ_n}/λ_n − R{D_n})/λ_n
+                R{w} = (R{δ} k + δ R{k} − w R{λ})/λ, and the product rule on the three lines above
     residual    z_out = z + f(z)                                                                forward   12.1
                 δ₋ = δ + (δ through f)                                                          backward
     dropout     z_out = z b/(1 − p), b = 0 with probability p, else 1                           forward
@@ -20,7 +22,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import DTypeLike
 
-from jax_course.checks import whole
+from jax_course.checks import random_key, whole
 from jax_course.linalg import product, squared_distances, transpose_product
 from jax_course.networks.activations import gelu, log_softmax, relu, sigmoid, softmax, softplus, tanh
 from jax_course.networks.initializers import Initializer, he
@@ -94,6 +96,9 @@ class RBFParams(NamedTuple):
 def rbf(units: int) -> Layer:
     """k_n = e^{−‖z − μ_n‖²/λ_n}; centres begin as standard normal, λ as d_in. Course 11.2, 11.3.
 
+    A step of training can take a λ to 0 or below, where a unit is no bump any more: `optax.keep_params_nonnegative`
+    under `optax.masked`, or a smaller learning rate.
+
     >>> params = RBFParams(centers=jnp.array([[3.0]]), scales=jnp.array([4.0]))
     >>> k, cache = rbf(1).forward(params, jnp.array([[3.0], [1.0]]))
     >>> jnp.log(k)
@@ -119,7 +124,30 @@ def rbf(units: int) -> Layer:
         of_centers = 2 * (transpose_product(w, z) - jnp.sum(w, axis=0)[:, None] * params.centers)
         return RBFParams(of_centers, jnp.sum(w * D, axis=0) / params.scales), delta_in
 
-    return Layer(init, forward, backward, name=f"rbf({units})")
+    def tangents(params: RBFParams, z: Array, v: RBFParams, Rz: Array) -> tuple[Array, Array, Array, Array]:
+        """D, R{D}, k and R{k}."""
+        k, (_, D, _) = forward(params, z)
+        of_z = jnp.sum(z * Rz, axis=1)[:, None] + jnp.sum(params.centers * v.centers, axis=1)[None, :]
+        RD = 2 * (of_z - product(z, v.centers.T) - product(Rz, params.centers.T))
+        return D, RD, k, k * (D * v.scales[None, :] / params.scales[None, :] - RD) / params.scales[None, :]
+
+    def tangent(params: RBFParams, z: Array, v: RBFParams, Rz: Array) -> Array:
+        return tangents(params, z, v, Rz)[-1]
+
+    def tangent_backward(params, z, delta, v, Rz, Rdelta) -> tuple[RBFParams, Array]:
+        mu, scales = params.centers, params.scales[None, :]
+        D, RD, k, Rk = tangents(params, z, v, Rz)
+        w = delta * k / scales
+        Rw = (Rdelta * k + delta * Rk - w * v.scales[None, :]) / scales
+        # the columns' and the rows' sums of w and R{w}
+        by_unit, Rby_unit = (jnp.sum(a, axis=0)[:, None] for a in (w, Rw))
+        by_row, Rby_row = (jnp.sum(a, axis=1)[:, None] for a in (w, Rw))
+        Rdelta_in = 2 * (product(Rw, mu) + product(w, v.centers) - Rby_row * z - by_row * Rz)
+        of_centers = transpose_product(Rw, z) + transpose_product(w, Rz) - Rby_unit * mu - by_unit * v.centers
+        of_scales = jnp.sum(Rw * D + w * RD - w * D * v.scales[None, :] / scales, axis=0) / params.scales
+        return RBFParams(2 * of_centers, of_scales), Rdelta_in
+
+    return Layer(init, forward, backward, tangent, tangent_backward, f"rbf({units})")
 
 
 def residual(inner: Layer) -> Layer:
@@ -150,13 +178,17 @@ def residual(inner: Layer) -> Layer:
         Rgradient, Rthrough = tangent_backward_of(inner)(params, z, delta, v, Rz, Rdelta)
         return Rgradient, Rdelta + Rthrough
 
-    return Layer(init, forward, backward, tangent, tangent_backward, f"residual({inner.name})")
+    return Layer(init, forward, backward, tangent, tangent_backward, f"residual({inner.name})", inner.keys)
 
 
 def dropout(rate: float, key: Array) -> Layer:
     """Each number of z is 0 with probability `rate`, and what stays is larger by 1/(1 − rate): on average z.
 
-    One key, one mask: a network is built anew with another key for every step, and without the layer to predict.
+    One key, one mask. `train` hands another key to a gradient that takes one at every step; to predict, leave the layer
+    out:
+
+        def noisy(key): return network(linear(64), relu(), dropout(0.5, key), linear(10), cost=cross_entropy())
+        def gradient(theta, X, y, *, key): return noisy(key).gradient(theta, X, y)
 
     >>> z_out = dropout(0.5, jax.random.key(0)).forward((), jnp.ones((1, 1000)))[0]
     >>> jnp.unique(z_out), bool(abs(jnp.mean(z_out) - 1) < 0.1)
@@ -164,8 +196,7 @@ def dropout(rate: float, key: Array) -> Layer:
     """
     if not 0 <= rate < 1:
         raise ValueError(f"rate must be at least 0 and below 1; got {rate}")
-    if not isinstance(key, Array) or not (jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.dtype == jnp.uint32):
-        raise TypeError(f"dropout needs a random key, as jax.random.key(0) is; got {key!r}")
+    random_key(key, "key")
 
     def factors(z: Array) -> Array:
         return jax.random.bernoulli(key, 1 - rate, z.shape).astype(z.dtype) / (1 - rate)
@@ -183,7 +214,9 @@ def dropout(rate: float, key: Array) -> Layer:
     def tangent_backward(params, z, delta, v, Rz, Rdelta) -> tuple[tuple, Array]:
         return (), Rdelta * factors(z)
 
-    return Layer(lambda key, d_in: ((), d_in), forward, backward, tangent, tangent_backward, f"dropout({rate})")
+    return Layer(
+        lambda key, d_in: ((), d_in), forward, backward, tangent, tangent_backward, f"dropout({rate})", keys=(key,)
+    )
 
 
 def computed_in(dtype: DTypeLike, inner: Layer) -> Layer:
@@ -207,7 +240,7 @@ def computed_in(dtype: DTypeLike, inner: Layer) -> Layer:
         gradient, delta_in = inner.backward(to(params), cache, to(delta))
         return like(gradient, params), delta_in.astype(delta.dtype)
 
-    return Layer(inner.init, forward, backward, name=f"{inner.name} in {jnp.dtype(dtype).name}")
+    return Layer(inner.init, forward, backward, name=f"{inner.name} in {jnp.dtype(dtype).name}", keys=inner.keys)
 
 
 def _width(width: int, name: str) -> None:

@@ -17,6 +17,8 @@ from jax_course.networks import Layer, initializers, layers, serial
 from jax_course.networks.layer import tangent_backward_of, tangent_of
 from tests.cases import LAYERS
 
+KEY = jax.random.key(0)
+
 M, D = 6, 3
 every_layer = pytest.mark.parametrize("name", LAYERS)
 
@@ -171,6 +173,16 @@ def test_dropout_keeps_the_mean_and_its_mask():
     np.testing.assert_array_equal(layers.dropout(0.0, jax.random.key(0)).forward((), z)[0], z)
 
 
+def test_dropout_may_be_twice_in_a_network_with_keys_of_its_own():
+    def noisy(key, z):
+        first, second = jax.random.split(key)
+        chain = serial(layers.dropout(0.5, first), layers.dropout(0.5, second), layers.dropout(0.0, KEY))
+        return chain.forward(((), (), ()), z)[0]
+
+    z_out = jax.jit(noisy)(KEY, jnp.ones((100, 100)))
+    assert abs(float(jnp.mean(z_out == 4)) - 0.25) < 0.03
+
+
 def test_another_precision_is_that_of_the_computation_alone():
     inner = serial(layers.linear(4), layers.tanh(), layers.linear(2))
     half = layers.computed_in(jnp.bfloat16, inner)
@@ -211,7 +223,20 @@ def test_a_layer_of_three_functions_has_an_r_operator_too():
         (lambda: layers.linear(2.5), TypeError, "d_out must be a whole number"),  # pyright: ignore
         (lambda: layers.rbf(0), ValueError, "units must be at least 1"),
         (lambda: layers.dropout(1.0, jax.random.key(0)), ValueError, "rate must be at least 0 and below 1; got 1.0"),
-        (lambda: layers.dropout(0.5, 3), TypeError, "dropout needs a random key"),  # pyright: ignore
+        (lambda: layers.dropout(0.5, 3), TypeError, "key must be a random key"),  # pyright: ignore
+        (lambda: serial(layers.relu()).init(None, 3), TypeError, "key must be a random key, .* got None"),
+        (
+            lambda: serial(
+                layers.dropout(0.5, KEY), layers.residual(serial(layers.relu(), layers.dropout(0.5, jax.random.key(0))))
+            ),
+            ValueError,
+            r"layer 1: residual\(serial\) has the random key of layer 0: dropout\(0.5\): make two of it",
+        ),
+        (
+            lambda: jax.jit(lambda key: serial(layers.dropout(0.5, key), layers.dropout(0.1, key)).name)(KEY),
+            ValueError,
+            "has the random key of layer 0",
+        ),
         (
             lambda: serial(layers.relu(), layers.residual(layers.linear(2))).init(jax.random.key(0), 3),
             ValueError,
