@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jax import Array
+from matplotlib.animation import Animation
 from matplotlib.figure import Figure
 
 from jax_course import Solution, Status, verify
@@ -48,10 +49,11 @@ class Fit(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """A figure and the sentence that says what to see in it."""
+    """A figure and the sentence that says what to see in it; a film of it, which ends with this figure, if it moves."""
 
     figure: Figure
     caption: str
+    film: Animation | None = None
 
 
 class Result(NamedTuple):

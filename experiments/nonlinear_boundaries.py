@@ -12,17 +12,20 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.animation import FuncAnimation
+from matplotlib.contour import ContourSet
 from sklearn.datasets import make_circles, make_moons
 
 from experiments.lab import DATA, FIT, Picture, Proof, Result, fitted, prove
 from jax_course.networks import costs, mlp
 from jax_course.networks.layers import LinearParams
 from jax_course.optimization import lbfgs, optimizers
-from jax_course.train import train
+from jax_course.train import each_epoch, train
 
 TITLE = "Boundaries that bend"
 SECTION = "11.1-11.2"
 EXAMPLES, UNITS, ETA = 200, 8, 0.05
+FRAMES = {True: (0, 1, 2, 4, 8, 16, 30), False: (*range(20), *range(20, 60, 4), *range(60, 180, 20))}  # epochs
 LINE = mlp([1], "tanh", costs.binary_cross_entropy())
 HIDDEN: Any = mlp([UNITS, 1], "tanh", costs.binary_cross_entropy())
 # Two units by hand: 0 on the lines x₁ − x₂ = 1 and x₁ − x₂ = −1
@@ -55,6 +58,7 @@ def run(quick: bool) -> Result:
                 f"Then one hidden layer of {UNITS} units after more and more epochs: the boundary (black, π = 1/2) "
                 "begins anywhere and bends around the classes. Above each panel, the share of examples that are right.",
             ),
+            "forming": _film(problems, FRAMES[quick]),
             "hidden": Picture(
                 _hidden(X, y),
                 "XOR with two hidden units, set by hand. Left: the plane of x, with the lines on which a hidden unit "
@@ -151,6 +155,54 @@ def _boundaries(problems, thetas, accuracies, nets, epochs):
     for axis, text in zip(axes[0], above, strict=True):
         axis.set_title(f"{text}\n{axis.get_title()}")
     return figure
+
+
+def _film(problems, epochs):
+    """One hidden layer after these epochs, for all problems side by side."""
+    figure, axes = plt.subplots(1, len(problems), figsize=(9, 3.4), layout="constrained")
+    across = np.linspace(-1.15, 1.15, 120)
+    grid = jnp.asarray(np.stack(np.meshgrid(across, across), axis=-1).reshape(-1, 2))
+    predict = jax.jit(HIDDEN.predict)
+    drawn, thetas = [], []
+    for axis, (name, (X, y)) in zip(axes, problems.items(), strict=True):
+        reach = float(jnp.max(jnp.abs(X)))
+        image = axis.imshow(
+            np.zeros((len(across),) * 2), extent=(-1.15 * reach, 1.15 * reach) * 2, origin="lower", vmin=0, vmax=1,
+            cmap=plt.get_cmap("RdBu_r", 10), alpha=0.5,
+        )  # fmt: skip
+        _points(axis, X, y, 8 if name != "XOR" else 40)
+        axis.set(xticks=[], yticks=[], xlabel=name)
+        axis.grid(False)
+        drawn.append((axis, image, reach))
+        thetas.append(dict(_on_the_way(X, y, epochs)))
+
+    def show(epoch):
+        for (axis, image, reach), of_problem in zip(drawn, thetas, strict=True):
+            pi = np.asarray(predict(of_problem[epoch], grid * reach)).reshape(len(across), -1)
+            image.set_data(pi)
+            for line in [part for part in axis.collections if isinstance(part, ContourSet)]:
+                line.remove()
+            if pi.min() < 0.5 < pi.max():
+                axis.contour(across * reach, across * reach, pi, levels=[0.5], colors="black", linewidths=1.5)
+        figure.suptitle(f"One hidden layer of {UNITS} units, epoch {epoch}", fontsize="medium")
+        return []
+
+    hold = (epochs[-1],) * 8  # the end stands still for a second before the film begins anew
+    return Picture(
+        figure,
+        f"The boundary (black, π = 1/2) as it forms: one hidden layer of {UNITS} units, epoch after epoch of Adam, on "
+        "XOR, two moons and circles. It begins as a line or anywhere, bends early, and is then only sharpened.",
+        FuncAnimation(figure, show, frames=(*epochs, *hold), init_func=lambda: [], blit=False),
+    )
+
+
+def _on_the_way(X, y, epochs):
+    """(epoch, theta) for these epochs."""
+    start = HIDDEN.init(jax.random.key(0), 2)
+    yield 0, start
+    runs = each_epoch(HIDDEN.gradient, optimizers.adam(ETA), start, X, y, key=jax.random.key(0), epochs=epochs[-1],
+                      batch_size=EXAMPLES // 4)  # fmt: skip
+    yield from ((run.epochs, run.theta) for run in runs if run.epochs in epochs)
 
 
 def _points(axis, X, y, size):

@@ -18,11 +18,13 @@ import jax
 import jinja2
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+from matplotlib.animation import PillowWriter
 
 import jax_course
 from experiments.compiling import compile_fast
 from experiments.lab import STYLE, Fit, Proof, Result
 
+FRAMES_PER_SECOND = 8
 NOTHING = Result({}, {}, (), ())
 
 
@@ -34,6 +36,7 @@ class Outcome(NamedTuple):
     section: str
     seconds: float
     captions: Mapping[str, str]
+    films: frozenset[str]  # the pictures that move
     proofs: tuple[Proof, ...]
     fits: tuple[Fit, ...]
     error: str
@@ -56,7 +59,9 @@ def run(names: Iterable[str], out: Path, *, quick: bool, jobs: int = 1) -> Itera
             try:
                 yield future.result()
             except BrokenProcessPool:  # killed, say for want of memory: what had ended before is kept
-                yield Outcome(name, name, "", 0.0, {}, (), (), "A process was killed before this one had ended.\n")
+                yield Outcome(
+                    name, name, "", 0.0, {}, frozenset(), (), (), "A process was killed before this one had ended.\n"
+                )
 
 
 def begin(quick: bool) -> None:
@@ -80,12 +85,16 @@ def _run_one(name: str, out: Path, quick: bool) -> Outcome:
         finally:
             plt.close("all")
     captions = {name: picture.caption for name, picture in result.pictures.items()}
-    return Outcome(name, title, section, time.perf_counter() - started, captions, result.proofs, result.fits, error)
+    films = frozenset(name for name, picture in result.pictures.items() if picture.film is not None)
+    seconds = time.perf_counter() - started
+    return Outcome(name, title, section, seconds, captions, films, result.proofs, result.fits, error)
 
 
 def _save(result: Result, folder: Path, title: str, section: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, picture in result.pictures.items():
+        if picture.film is not None:
+            picture.film.save(folder / f"{name}.gif", writer=PillowWriter(fps=FRAMES_PER_SECOND), dpi=80)
         picture.figure.savefig(folder / f"{name}.png", metadata={"Software": None})
         picture.figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
     record = {

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.core import Tracer
 
 from jax_course.checks import random_key
 
@@ -102,7 +103,7 @@ def _all_different(layers: tuple[Layer, ...]) -> tuple[Array, ...]:
 
 
 def _same(one: Array, other: Array) -> bool:
-    if isinstance(one, jax.core.Tracer) or isinstance(other, jax.core.Tracer):
+    if isinstance(one, Tracer) or isinstance(other, Tracer):
         return one is other
     with jax.ensure_compile_time_eval():
         return one.dtype == other.dtype and bool(jnp.array_equal(one, other))

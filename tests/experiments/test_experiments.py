@@ -8,6 +8,7 @@ import types
 
 import matplotlib as mpl
 import pytest
+from PIL import Image
 
 import experiments
 from experiments import EXPERIMENTS, __main__, runner
@@ -26,6 +27,9 @@ def test_every_experiment_runs_and_proves(name, tmp_path):
     for picture in outcome.captions:
         assert (tmp_path / name / f"{picture}.png").stat().st_size > 5_000
         assert (tmp_path / name / f"{picture}.svg").stat().st_size > 5_000
+    for film in outcome.films:
+        with Image.open(tmp_path / name / f"{film}.gif") as frames:
+            assert frames.n_frames > 5  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def plant(monkeypatch, name, run):
