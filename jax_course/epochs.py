@@ -36,8 +36,8 @@ class Recipe(NamedTuple):
 class Round(NamedTuple):
     """Epochs first … last − 1 of a block of epochs, whose orders were drawn at once."""
 
-    orders: Any  # (epochs of a block, m)
-    key: Array  # of the whole run
+    orders: Any  # (epochs of a block, m), or (epochs of a block, 0): as the examples stand
+    key: Array | None  # of the whole run
     block: Any
     first: Any
     last: Any
@@ -63,7 +63,7 @@ def _compiled(recipe: Recipe) -> Callable:
     return lambda part, *arguments: compiled[part](*arguments)
 
 
-def _begin(recipe: Recipe, theta: Any, X: Any, y: Any, key: Array) -> tuple[Any, Any]:
+def _begin(recipe: Recipe, theta: Any, X: Any, y: Any, key: Array | None) -> tuple[Any, Any]:
     """The optimizer's first state, and a history of no epochs."""
     return recipe.optimizer.init(theta), _empty(recipe, 0, theta, X, y, key)
 
@@ -112,18 +112,23 @@ def _replay(recipe: Recipe, theta: Any, state: Any, X: Any, y: Any, todo: Round)
 
 def _key(recipe: Recipe, todo: Round, epoch: Array) -> Array | None:
     """The key that an epoch of the block begins with, if the gradient takes any."""
-    return jax.random.fold_in(jax.random.fold_in(todo.key, todo.block), epoch) if recipe.random else None
+    if todo.key is None or not recipe.random:
+        return None
+    return jax.random.fold_in(jax.random.fold_in(todo.key, todo.block), epoch)
 
 
 def _epoch(step: Callable, carry: Any, data: Any, order: Array, batch_size: int) -> Any:
-    """step(carry, batch) → carry, over all batches of the data in this order.
+    """step(carry, batch) → carry, over all batches of the data, in this order or as they stand.
 
     The step stands twice in the program, for the full batches and for the short one: each copy is compiled.
     """
-    m = len(order)
-    if batch_size == m:
-        return step(carry, data)
+    m = len(leaves_of(data)[0])
     full, short = divmod(m, batch_size)
+    if full == 1 and not short:
+        return step(carry, data)
+    if not order.size:
+        carry = lax.fori_loop(0, full, lambda j, carry: step(carry, _rows(data, j * batch_size, batch_size)), carry)
+        return step(carry, _rows(data, m - short, short)) if short else carry
     chunks, in_chunk = _chunks(full, batch_size * sum(a.nbytes for a in leaves_of(data)) // m)
 
     def examples(rows):
@@ -143,6 +148,10 @@ def _epoch(step: Callable, carry: Any, data: Any, order: Array, batch_size: int)
 
     carry = lax.fori_loop(0, chunks, chunk, carry)
     return step(carry, examples(order[m - short :])) if short else carry
+
+
+def _rows(data: Any, first: Any, count: int) -> Any:
+    return map_leaves(lambda a: lax.dynamic_slice_in_dim(a, first, count, allow_negative_indices=False), data)
 
 
 def _row(j: Array, a: Array) -> Array:
@@ -177,7 +186,7 @@ def _record(recipe: Recipe, theta: Any, X: Any, y: Any, key: Array | None) -> di
     return map_leaves(jnp.asarray, record)
 
 
-def _empty(recipe: Recipe, epochs: int, theta: Any, X: Any, y: Any, key: Array) -> dict[str, Any]:
+def _empty(recipe: Recipe, epochs: int, theta: Any, X: Any, y: Any, key: Array | None) -> dict[str, Any]:
     """Room for the records of so many epochs."""
     record = jax.eval_shape(partial(_record, recipe), theta, X, y, key)
     return map_leaves(lambda a: jnp.zeros((epochs, *a.shape), a.dtype), record)

@@ -1,6 +1,6 @@
 r"""Training: an optimizer that looks at a few examples at a time. Course 7.7–7.8.
 
-    order        a fresh permutation of the m examples for every epoch
+    order        a fresh permutation of the m examples for every epoch, or none
     B            the next batch_size examples in that order; the last batch has those that are left over
     g            Σ_{i ∈ B} ∇C_i(θ) / |B|                   so that the learning rate does not depend on the batch size
     θ ← θ + s    (s, state) = update(g, state, θ)          with the update of an optimizer, ours or optax's
@@ -72,7 +72,7 @@ class Training(NamedTuple):
     state: Any
     history: dict[str, Any]  # NumPy arrays with a leading axis of epochs
     epochs: int
-    key: Array
+    key: Array | None
     m: int
     batch_size: int
     stop: Stop | None = None
@@ -91,7 +91,7 @@ def train(
     X: Any,
     y: Any,
     *,
-    key: Array,
+    key: Array | None,
     epochs: int,
     batch_size: int,
     cost: Function | None = None,
@@ -101,6 +101,7 @@ def train(
 ) -> Training:
     """Train from `theta` on for so many epochs, or until something is not finite. Course 7.7.
 
+    key: what the orders are drawn from; None: every epoch takes the examples as they stand, which is faster.
     cost(theta, X, y): if given, it and the norm of the gradient, over all the data, go into the history after every
     epoch; metrics: more such functions by name, of any shape. progress: a bar on stderr (needs rich).
     checkpoint: a file that holds the run after every epoch, but not the data and the learning rate. If it exists, the
@@ -126,7 +127,7 @@ def each_epoch(
     X: Any,
     y: Any,
     *,
-    key: Array,
+    key: Array | None,
     epochs: int,
     batch_size: int,
     cost: Function | None = None,
@@ -185,9 +186,10 @@ def _rounds(run: Training, epochs: int, *, each: bool) -> Iterator[Round]:
     """The epochs from the run's on, in rounds of a block each, or of one epoch each."""
     size = max(1, BLOCK // run.m)
     for block in range(run.epochs // size, -(-epochs // size)):
-        orders = np.tile(np.arange(run.m, dtype=np.int32), (size, 1))
         end = min(size, epochs - block * size)
-        if run.batch_size < run.m:
+        orders = np.empty((size, 0), np.int32)  # as they stand
+        if run.key is not None and run.batch_size < run.m:
+            orders = np.tile(np.arange(run.m, dtype=np.int32), (size, 1))
             seed = [*words(run.key).tolist(), block]
             np.random.Generator(np.random.PCG64(seed)).permuted(orders[:end], axis=1, out=orders[:end])
         for first in range(max(0, run.epochs - block * size), end, 1 if each else size):
@@ -214,7 +216,8 @@ def _stopped(compiled: Programs, run: Training, X: Any, y: Any, todo: Round, unf
     unfit.append("theta")  # at the brink of overflow, where a program that rounds otherwise stays finite
     in_epoch = -(-run.m // run.batch_size)
     step = min(int(steps), in_epoch - 1)  # a record is taken after the last one
-    examples = todo.orders[todo.first][step * run.batch_size : (step + 1) * run.batch_size]
+    order = todo.orders[todo.first] if todo.orders.size else np.arange(run.m)
+    examples = order[step * run.batch_size : (step + 1) * run.batch_size]
     stop = Stop(unfit[0], run.epochs + 1, run.epochs * in_epoch + step + 1, examples)
     return run._replace(theta=theta, state=state, stop=stop)
 
@@ -226,12 +229,16 @@ def _taken_up(start: Training, path: str | os.PathLike, epochs: int) -> Training
         return start
     run = load(path, start)
     for name in ("m", "batch_size", "key"):
-        came, expected = (words(of.key).tolist() if name == "key" else getattr(of, name) for of in (run, start))
+        came, expected = (_listed(of.key) if name == "key" else getattr(of, name) for of in (run, start))
         if came != expected:
             raise CheckpointError(f"{path} is a checkpoint of another run: {name} must be {expected}; it has {came}")
     if run.epochs > epochs:
         raise CheckpointError(f"{path} has {run.epochs} epochs behind it, more than the {epochs} asked for")
     return run
+
+
+def _listed(key: Array | None) -> list[int] | None:
+    return None if key is None else words(key).tolist()
 
 
 @contextmanager

@@ -64,7 +64,10 @@ def check(recipe: Recipe, m: int, key: Any, epochs: int) -> None:
         raise ValueError(f"epochs must be at least 0; got {epochs}")
     if recipe.metrics.keys() & set(RECORDED):
         raise ValueError(f"a metric must not be called {' or '.join(RECORDED)}: these names are taken")
-    words(key)
+    if key is not None:
+        words(key)
+    elif recipe.random:
+        raise TypeError("gradient takes a key, so train needs one too: key=jax.random.key(0); got None")
 
 
 def words(key: Any) -> np.ndarray:

@@ -79,12 +79,24 @@ def steps_of(m, batch_size, *, epochs, key=KEY, width=1):
 
 @pytest.mark.parametrize(
     ("m", "batch_size", "width"),
-    [(7, 1, 1), (7, 3, 1), (7, 6, 1), (7, 7, 1), (23, 2, 2**14)],  # the last: two chunks of 4 batches, 3 left, 1 short
+    [
+        (7, 1, 1),
+        (7, 3, 1),
+        (7, 6, 1),
+        (7, 7, 1),
+        (23, 2, 2**14),
+    ],  # the last: three chunks of 4 batches that share one, 1 short
 )
 def test_every_example_is_seen_once_per_epoch_in_batches_of_the_size(m, batch_size, width):
     for steps in steps_of(m, batch_size, epochs=3, width=width):
         sizes = np.bincount(steps)
         assert sizes.tolist() == [batch_size] * (m // batch_size) + [m % batch_size] * (m % batch_size > 0)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7])
+def test_without_a_key_the_examples_come_as_they_stand(batch_size):
+    for steps in steps_of(7, batch_size, epochs=3, key=None):
+        np.testing.assert_array_equal(steps, np.arange(7) // batch_size)
 
 
 def test_the_order_depends_on_the_epoch_and_the_key_alone():
@@ -283,11 +295,12 @@ def one(theta, X, y):
     return jnp.ones(())
 
 
+@pytest.mark.parametrize("key", [KEY, None])
 @pytest.mark.parametrize("batch_size", [1, 3, 7])
-def test_it_names_the_example(batch_size):
+def test_it_names_the_example(batch_size, key):
     y = jnp.asarray(Y).at[4].set(jnp.nan)
-    step = steps_of(7, batch_size, epochs=1)[0]
-    got = train(to_mean, HALF, 0.0, X, y, key=KEY, epochs=2, batch_size=batch_size)
+    step = steps_of(7, batch_size, epochs=1, key=key)[0]
+    got = train(to_mean, HALF, 0.0, X, y, key=key, epochs=2, batch_size=batch_size)
     stop = stop_of(got)
     assert (stop.leaf, stop.step, got.epochs) == ("theta", step[4] + 1, 0)
     assert set(stop.examples) == set(np.flatnonzero(step == step[4]))
@@ -329,6 +342,14 @@ def test_a_run_that_is_taken_up_ends_as_if_it_had_not_been_interrupted(tmp_path)
         assert as_bytes(run_for(5, path)) == as_bytes(whole)
     save(tmp_path / "a", whole)
     assert as_bytes(load(tmp_path / "a", run_for(0))) == as_bytes(whole)
+
+
+def test_a_run_without_a_key_is_taken_up_too_and_not_by_one_with(tmp_path):
+    run_for(2, tmp_path / "a", key=None)
+    assert as_bytes(run_for(5, tmp_path / "a", key=None)) == as_bytes(run_for(5, key=None))
+    assert as_bytes(run_for(5).theta) != as_bytes(run_for(5, key=None).theta)
+    with pytest.raises(CheckpointError, match=r"tree\.key must be"):
+        run_for(6, tmp_path / "a")
 
 
 def test_it_is_taken_up_in_the_middle_of_a_block_of_large_epochs(tmp_path):
@@ -501,6 +522,11 @@ def test_rich_is_needed_for_the_bar_only(monkeypatch):
         ({"batch_size": 2.0}, TypeError, "batch_size must be a whole number; got 2.0"),
         ({"epochs": -1}, ValueError, "epochs must be at least 0; got -1"),
         ({"epochs": 1.5}, TypeError, "epochs must be a whole number; got 1.5"),
+        (
+            {"key": None, "gradient": lambda theta, X, y, *, key: theta},
+            TypeError,
+            "gradient takes a key, so train needs one too",
+        ),
         ({"key": 0}, TypeError, r"key must be a random key, as jax.random.key\(0\) is; got 0"),
         ({"key": jax.random.split(KEY)}, TypeError, "key must be a random key"),
         ({"key": jnp.zeros(2)}, TypeError, "key must be a random key"),
