@@ -4,10 +4,12 @@ Only where values are there to be read: inside jit a NaN takes the place of what
 status.
 """
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 
 from jax_course.arrays import is_concrete, numbers
 from jax_course.checks import class_numbers, design, example_weights, targets, whole
@@ -37,10 +39,10 @@ def binary_labels(y: ArrayLike, X: Array, weights: Array) -> Array:
     """y as shape (m,) of the dtype of X; refused with labels outside {0, 1} or a single class, or NaN there in jit."""
     labels = targets(y, X)
     if is_concrete(labels):
-        values = np.unique(np.asarray(y))
-        if not np.isin(values, (0, 1)).all():
-            raise ValueError(f"y must hold the labels 0 and 1; got {_listed(values)}")
-        _several_classes(y, weights)
+        seen = _summary(labels, weights)
+        if not seen.binary:
+            raise ValueError(f"y must hold the labels 0 and 1; got {_listed(y)}")
+        _several_classes(seen)
     return jnp.where((labels == 0) | (labels == 1), labels, jnp.nan)
 
 
@@ -50,13 +52,13 @@ def class_labels(y: ArrayLike, X: Array, weights: Array, classes: int | None) ->
     if classes is not None and whole(classes, "classes") < 2:
         raise ValueError(f"classes must be at least 2; got {classes}")
     if is_concrete(labels):
-        values = np.unique(np.asarray(y))
-        if values[0] < 0 or (classes is not None and values[-1] >= classes):
+        seen = _summary(labels, weights)
+        if seen.lowest < 0 or (classes is not None and seen.highest >= classes):
             raise ValueError(
-                f"y must hold class numbers 0…{'K−1' if classes is None else classes - 1}; got {_listed(values)}"
+                f"y must hold class numbers 0…{'K−1' if classes is None else classes - 1}; got {_listed(y)}"
             )
-        _several_classes(y, weights)
-        return labels, int(values[-1]) + 1 if classes is None else int(classes)
+        _several_classes(seen)
+        return labels, int(seen.highest) + 1 if classes is None else int(classes)
     if classes is None:
         raise ValueError("inside jit the number of classes must be given: fit(X, y, classes=K)")
     return labels, int(classes)
@@ -116,18 +118,45 @@ def class_number(number: int, theta: Array) -> int:
 
 @jax.jit
 def _all_finite(values: Array) -> Array:
-    return jnp.all(jnp.isfinite(values))
+    # A sum shows NaN and infinity, in a fraction of the time of a test for each number; it may also overflow.
+    return lax.cond(jnp.isfinite(jnp.sum(values)), lambda: True, lambda: jnp.all(jnp.isfinite(values)))
 
 
-def _several_classes(y: ArrayLike, weights: Array) -> None:
-    """Among the examples that count, where that can be read."""
-    labels = np.asarray(y)
-    if is_concrete(weights):
-        labels = labels[np.broadcast_to(np.asarray(weights) > 0, labels.shape)]
-    values = np.unique(labels)
-    if len(values) < 2:
-        raise ValueError(f"y must hold examples of at least two classes; all are {_listed(values)}")
+class _Labels(NamedTuple):
+    """Whether all are 0 or 1; the least and the largest of all, and of those that count."""
+
+    binary: Array
+    lowest: Array
+    highest: Array
+    lowest_counted: Array
+    highest_counted: Array
 
 
-def _listed(values: np.ndarray) -> str:
+def _summary(labels: Array, weights: Array) -> _Labels:
+    """Of labels that can be read; where weights cannot, all count."""
+    with jax.ensure_compile_time_eval():
+        return jax.device_get(_summarised(labels, weights if is_concrete(weights) else jnp.ones(())))
+
+
+@jax.jit
+def _summarised(labels: Array, weights: Array) -> _Labels:
+    counts = jnp.broadcast_to(weights > 0, labels.shape)
+    lowest, highest = jnp.min(labels), jnp.max(labels)
+    return _Labels(
+        jnp.all((labels == 0) | (labels == 1)),
+        lowest,
+        highest,
+        jnp.min(jnp.where(counts, labels, highest)),
+        jnp.max(jnp.where(counts, labels, lowest)),
+    )
+
+
+def _several_classes(seen: _Labels) -> None:
+    """Among the examples that count."""
+    if seen.lowest_counted >= seen.highest_counted:
+        raise ValueError(f"y must hold examples of at least two classes; all are {seen.lowest_counted}")
+
+
+def _listed(labels: ArrayLike) -> str:
+    values = np.unique(np.asarray(labels))
     return ", ".join(str(v) for v in values[:5]) + (", …" if len(values) > 5 else "")

@@ -6,7 +6,8 @@ accelerator's default for float32 is not float32.
 
 from jax_course.linalg.distances import squared_distances
 from jax_course.linalg.least_squares import LeastSquares, column_scale, inverse_root, least_squares, minimum_norm
-from jax_course.linalg.products import gram, product, transpose_product
+from jax_course.linalg.normal_equations import Solved, penalized_least_squares
+from jax_course.linalg.products import gram, gram_in_half_precision, product, transpose_product
 from jax_course.linalg.solve import Factored, SPDSolution, spd_factor, spd_solve
 from jax_course.linalg.whitening import Whitened, whiten
 
@@ -14,12 +15,15 @@ __all__ = [
     "Factored",
     "LeastSquares",
     "SPDSolution",
+    "Solved",
     "Whitened",
     "column_scale",
     "gram",
+    "gram_in_half_precision",
     "inverse_root",
     "least_squares",
     "minimum_norm",
+    "penalized_least_squares",
     "product",
     "spd_factor",
     "spd_solve",

@@ -54,6 +54,23 @@ class Status(enum.IntEnum):
     )
 
 
+class Method(enum.IntEnum):
+    """Which of several algorithms a fit has chosen, by the size and the conditioning of the data."""
+
+    phrase: str
+
+    def __new__(cls, code: int, phrase: str) -> "Method":
+        method = int.__new__(cls, code)
+        method._value_ = code
+        method.phrase = phrase
+        return method
+
+    THE_ONLY_ONE = 0, ""
+    ORTHOGONAL = 1, "by an orthogonal factorisation"
+    NORMAL_EQUATIONS = 2, "by Cholesky's factor of XᵀX, refined"
+    HALF_PRECISION = 3, "by Cholesky's factor of XᵀX in half the precision, refined"
+
+
 _USABLE = (Status.CONVERGED, Status.RANK_DEFICIENT)
 
 
@@ -79,8 +96,8 @@ class Evaluations(NamedTuple):
 
 
 class Solution(NamedTuple):
-    """theta, the cost there, the Euclidean norm of its gradient, the steps taken, a `Status` as a number, and the
-    evaluations that the steps took (none where there is a closed form)."""
+    """theta, the cost there, the Euclidean norm of its gradient, the steps taken, a `Status` as a number, the
+    evaluations that the steps took (none where there is a closed form), and a `Method` as a number."""
 
     theta: Any
     cost: Array
@@ -88,6 +105,7 @@ class Solution(NamedTuple):
     steps: Array
     status: Array
     evaluations: Evaluations = Evaluations()
+    method: Array | int = 0
 
     def check(self) -> "Solution":
         """This solution if it can be used; otherwise `NotSolved`, saying what happened and what to try.
@@ -106,4 +124,6 @@ class Solution(NamedTuple):
 def _figures(solution: Solution) -> str:
     worst = np.argmax(np.asarray(solution.status))
     cost, norm, steps = (np.asarray(v).reshape(-1)[worst] for v in solution[1:4])
-    return f"cost {cost:.6g}, gradient norm {norm:.3g}, {steps} step{'' if steps == 1 else 's'}"
+    method = np.broadcast_to(solution.method, np.shape(solution.status)).reshape(-1)[worst]
+    way = Method(int(method)).phrase
+    return f"cost {cost:.6g}, gradient norm {norm:.3g}, {steps} step{'' if steps == 1 else 's'}{way and ', '}{way}"

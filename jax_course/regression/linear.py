@@ -21,8 +21,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from jax_course import boundary, checks
-from jax_course.linalg import gram, least_squares, product, transpose_product
-from jax_course.optimization.solution import Solution, Status
+from jax_course.linalg import gram, penalized_least_squares, product, transpose_product
+from jax_course.optimization.solution import Method, Solution, Status
 from jax_course.regression.confidence import (
     confidence_interval,
     covariance,
@@ -37,11 +37,11 @@ __all__ = [
     "confidence_interval",
     "cost",
     "covariance",
-    "direct_solution",
     "fit",
     "gradient",
     "hessian",
     "hessian_product",
+    "least_squares_fit",
     "mean_interval",
     "negative_log_likelihood",
     "noise_variance",
@@ -49,7 +49,6 @@ __all__ = [
     "predict_interval",
     "standard_errors",
     "unbiased_noise_variance",
-    "weighted_rows",
 ]
 
 
@@ -110,33 +109,25 @@ def hessian_product(theta: ArrayLike, X: ArrayLike, y: ArrayLike, v: ArrayLike, 
 
 
 def fit(X: ArrayLike, y: ArrayLike, *, weights: ArrayLike = 1.0) -> Solution:
-    """θ = (XᵀX)⁻¹Xᵀy, by an orthogonal factorisation with refinement: nearly all digits where they exist. Course 3.3.
+    """θ = (XᵀX)⁻¹Xᵀy, to nearly all the digits that there are. Course 3.3.
 
-    With more columns than rows, or dependent columns: the minimiser of least norm, status RANK_DEFICIENT.
+    By an orthogonal factorisation with refinement; where X is large and its columns are not nearly dependent, by
+    Cholesky's factor of XᵀX with refinement: `method` tells. With more columns than rows, or dependent columns: the
+    minimiser of least norm, status RANK_DEFICIENT.
 
     >>> fit(jnp.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]]), jnp.array([1.0, 3.0, 5.0])).theta
     Array([1., 2.], dtype=float64)
     """
     X = boundary.training_design(X)
     y = boundary.finite(checks.targets(y, X), "y")
-    return _fit(X, y, boundary.counts(weights, X))
+    return least_squares_fit(X, y, jnp.zeros(X.shape[1], X.dtype), boundary.counts(weights, X))
 
 
 @jax.jit
-def _fit(X: Array, y: Array, w: Array) -> Solution:
-    # where all count alike, their weight changes no minimiser, and X need not be copied
-    theta, rank, _ = least_squares(*weighted_rows(w, X, y)) if w.ndim else least_squares(X, y)
-    return direct_solution(theta, rank, cost(theta, X, y, weights=w), gradient(theta, X, y, weights=w))
-
-
-def weighted_rows(w: Array, X: Array, y: Array) -> tuple[Array, Array]:
-    """√w X and √w y, whose least squares are the weighted ones. Course 3.3."""
-    root = jnp.sqrt(w)
-    return root.reshape(-1, 1) * X, root * y
-
-
-def direct_solution(theta: Array, rank: Array, cost: Array, gradient: Array) -> Solution:
-    """The Solution of a fit in one step, ridge regression's too. Course 3.3."""
+def least_squares_fit(X: Array, y: Array, delta2: Array, w: Array) -> Solution:
+    """The Solution of a fit by least squares, ridge regression's too; no checks. Course 3.3, 6.1."""
+    theta, half_gradient, cost, rank, way = penalized_least_squares(X, y, delta2, w)
     status = jnp.where(rank < theta.size, Status.RANK_DEFICIENT, Status.CONVERGED)
     status = jnp.where(jnp.isfinite(cost), status, Status.NOT_FINITE).astype(jnp.int32)
-    return Solution(theta, cost, jnp.linalg.norm(gradient), jnp.array(1), status)
+    gradient_norm, method = jnp.linalg.norm(2 * half_gradient), Method.ORTHOGONAL + way
+    return Solution(theta, cost, gradient_norm, jnp.array(1), status, method=method)

@@ -15,12 +15,11 @@ The fit is least squares again, on √penalty as d more examples with target 0:
 Many penalties at once, from one factorisation, with their errors of leaving one out: `regression.ridge_path`.
 """
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 
 from jax_course import boundary, checks
-from jax_course.linalg import gram, least_squares, product, transpose_product
+from jax_course.linalg import gram, product, transpose_product
 from jax_course.optimization.solution import Solution
 from jax_course.regression import linear
 from jax_course.regression.linear import predict
@@ -111,7 +110,7 @@ def hessian_product(
 
 
 def fit(X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, weights: ArrayLike = 1.0) -> Solution:
-    """θ = (XᵀX + δ²I)⁻¹Xᵀy, by an orthogonal factorisation, without forming XᵀX. Course 6.1.
+    """θ = (XᵀX + δ²I)⁻¹Xᵀy, by the same algorithms as `linear.fit`. Course 6.1.
 
     Where the penalty leaves the minimiser undetermined: the one of least norm, status RANK_DEFICIENT.
 
@@ -121,13 +120,4 @@ def fit(X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, weights: ArrayL
     X = boundary.training_design(X)
     y = boundary.finite(checks.targets(y, X), "y")
     delta2 = boundary.nonnegative(checks.penalties(penalty, X[0]))
-    return _fit(X, y, delta2, boundary.counts(weights, X))
-
-
-@jax.jit
-def _fit(X: Array, y: Array, delta2: Array, w: Array) -> Solution:
-    rows, targets = linear.weighted_rows(w, X, y)
-    examples = jnp.concatenate([rows, jnp.diag(jnp.sqrt(delta2))])
-    theta, rank, _ = least_squares(examples, jnp.concatenate([targets, jnp.zeros_like(delta2)]))
-    J, g = (part(theta, X, y, penalty=delta2, weights=w) for part in (cost, gradient))
-    return linear.direct_solution(theta, rank, J, g)
+    return linear.least_squares_fit(X, y, delta2, boundary.counts(weights, X))
