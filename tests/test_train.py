@@ -65,7 +65,7 @@ ONE = optimizers.sgd(1.0)
 STEPS = {"step": lambda theta, X, y: theta["step"]}
 
 
-def steps_of(m, batch_size, *, epochs, key=KEY, width=1):
+def steps_of(m, batch_size, *, epochs, key: jax.Array | None = KEY, width=1):
     """The step, within its epoch, at which each example was looked at: (epochs, m)."""
     X = {"row": jnp.arange(m), "ballast": jnp.zeros((m, width))}
     theta = {"often": jnp.zeros(m), "step": jnp.zeros(m), "clock": jnp.zeros(())}

@@ -24,7 +24,7 @@ from jax.scipy.linalg import cho_solve
 
 from jax_course.linalg import Factored, Whitened, gram, minimum_norm, product, spd_factor, transpose_product, whiten
 from jax_course.optimization.newton import damped_newton
-from jax_course.optimization.solution import Solution, Status
+from jax_course.optimization.solution import Method, Solution, Status
 
 CORRECTIONS = 2  # one is enough as a rule
 POWER_STEPS = 8  # in float64 four leave only rounding of what the ties see; float32 shrinks it more slowly
@@ -93,7 +93,8 @@ def minimise(of: Likelihood, X: Array, delta2: Array, max_steps: Array | int) ->
     small = jnp.linalg.norm(g) <= _tolerance(of, X, delta2, theta, start)
     cost = of.cost(theta, X) + jnp.sum(delta2 * theta**2)
     status = _status(found.status, escaped, small, rank < X.shape[1])
-    return Solution(theta, cost, jnp.linalg.norm(g), found.steps, status, found.evaluations)
+    method = jnp.array(Method.NEWTON, jnp.int32)
+    return Solution(theta, cost, jnp.linalg.norm(g), found.steps, status, found.evaluations, method)
 
 
 def _status(of_newton: Array, escaped: Array, small: Array, deficient: Array) -> Array:

@@ -23,6 +23,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jax_course import boundary, checks
+from jax_course.arrays import first_trusted
 from jax_course.classification.fitting import Likelihood, minimise
 from jax_course.classification.logistic_confidence import (
     confidence_interval,
@@ -30,6 +31,7 @@ from jax_course.classification.logistic_confidence import (
     predict_interval,
     standard_errors,
 )
+from jax_course.classification.quasi_newton_fit import Examples, Logits, is_worth_it, quasi_newton_fit
 from jax_course.classification.sigmoid import sigmoid, sigmoid_derivative, softplus
 from jax_course.linalg import gram, product, spd_solve, transpose_product
 from jax_course.optimization.solution import Solution
@@ -156,8 +158,9 @@ def irls_step(
 def fit(
     X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, weights: ArrayLike = 1.0, max_steps: int = 100
 ) -> Solution:
-    """The minimiser of C by damped Newton from θ = 0, gradient at most 1e-10 of that at the start. Course 8.6.
+    """The minimiser of C from θ = 0, gradient at most 1e-10 of that at the start. Course 8.6.
 
+    By damped Newton; many examples by L-BFGS with a curvature from some of them, without XᵀSX: `method` tells.
     Where the classes can be separated and no penalty holds theta back: status SEPARABLE, theta no estimate.
     Where columns depend on each other: the minimiser of least norm, status RANK_DEFICIENT.
 
@@ -169,11 +172,24 @@ def fit(
     w = boundary.counts(weights, X)
     y = boundary.binary_labels(y, X, w)
     delta2 = boundary.nonnegative(checks.penalties(penalty, X[0]))
-    return _fit(X, y, delta2, w, checks.whole(max_steps, "max_steps"))
+    data = X, y, delta2, w, checks.whole(max_steps, "max_steps")
+    ways = [partial(_by_quasi_newton, *data)] if is_worth_it(X, delta2) else []
+    return first_trusted(*ways, otherwise=partial(_by_newton, *data))
 
 
 @jax.jit
-def _fit(X: Array, y: Array, delta2: Array, w: Array, max_steps: int) -> Solution:
+def _by_quasi_newton(X: Array, y: Array, delta2: Array, w: Array, max_steps: int) -> tuple[Solution, Array]:
+    of_logits = Logits(
+        cost=lambda z, y: softplus((1 - 2 * y) * z),
+        slope=lambda z, y: sigmoid(z) - y,
+        least_spread=sigmoid_derivative,
+        classes=1,
+    )
+    return quasi_newton_fit(of_logits, Examples(X, y, w), delta2, max_steps)
+
+
+@jax.jit
+def _by_newton(X: Array, y: Array, delta2: Array, w: Array, max_steps: int) -> Solution:
     def hessian_in_doubt(z, X, doubt):
         S = sigmoid_derivative(z)
         return gram(X, weights=jnp.where((S > doubt) & (w > 0), S, 0))

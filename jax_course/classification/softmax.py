@@ -26,8 +26,10 @@ import jax.numpy as jnp
 from jax import Array
 
 from jax_course import boundary, checks
+from jax_course.arrays import first_trusted
 from jax_course.classification import logits
 from jax_course.classification.fitting import Likelihood, minimise
+from jax_course.classification.quasi_newton_fit import Examples, Logits, is_worth_it, quasi_newton_fit
 from jax_course.classification.softmax_confidence import (
     confidence_interval,
     covariance,
@@ -146,8 +148,10 @@ def fit(
     weights: ArrayLike = 1.0,
     max_steps: int = 100,
 ) -> Solution:
-    """The minimiser of C by damped Newton from θ = 0, gradient at most 1e-10 of that at the start. Course 9.3.
+    """The minimiser of C from θ = 0, gradient at most 1e-10 of that at the start. Course 9.3.
 
+    By damped Newton; many examples, or many parameters, by L-BFGS with a curvature from some of the examples: `method`
+    tells.
     classes: K; the largest class number plus one where it is not given (inside jit it must be).
     Without a penalty: theta of least norm, and SEPARABLE or RANK_DEFICIENT as in logistic regression.
 
@@ -159,11 +163,28 @@ def fit(
     w = boundary.counts(weights, X)
     y, K = boundary.class_labels(y, X, w, classes)
     delta2 = boundary.nonnegative(checks.penalties(penalty, jnp.zeros((X.shape[1], K), X.dtype)))
-    return _fit(X, y, delta2, w, checks.whole(max_steps, "max_steps"))
+    data = X, y, delta2, w, checks.whole(max_steps, "max_steps")
+    ways = [partial(_by_quasi_newton, *data)] if is_worth_it(X, delta2) else []
+    return first_trusted(*ways, otherwise=partial(_by_newton, *data))
 
 
 @jax.jit
-def _fit(X: Array, y: Array, delta2: Array, w: Array, max_steps: int) -> Solution:
+def _by_quasi_newton(X: Array, y: Array, delta2: Array, w: Array, max_steps: int) -> tuple[Solution, Array]:
+    def slope(Z, y):
+        pi = logits.probabilities(Z)
+        return pi - logits.indicator(y, pi)
+
+    of_logits = Logits(
+        cost=logits.minus_log_pi,
+        slope=slope,
+        least_spread=lambda Z: jnp.min(logits.probabilities(Z), axis=1),
+        classes=delta2.shape[1],
+    )
+    return quasi_newton_fit(of_logits, Examples(X, y, w), delta2, max_steps)
+
+
+@jax.jit
+def _by_newton(X: Array, y: Array, delta2: Array, w: Array, max_steps: int) -> Solution:
     of_example = w.reshape(-1, 1)
 
     def of_own_class(Z):

@@ -11,11 +11,14 @@ left, or A has not full rank, the orthogonal factorisation of [√W X; δ] takes
 A factor in float32 costs half and divides the error by less; the digits are those of the steps, float64's.
 """
 
+from functools import partial
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from jax_course.arrays import first_trusted
 from jax_course.linalg.least_squares import least_squares
 from jax_course.linalg.products import gram, gram_in_half_precision, product, transpose_product
 from jax_course.linalg.solve import Factored, spd_factor
@@ -58,18 +61,24 @@ def penalized_least_squares(X: Array, y: Array, delta2: Array, w: Array) -> Solv
     data = X, y, delta2, w
     if m < TALL * d or m * d * d < WORK:
         return _orthogonal(*data)
-
-    def by_cholesky():
-        found, trusted = _refined(spd_factor(gram(X, w) + jnp.diag(delta2)), CHOLESKY, *data)
-        return lax.cond(trusted, lambda: found, lambda: _orthogonal(*data))
-
-    if X.dtype != jnp.float64 or d < MANY_COLUMNS or w.ndim:
-        return by_cholesky()
-    half = spd_factor((gram_in_half_precision(X) * w.astype(jnp.float32)) + jnp.diag(delta2.astype(jnp.float32)))
-    found, trusted = _refined(half, HALF_PRECISION, *data)
-    return lax.cond(trusted, lambda: found, by_cholesky)
+    ways = [_by_cholesky]
+    if X.dtype == jnp.float64 and d >= MANY_COLUMNS and not w.ndim:
+        ways = [_by_half_precision, _by_cholesky]
+    return first_trusted(*(partial(way, *data) for way in ways), otherwise=partial(_orthogonal, *data))
 
 
+@jax.jit
+def _by_cholesky(X: Array, y: Array, delta2: Array, w: Array) -> tuple[Solved, Array]:
+    return _refined(spd_factor(gram(X, w) + jnp.diag(delta2)), CHOLESKY, X, y, delta2, w)
+
+
+@jax.jit
+def _by_half_precision(X: Array, y: Array, delta2: Array, w: Array) -> tuple[Solved, Array]:
+    A = gram_in_half_precision(X) * w.astype(jnp.float32) + jnp.diag(delta2.astype(jnp.float32))
+    return _refined(spd_factor(A), HALF_PRECISION, X, y, delta2, w)
+
+
+@jax.jit
 def _orthogonal(X: Array, y: Array, delta2: Array, w: Array) -> Solved:
     root, delta = jnp.sqrt(w), jnp.diag(jnp.sqrt(delta2))
     rows = jnp.concatenate([root.reshape(-1, 1) * X, delta])

@@ -69,6 +69,8 @@ class Method(enum.IntEnum):
     ORTHOGONAL = 1, "by an orthogonal factorisation"
     NORMAL_EQUATIONS = 2, "by Cholesky's factor of XᵀX, refined"
     HALF_PRECISION = 3, "by Cholesky's factor of XᵀX in half the precision, refined"
+    NEWTON = 4, "by Newton's method"
+    QUASI_NEWTON = 5, "by L-BFGS"
 
 
 _USABLE = (Status.CONVERGED, Status.RANK_DEFICIENT)

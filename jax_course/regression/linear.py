@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jax_course import boundary, checks
-from jax_course.linalg import gram, penalized_least_squares, product, transpose_product
+from jax_course.linalg import Solved, gram, penalized_least_squares, product, transpose_product
 from jax_course.optimization.solution import Method, Solution, Status
 from jax_course.regression.confidence import (
     confidence_interval,
@@ -123,10 +123,14 @@ def fit(X: ArrayLike, y: ArrayLike, *, weights: ArrayLike = 1.0) -> Solution:
     return least_squares_fit(X, y, jnp.zeros(X.shape[1], X.dtype), boundary.counts(weights, X))
 
 
-@jax.jit
 def least_squares_fit(X: Array, y: Array, delta2: Array, w: Array) -> Solution:
     """The Solution of a fit by least squares, ridge regression's too; no checks. Course 3.3, 6.1."""
-    theta, half_gradient, cost, rank, way = penalized_least_squares(X, y, delta2, w)
+    return _solution(penalized_least_squares(X, y, delta2, w))
+
+
+@jax.jit
+def _solution(solved: Solved) -> Solution:
+    theta, half_gradient, cost, rank, way = solved
     status = jnp.where(rank < theta.size, Status.RANK_DEFICIENT, Status.CONVERGED)
     status = jnp.where(jnp.isfinite(cost), status, Status.NOT_FINITE).astype(jnp.int32)
     gradient_norm, method = jnp.linalg.norm(2 * half_gradient), Method.ORTHOGONAL + way

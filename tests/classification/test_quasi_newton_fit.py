@@ -1,0 +1,158 @@
+"""The fit of many examples against Newton's method, against the literal gradient, and where there is no minimum."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jax_course import logistic, softmax
+from jax_course.classification import quasi_newton_fit
+from jax_course.optimization.solution import Method, Status
+
+
+@pytest.fixture
+def for_few_examples(monkeypatch):
+    """As if a few hundred examples were many, with a part of them to begin with."""
+    monkeypatch.setattr(quasi_newton_fit, "WORK", 0)
+    monkeypatch.setattr(quasi_newton_fit, "PART", 64)
+    jax.clear_caches()
+    yield
+    jax.clear_caches()
+
+
+def binary(seed, m=600, d=4, scale=1.0, columns=None):
+    rng = np.random.default_rng(seed)
+    X = np.concatenate([np.ones((m, 1)), rng.standard_normal((m, d - 1))], axis=1)
+    y = (rng.random(m) < 1 / (1 + np.exp(-scale * (X @ rng.standard_normal(d))))).astype(float)
+    return X if columns is None else X * columns, y
+
+
+def several(seed, m=900, d=4, K=3):
+    rng = np.random.default_rng(seed)
+    X = np.concatenate([np.ones((m, 1)), rng.standard_normal((m, d - 1))], axis=1)
+    return X, np.argmax(X @ rng.standard_normal((d, K)) + rng.gumbel(size=(m, K)), axis=1).astype(np.int32)
+
+
+def newton(model, X, y, penalty, weights=1.0):
+    """The same by Newton's method, from the literal derivatives."""
+    theta = jnp.zeros((X.shape[1], int(y.max()) + 1) if model is softmax else X.shape[1])
+    hyper = {"penalty": penalty, "weights": weights}
+    units = 1 / np.sqrt(np.mean(X**2, axis=0)).repeat(theta.size // len(theta))
+    for _ in range(30):
+        H = model.hessian(theta, X, y, **hyper).reshape(theta.size, theta.size)
+        g = model.gradient(theta, X, y, **hyper).reshape(-1)
+        step = units * jnp.linalg.lstsq(units[:, None] * H * units[None, :], units * g, rcond=1e-11)[0]
+        theta = theta - step.reshape(theta.shape)
+    return theta
+
+
+FREE_BIAS = np.array([0.0, 1.0, 1.0, 1.0])
+PROBLEMS = {
+    "logistic": (logistic, *binary(0), 0.0),
+    "logistic, penalised": (logistic, *binary(1), 2.0),
+    "logistic, bias free": (logistic, *binary(2), FREE_BIAS),
+    "logistic, units": (logistic, *binary(3, columns=np.array([1.0, 1e4, 1e-4, 1.0])), 0.0),
+    "logistic, no part": (logistic, *binary(4, m=100), 0.0),
+    "softmax": (softmax, *several(0), 0.0),
+    "softmax, penalised": (softmax, *several(1), 0.5),
+    "softmax, bias free": (softmax, *several(2), FREE_BIAS[:, None]),
+    "softmax, penalties by class": (softmax, *several(3), np.array([[0.5, 1.0, 2.0]])),
+}
+
+
+@pytest.mark.usefixtures("for_few_examples")
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_it_ends_where_newton_s_method_does(name, weighted):
+    model, X, y, penalty = PROBLEMS[name]
+    weights = np.random.default_rng(5).integers(0, 4, len(y)).astype(float) if weighted else 1.0
+    found = model.fit(X, y, penalty=penalty, weights=weights).check()
+    assert int(found.method) == Method.QUASI_NEWTON
+    hyper = {"penalty": penalty, "weights": weights}
+    at_start = jnp.linalg.norm(model.gradient(jnp.zeros_like(found.theta), X, y, **hyper))
+    g = model.gradient(found.theta, X, y, **hyper)
+    assert jnp.linalg.norm(g) <= 1.1e-10 * at_start
+    np.testing.assert_allclose(found.gradient_norm, jnp.linalg.norm(g), atol=1e-12 * at_start)
+    np.testing.assert_allclose(found.cost, model.cost(found.theta, X, y, **hyper), rtol=1e-12)
+    expected = newton(model, X, y, penalty, weights)
+    size = np.sqrt(np.mean(X**2, axis=0)).reshape(-1, *(1,) * (expected.ndim - 1))
+    np.testing.assert_allclose(size * found.theta, size * expected, rtol=1e-7, atol=1e-8 * np.max(size * expected))
+
+
+@pytest.mark.usefixtures("for_few_examples")
+def test_in_float32_it_reaches_what_rounding_allows():
+    X, y = binary(6)
+    with jax.enable_x64(False):
+        found = logistic.fit(X.astype(np.float32), y.astype(np.float32), penalty=1.0).check()
+        assert int(found.method) == Method.QUASI_NEWTON
+        assert found.theta.dtype == np.float32
+    np.testing.assert_allclose(found.theta, newton(logistic, X, y, 1.0), rtol=1e-4, atol=1e-4)
+
+
+NONE = {
+    "separable": lambda X, y: (X, (X[:, 1] > 0) * 1.0),
+    "separable but for ties": lambda X, y: (
+        np.round(X),
+        (np.round(X[:, 1]) + (y - 0.5) * (np.round(X[:, 1]) == 0) > 0) * 1.0,
+    ),
+    "a column twice": lambda X, y: (np.concatenate([X, X[:, 1:2]], axis=1), y),
+}
+
+
+@pytest.mark.usefixtures("for_few_examples")
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("separable", Status.SEPARABLE),
+        ("separable but for ties", Status.SEPARABLE),
+        ("a column twice", Status.RANK_DEFICIENT),
+    ],
+)
+def test_where_there_is_no_minimum_or_several_newton_s_method_says_so(name, status):
+    for seed in range(5):
+        found = logistic.fit(*NONE[name](*binary(seed)))
+        assert int(found.status) == status
+        assert int(found.method) == Method.NEWTON
+
+
+@pytest.mark.usefixtures("for_few_examples")
+def test_the_order_of_the_examples_does_not_matter():
+    X, y = binary(7)
+    expected = logistic.fit(X, y).theta
+    for order in (np.argsort(y, kind="stable"), np.argsort(X[:, 1])):
+        found = logistic.fit(X[order], y[order]).check()
+        np.testing.assert_allclose(found.theta, expected, rtol=1e-8)
+
+
+@pytest.mark.usefixtures("for_few_examples")
+def test_within_jit_and_vmap_the_same_is_found():
+    X, y = binary(8)
+    expected = logistic.fit(X, y)
+    compiled = jax.jit(lambda X, y: logistic.fit(X, y))(X, y)
+    chex.assert_trees_all_close(compiled.theta, expected.theta, rtol=1e-9)
+    assert int(compiled.method) == Method.QUASI_NEWTON
+    mapped = jax.vmap(lambda p: logistic.fit(X, y, penalty=p).theta)(jnp.array([0.5, 2.0]))
+    for theta, penalty in zip(mapped, (0.5, 2.0), strict=True):
+        chex.assert_trees_all_close(theta, logistic.fit(X, y, penalty=penalty).theta, rtol=1e-8)
+
+
+def test_many_examples_are_fitted_so_and_few_are_not():
+    X, y = binary(9, m=9000, d=130)
+    X = jnp.asarray(X)
+    found = logistic.fit(X, y, penalty=1.0).check()
+    assert int(found.method) == Method.QUASI_NEWTON
+    assert "L-BFGS" in str(found)
+    few = logistic.fit(X[:2000, :20], y[:2000], penalty=1.0).check()
+    assert int(few.method) == Method.NEWTON
+    at_start = jnp.linalg.norm(logistic.gradient(jnp.zeros(130), X, y, penalty=1.0))
+    assert jnp.linalg.norm(logistic.gradient(found.theta, X, y, penalty=1.0)) <= 1.1e-10 * at_start
+
+
+def test_what_is_chance_in_a_part_is_left_out_and_what_is_not_is_kept():
+    rng = np.random.default_rng(0)
+    independent = rng.standard_normal((300, 60))
+    together = independent + 3 * rng.standard_normal((300, 1))
+    for X, mostly in ((independent, True), (together, False)):
+        part = quasi_newton_fit.Examples(jnp.asarray(X), jnp.ones(300), jnp.ones(()))
+        assert (quasi_newton_fit._chance(part, part.X.T @ part.X) > 0.5) == mostly
