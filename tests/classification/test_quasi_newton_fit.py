@@ -34,7 +34,7 @@ def several(seed, m=900, d=4, K=3):
     return X, np.argmax(X @ rng.standard_normal((d, K)) + rng.gumbel(size=(m, K)), axis=1).astype(np.int32)
 
 
-def newton(model, X, y, penalty, weights=1.0):
+def newton(model, X, y, penalty, weights: np.ndarray | float = 1.0):
     """The same by Newton's method, from the literal derivatives."""
     theta = jnp.zeros((X.shape[1], int(y.max()) + 1) if model is softmax else X.shape[1])
     hyper = {"penalty": penalty, "weights": weights}
