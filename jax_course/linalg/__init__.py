@@ -7,7 +7,7 @@ accelerator's default for float32 is not float32.
 from jax_course.linalg.distances import squared_distances
 from jax_course.linalg.least_squares import LeastSquares, column_scale, inverse_root, least_squares, minimum_norm
 from jax_course.linalg.normal_equations import Solved, penalized_least_squares
-from jax_course.linalg.products import gram, gram_in_half_precision, product, transpose_product
+from jax_course.linalg.products import gram, gram_and_moment, product, residual_moments, transpose_product
 from jax_course.linalg.solve import Factored, SPDSolution, spd_factor, spd_solve
 from jax_course.linalg.whitening import Whitened, whiten
 
@@ -19,12 +19,13 @@ __all__ = [
     "Whitened",
     "column_scale",
     "gram",
-    "gram_in_half_precision",
+    "gram_and_moment",
     "inverse_root",
     "least_squares",
     "minimum_norm",
     "penalized_least_squares",
     "product",
+    "residual_moments",
     "spd_factor",
     "spd_solve",
     "squared_distances",

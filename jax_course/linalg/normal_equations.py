@@ -8,25 +8,30 @@ for it: each is computed from the residual, to full precision, and multiplies th
 themselves how many digits there are, for rounding in g comes back as a step that does not shrink. Where too few are
 left, or A has not full rank, the orthogonal factorisation of [√W X; δ] takes over.
 
+With far more columns than rows, the same by rows: X D⁻¹Xᵀ α = y, θ = D⁻¹Xᵀα, the shortest θ for D = I.
+
 A factor in float32 costs half and divides the error by less; the digits are those of the steps, float64's.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.typing import DTypeLike
 
 from jax_course.arrays import first_trusted
 from jax_course.linalg.least_squares import least_squares
-from jax_course.linalg.products import gram, gram_in_half_precision, product, transpose_product
+from jax_course.linalg.products import gram_and_moment, product, residual_moments, transpose_product
 from jax_course.linalg.solve import Factored, spd_factor
 
 TALL = 4  # rows for each column, at least
 WORK = 2**24  # m d²: below, the orthogonal factorisation takes no time worth saving
 MANY_COLUMNS = 192  # from here on a Gram matrix in float32 saves more than the further steps take
 MOST_STEPS = 8
+LEAST_DIGITS = 0.65  # of all digits: ten in float64, four or five in float32
 ORTHOGONAL, CHOLESKY, HALF_PRECISION = range(3)  # the ways, by their cost
 
 
@@ -41,8 +46,8 @@ class Solved(NamedTuple):
 
 
 class _State(NamedTuple):
-    theta: Array
-    minus_gradient: Array
+    unknown: Array
+    missing: Array
     cost: Array
     step: Array
     last_size: Array
@@ -58,24 +63,63 @@ def penalized_least_squares(X: Array, y: Array, delta2: Array, w: Array) -> Solv
     Array([2.], dtype=float64)
     """
     m, d = X.shape
-    data = X, y, delta2, w
-    if m < TALL * d or m * d * d < WORK:
-        return _orthogonal(*data)
-    ways = [_by_cholesky]
-    if X.dtype == jnp.float64 and d >= MANY_COLUMNS and not w.ndim:
+    if m * m * d >= WORK and d >= TALL * m and not w.ndim:
+        ways = [_by_rows]
+    elif m < TALL * d or m * d * d < WORK:
+        ways = []
+    elif X.dtype == jnp.float64 and d >= MANY_COLUMNS:
         ways = [_by_half_precision, _by_cholesky]
+    else:
+        ways = [_by_cholesky]
+    data = X, y, delta2, w
     return first_trusted(*(partial(way, *data) for way in ways), otherwise=partial(_orthogonal, *data))
 
 
 @jax.jit
 def _by_cholesky(X: Array, y: Array, delta2: Array, w: Array) -> tuple[Solved, Array]:
-    return _refined(spd_factor(gram(X, w) + jnp.diag(delta2)), CHOLESKY, X, y, delta2, w)
+    return _by_columns(X, y, delta2, w, X.dtype, CHOLESKY)
 
 
 @jax.jit
 def _by_half_precision(X: Array, y: Array, delta2: Array, w: Array) -> tuple[Solved, Array]:
-    A = gram_in_half_precision(X) * w.astype(jnp.float32) + jnp.diag(delta2.astype(jnp.float32))
-    return _refined(spd_factor(A), HALF_PRECISION, X, y, delta2, w)
+    return _by_columns(X, y, delta2, w, jnp.float32, HALF_PRECISION)
+
+
+def _by_columns(X: Array, y: Array, delta2: Array, w: Array, dtype: DTypeLike, way: int) -> tuple[Solved, Array]:
+    G, moment = gram_and_moment(X, y, w, dtype)
+    factored = spd_factor(G + jnp.diag(delta2.astype(dtype)))
+    scale = factored.scale.astype(X.dtype)
+
+    def solve(minus_gradient):
+        step = factored.solve(minus_gradient.astype(dtype)).astype(X.dtype)
+        return step, jnp.max(jnp.abs(step / scale))
+
+    evaluate = partial(_gradient_and_cost, X=X, y=y, delta2=delta2, w=w)
+    end, trusted = _refined(jnp.zeros_like(delta2), moment, solve, evaluate)
+    solved = Solved(end.unknown, -end.missing, end.cost, jnp.array(len(delta2)), jnp.array(way))
+    return solved, trusted & _is_safe(factored)
+
+
+@jax.jit
+def _by_rows(X: Array, y: Array, delta2: Array, w: Array) -> tuple[Solved, Array]:
+    free = jnp.all(delta2 == 0)
+    inverse = jnp.where(delta2 > 0, 1 / jnp.where(delta2 > 0, delta2, 1), 1)
+    ridge = jnp.where(free, 0, 1 / w)
+    factored = spd_factor(product(X * inverse[None, :], X.T) + ridge * jnp.eye(len(X), dtype=X.dtype))
+
+    def solve(missing):
+        step = factored.solve(missing)
+        return step, jnp.max(jnp.abs(step / factored.scale))
+
+    def evaluate(alpha):
+        return y - product(X, inverse * transpose_product(X, alpha)) - ridge * alpha, jnp.zeros((), X.dtype)
+
+    end, trusted = _refined(jnp.zeros_like(y), y, solve, evaluate)
+    theta = inverse * transpose_product(X, end.unknown)
+    minus_gradient, cost = _gradient_and_cost(theta, X, y, delta2, w)
+    rank = jnp.where(free, len(X), len(delta2))
+    trusted &= _is_safe(factored) & (free | jnp.all(delta2 > 0)) & (w > 0)
+    return Solved(theta, -minus_gradient, cost, rank, jnp.array(CHOLESKY)), trusted
 
 
 @jax.jit
@@ -88,37 +132,37 @@ def _orthogonal(X: Array, y: Array, delta2: Array, w: Array) -> Solved:
 
 
 def _gradient_and_cost(theta: Array, X: Array, y: Array, delta2: Array, w: Array) -> tuple[Array, Array]:
-    residual = y - product(X, theta)
+    moment, cost = residual_moments(theta, X, y, w)
     penalty = delta2 * theta
-    return transpose_product(X, w * residual) - penalty, jnp.sum(w * residual**2) + jnp.sum(penalty * theta)
+    return moment - penalty, cost + jnp.sum(penalty * theta)
 
 
-def _refined(factored: Factored, way: int, X: Array, y: Array, delta2: Array, w: Array) -> tuple[Solved, Array]:
-    """What the steps lead to, and whether they can be trusted."""
-    eps = jnp.finfo(X.dtype).eps
-    low = factored.L.dtype
+def _is_safe(factored: Factored) -> Array:
+    """Whether the factor is not one of rounding: dependent columns leave some where 0 should be."""
+    return factored.rcond > max(100, 8 * len(factored.L)) * jnp.finfo(factored.L.dtype).eps
 
-    def next_step(minus_gradient):
-        step = factored.solve(minus_gradient.astype(low)).astype(X.dtype)
-        return step, jnp.max(jnp.abs(step / factored.scale.astype(X.dtype)))
+
+def _refined(start: Array, missing: Array, solve: Callable, evaluate: Callable) -> tuple[_State, Array]:
+    """Where the steps of `solve` lead, and whether they can be trusted.
+
+    solve(missing) gives a step and its size; evaluate(unknown) what is still missing, and the cost.
+    """
+    step, first_size = solve(missing)
+    eps = jnp.finfo(start.dtype).eps
 
     def take(state: _State) -> _State:
-        theta = state.theta + state.step
-        minus_gradient, cost = _gradient_and_cost(theta, X, y, delta2, w)
-        step, size = next_step(minus_gradient)
-        return _State(theta, minus_gradient, cost, step, state.size, size, state.steps + 1)
+        unknown = state.unknown + state.step
+        missing, cost = evaluate(unknown)
+        step, size = solve(missing)
+        return _State(unknown, missing, cost, step, state.size, size, state.steps + 1)
 
     def running(state: _State) -> Array:
-        shrinks = (state.steps == 0) | (state.size < state.last_size / 2)
-        return (state.size > 64 * eps * first_size) & shrinks & (state.steps < MOST_STEPS)
+        shrinks = (state.steps < 2) | (state.size < state.last_size / 2)
+        large = (state.size > 64 * eps * first_size) | (state.steps == 0)
+        return large & shrinks & (state.steps < MOST_STEPS)
 
-    zero = jnp.zeros_like(delta2)
-    start = transpose_product(X, w * y)
-    step, first_size = next_step(start)
-    infinite = jnp.array(jnp.inf, X.dtype)
-    state = _State(zero, start, jnp.sum(w * y**2), step, infinite, first_size, jnp.array(0))
+    infinite, zero = jnp.array(jnp.inf, start.dtype), jnp.zeros((), start.dtype)
+    state = _State(start, missing.astype(start.dtype), zero, step, infinite, first_size, jnp.array(0))
     end = lax.while_loop(running, take, state)
     # the last step is not taken: it is what rounding leaves
-    trusted = (end.size <= eps**0.75 * first_size) & (factored.rcond > 0)
-    solved = Solved(end.theta, -end.minus_gradient, end.cost, jnp.array(len(delta2)), jnp.array(way))
-    return solved, trusted
+    return end, end.size <= eps**LEAST_DIGITS * first_size

@@ -10,12 +10,17 @@ On a CPU the form of the same product decides its speed.
              occupy two cores; with many the transpose is made first, and of four quarters only three are multiplied.
 """
 
+from functools import partial
+
+import jax
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.typing import DTypeLike
 
 BLOCK = 512  # rows of a Gram block: 256 to 1024 measured alike, smaller ones lose to the loop, larger ones to the cache
 NARROW = 128  # columns: up to so many, two larger blocks side by side are faster than quarters
 PAIR = 2, 2560  # so many blocks side by side, of so many rows
+ONE_READ = 2**18  # numbers of a block that is read once for two products with it
 TALL = 2**14  # rows from which on a sum over rows beats r @ X
 
 
@@ -58,16 +63,56 @@ def gram(X: Array, weights: Array | None = None) -> Array:
     return lax.platform_dependent(X, weights, cpu=_gram_by_blocks, default=_gram)
 
 
-def gram_in_half_precision(X: Array) -> Array:
-    """XᵀX in float32 of a float64 X, without a copy of X: relative error about 1e-6.
+def gram_and_moment(X: Array, y: Array, weights: Array, dtype: DTypeLike) -> tuple[Array, Array]:
+    """XᵀWX and XᵀWy computed in this precision, in one read of X and without a copy of it.
 
-    >>> gram_in_half_precision(jnp.array([[1.0, 2.0], [3.0, 4.0]]))
-    Array([[10., 14.],
-           [14., 20.]], dtype=float32)
+    >>> gram_and_moment(jnp.array([[1.0, 2.0], [3.0, 4.0]]), jnp.array([1.0, 0.0]), jnp.array(1.0), jnp.float32)[1]
+    Array([1., 2.], dtype=float32)
     """
+    each = weights if weights.ndim else None
     if X.shape[0] < 4 * BLOCK:
-        return _gram(X.astype(jnp.float32), None)
-    return _gram_by_blocks(X, None, jnp.dtype(jnp.float32))
+        both = _moments(X, y, each, dtype)
+    else:
+        cpu, default = (partial(of, dtype=dtype) for of in (_moments_by_blocks, _moments))
+        both = lax.platform_dependent(X, y, each, cpu=cpu, default=default)
+    factor = 1 if weights.ndim else weights.astype(dtype)
+    return factor * both[:, :-1], factor * both[:, -1]
+
+
+def residual_moments(theta: Array, X: Array, y: Array, weights: Array) -> tuple[Array, Array]:
+    """XᵀW r and rᵀW r with r = y − Xθ, in one read of X where it is large.
+
+    >>> residual_moments(jnp.array([1.0]), jnp.array([[1.0], [2.0]]), jnp.array([3.0, 2.0]), jnp.array(1.0))
+    (Array([2.], dtype=float64), Array(4., dtype=float64))
+    """
+    if X.size < 4 * ONE_READ:
+        return _residual_moments(theta, X, y, weights)
+    return lax.platform_dependent(theta, X, y, weights, cpu=_residual_moments_by_blocks, default=_residual_moments)
+
+
+def _residual_moments(theta: Array, X: Array, y: Array, weights: Array) -> tuple[Array, Array]:
+    residual = lax.optimization_barrier(y - product(X, theta))
+    weighted = weights * residual
+    return transpose_product(X, weighted), jnp.sum(weighted * residual)
+
+
+def _residual_moments_by_blocks(theta: Array, X: Array, y: Array, weights: Array) -> tuple[Array, Array]:
+    m, d = X.shape
+    rows = max(1, ONE_READ // d)
+
+    def add_block(i, total):
+        X_i, y_i = (lax.dynamic_slice_in_dim(a, i * rows, rows) for a in (X, y))
+        w_i = lax.dynamic_slice_in_dim(weights, i * rows, rows) if weights.ndim else weights
+        residual = lax.optimization_barrier(y_i - product(X_i, theta))
+        weighted = w_i * residual
+        return total[0] + _transpose_product(X_i, weighted), total[1] + jnp.sum(weighted * residual)
+
+    whole = m // rows
+    total = lax.fori_loop(0, whole, add_block, (jnp.zeros_like(theta), jnp.zeros((), X.dtype)))
+    if whole * rows == m:
+        return total
+    rest = (a[whole * rows :] if a.ndim else a for a in (X, y, weights))
+    return jax.tree.map(jnp.add, total, _residual_moments(theta, *rest))
 
 
 def _gram(X: Array, weights: Array | None) -> Array:
@@ -75,27 +120,42 @@ def _gram(X: Array, weights: Array | None) -> Array:
     return _product_of(left.T, X)
 
 
-def _gram_by_blocks(X: Array, weights: Array | None, dtype: jnp.dtype | None = None) -> Array:
+def _moments(X: Array, y: Array, weights: Array | None, dtype: DTypeLike) -> Array:
+    """Xᵀ W [X, y]."""
+    right = jnp.concatenate([X, y[:, None]], axis=1).astype(dtype)
+    left = right[:, :-1] if weights is None else weights.astype(dtype)[:, None] * right[:, :-1]
+    return _product_of(left.T, right)
+
+
+def _gram_by_blocks(X: Array, weights: Array | None) -> Array:
+    return _by_blocks(X, None, weights, X.dtype)
+
+
+def _moments_by_blocks(X: Array, y: Array, weights: Array | None, dtype: DTypeLike) -> Array:
+    return _by_blocks(X, y, weights, dtype)
+
+
+def _by_blocks(X: Array, y: Array | None, weights: Array | None, dtype: DTypeLike) -> Array:
     m, d = X.shape
-    dtype = dtype or X.dtype
     narrow = d <= NARROW and m >= PAIR[0] * PAIR[1]
     side, rows = PAIR if narrow else (1, BLOCK)
     multiplied = _square if narrow else _three_quarters
 
     def add_block(i, total):
-        first = i * side * rows
-        block = lax.dynamic_slice_in_dim(X, first, side * rows).astype(dtype)
-        left = block
-        if weights is not None:
-            left = block * lax.dynamic_slice_in_dim(weights, first, side * rows).astype(dtype)[:, None]
-        return total + multiplied(*(a.reshape(side, rows, d) for a in (left, block)))
+        X_i, y_i, w_i = (
+            None if a is None else lax.dynamic_slice_in_dim(a, i * side * rows, side * rows).astype(dtype)
+            for a in (X, y, weights)
+        )
+        left = X_i if w_i is None else w_i[:, None] * X_i
+        right = X_i if y_i is None else jnp.concatenate([X_i, y_i[:, None]], axis=1)
+        return total + multiplied(left.reshape(side, rows, d), right.reshape(side, rows, -1))
 
     whole = m // (side * rows)
-    rest = whole * side * rows
-    total = lax.fori_loop(0, whole, add_block, jnp.zeros((d, d), dtype))
-    if rest == m:
+    total = lax.fori_loop(0, whole, add_block, jnp.zeros((d, d + (y is not None)), dtype))
+    X, y, weights = (None if a is None else a[whole * side * rows :] for a in (X, y, weights))
+    if not len(X):
         return total
-    return total + _gram(X[rest:].astype(dtype), None if weights is None else weights[rest:].astype(dtype))
+    return total + (_gram(X.astype(dtype), weights) if y is None else _moments(X, y, weights, dtype))
 
 
 def _square(left: Array, right: Array) -> Array:
@@ -104,12 +164,12 @@ def _square(left: Array, right: Array) -> Array:
 
 
 def _three_quarters(left: Array, right: Array) -> Array:
-    """leftᵀ right, which is symmetric: of the quarter below the diagonal only the transpose is computed."""
+    """leftᵀ right, whose first d columns are symmetric: of their lower left quarter only the transpose is computed."""
     # The barrier makes the transpose happen here, in the cache, instead of inside the matrix product.
     left_t, right, half = lax.optimization_barrier(left[0].T), right[0], left.shape[2] // 2
     above = _product_of(left_t[:half], right)
     below = _product_of(left_t[half:], right[:, half:])
-    return jnp.concatenate([above, jnp.concatenate([above[:, half:].T, below], axis=1)])
+    return jnp.concatenate([above, jnp.concatenate([above[:, half : left.shape[2]].T, below], axis=1)])
 
 
 def _product_of(A: Array, B: Array) -> Array:

@@ -4,10 +4,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jax_course.linalg import gram, product, transpose_product
-from jax_course.linalg.products import BLOCK
+from jax_course.linalg import gram, gram_and_moment, product, residual_moments, transpose_product
+from jax_course.linalg.products import BLOCK, NARROW, ONE_READ, PAIR, TALL
 
-SIZES = [(1, 1), (3, 5), (4 * BLOCK - 1, 4), (4 * BLOCK, 4), (5 * BLOCK + 17, 7)]  # plain, at the switch, by blocks
+# plain, at the switch, by quarters, two blocks side by side
+SIZES = [(1, 1), (3, 5), (4 * BLOCK - 1, 4), (4 * BLOCK, 4), (5 * BLOCK + 17, NARROW + 3), (PAIR[0] * PAIR[1] + 9, 7)]
 
 
 @pytest.mark.parametrize("shape", SIZES)
@@ -20,6 +21,37 @@ def test_gram_is_the_literal_product(shape, precision):
         chex.assert_trees_all_close(
             np.asarray(result, float), expected, atol=precision.tolerance * np.max(np.diag(expected)), rtol=0
         )
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("shape", SIZES)
+def test_gram_and_moment_are_the_literal_products_in_either_precision(shape, weighted):
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal(shape), rng.standard_normal(shape[0])
+    weights = rng.uniform(size=shape[0]) if weighted else np.array(0.5)
+    expected = (X.T * weights) @ X, X.T @ (weights * y)
+    for dtype, tolerance in ((jnp.float64, 1e-13), (jnp.float32, 1e-5)):
+        for result, exact in zip(gram_and_moment(*map(jnp.asarray, (X, y, weights)), dtype), expected, strict=True):
+            assert result.dtype == dtype
+            np.testing.assert_allclose(result, exact, rtol=0, atol=tolerance * np.max(np.diag(expected[0])))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("shape", [(5, 3), (3 * ONE_READ // 64 + 5, 90), (ONE_READ, 4)])
+def test_residual_moments_are_the_literal_products(shape, weighted):
+    rng = np.random.default_rng(0)
+    X, y, theta = rng.standard_normal(shape), rng.standard_normal(shape[0]), rng.standard_normal(shape[1])
+    weights = rng.uniform(size=shape[0]) if weighted else np.array(0.5)
+    residual = y - X @ theta
+    moment, square = residual_moments(*map(jnp.asarray, (theta, X, y, weights)))
+    np.testing.assert_allclose(moment, X.T @ (weights * residual), rtol=0, atol=1e-13 * np.sum(residual**2))
+    np.testing.assert_allclose(square, np.sum(weights * residual**2), rtol=1e-12)
+
+
+def test_a_sum_over_rows_is_the_literal_product():
+    rng = np.random.default_rng(0)
+    X, r = rng.standard_normal((TALL + 3, 5)), rng.standard_normal(TALL + 3)
+    np.testing.assert_allclose(transpose_product(jnp.asarray(X), jnp.asarray(r)), X.T @ r, rtol=0, atol=1e-11)
 
 
 def test_gram_can_be_differentiated_and_mapped():

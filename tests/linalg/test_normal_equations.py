@@ -1,0 +1,113 @@
+"""Least squares of tall and of wide data by Cholesky's factors against the orthogonal factorisation, and its limits."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jax_course import linear, ridge
+from jax_course.linalg import normal_equations, penalized_least_squares
+from jax_course.linalg.normal_equations import CHOLESKY, HALF_PRECISION, ORTHOGONAL
+from jax_course.optimization.solution import Method
+
+
+@pytest.fixture(autouse=True)
+def for_small_data(monkeypatch):
+    """As if small data were large."""
+    monkeypatch.setattr(normal_equations, "WORK", 0)
+    monkeypatch.setattr(normal_equations, "MANY_COLUMNS", 8)
+    jax.clear_caches()
+    yield
+    jax.clear_caches()
+
+
+def problem(m, d, condition=1.0, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((m, d)) * np.geomspace(1, 1 / condition, d) @ np.linalg.qr(rng.standard_normal((d, d)))[0]
+    return X, X @ rng.standard_normal(d) + 0.1 * rng.standard_normal(m)
+
+
+def exactly(X, y, penalty, weights=1.0):
+    """NumPy's solution for the augmented rows, columns of length 1."""
+    root = np.sqrt(np.broadcast_to(weights, y.shape))
+    rows = np.concatenate([root[:, None] * X, np.diag(np.sqrt(np.broadcast_to(penalty, X.shape[1])))])
+    size = np.linalg.norm(rows, axis=0) if len(X) > X.shape[1] else np.ones(X.shape[1])
+    return np.linalg.lstsq(rows / size, np.concatenate([root * y, np.zeros(X.shape[1])]))[0] / size
+
+
+TALL = {
+    "few columns": (*problem(400, 4), 0.0, CHOLESKY),
+    "many columns": (*problem(400, 10), 0.0, HALF_PRECISION),
+    "condition 100": (*problem(400, 10, 100), 0.0, HALF_PRECISION),
+    "condition 1e5": (*problem(400, 10, 1e5), 0.0, CHOLESKY),
+    "condition 1e9": (*problem(400, 10, 1e9), 0.0, ORTHOGONAL),
+    "penalised": (*problem(400, 10, 1e9), 0.3, HALF_PRECISION),
+    "by column": (*problem(400, 4), np.array([0.0, 1.0, 2.0, 1e3]), CHOLESKY),
+    "units": (problem(400, 4)[0] * np.array([1e9, 1.0, 1e-9, 1e4]), problem(400, 4)[1], 0.0, CHOLESKY),
+    "wide": (*problem(20, 90), 0.0, CHOLESKY),
+    "wide, penalised": (*problem(20, 90), 0.7, CHOLESKY),
+    "wide, one column spared": (*problem(20, 90), np.eye(90)[0] * -0.7 + 0.7, ORTHOGONAL),
+}
+
+
+@pytest.mark.parametrize("name", TALL)
+def test_it_is_the_least_squares_solution_and_takes_the_way_that_the_condition_allows(name):
+    X, y, penalty, way = TALL[name]
+    solved = penalized_least_squares(
+        jnp.asarray(X), jnp.asarray(y), jnp.broadcast_to(penalty, X.shape[1]), jnp.array(1.0)
+    )
+    assert int(solved.way) == way
+    expected = exactly(X, y, penalty)
+    size = np.linalg.norm(X, axis=0)
+    wide = X.shape[0] < X.shape[1]
+    tolerance = 1e-6 if "1e9" in name and not wide and penalty == 0.0 else 1e-9
+    np.testing.assert_allclose(
+        size * solved.theta, size * expected, rtol=0, atol=tolerance * np.max(size * np.abs(expected))
+    )
+    residual = y - X @ np.asarray(solved.theta)
+    cost = residual @ residual + np.sum(penalty * np.asarray(solved.theta) ** 2)
+    np.testing.assert_allclose(solved.cost, cost, rtol=1e-9, atol=1e-20)
+    assert int(solved.rank) == (X.shape[0] if name == "wide" else X.shape[1])
+    at_start = np.linalg.norm(X.T @ y)
+    assert np.linalg.norm(solved.gradient) <= (1e-9 if way == ORTHOGONAL else 1e-11) * at_start
+
+
+@pytest.mark.parametrize("d", [4, 10])
+def test_weights_count_examples(d):
+    X, y = problem(400, d)
+    weights = np.random.default_rng(1).integers(0, 4, 400)
+    found = ridge.fit(X, y, penalty=0.5, weights=weights.astype(float)).check()
+    repeated = ridge.fit(X.repeat(weights, axis=0), y.repeat(weights), penalty=0.5).check()
+    np.testing.assert_allclose(found.theta, repeated.theta, rtol=1e-12)
+    np.testing.assert_allclose(found.theta, exactly(X, y, 0.5, weights), rtol=1e-10)
+    assert int(found.method) == (Method.NORMAL_EQUATIONS if d == 4 else Method.HALF_PRECISION)
+    tripled = ridge.fit(X, y, penalty=0.5, weights=3.0).check()
+    np.testing.assert_allclose(tripled.theta, exactly(X, y, 0.5, 3.0), rtol=1e-10)
+
+
+def test_dependent_columns_are_left_to_the_orthogonal_factorisation():
+    X, y = problem(400, 4)
+    X = np.concatenate([X, X[:, :1]], axis=1)
+    solved = linear.fit(X, y)
+    assert int(solved.method) == Method.ORTHOGONAL
+    assert "combinations of others" in str(solved)
+    np.testing.assert_allclose(solved.theta, np.linalg.lstsq(X, y)[0], rtol=1e-9)
+
+
+def test_in_float32_and_within_jit_and_vmap():
+    X, y = problem(400, 4)
+    with jax.enable_x64(False):
+        solved = linear.fit(X.astype(np.float32), y.astype(np.float32)).check()
+        assert solved.theta.dtype == np.float32
+        assert int(solved.method) == Method.NORMAL_EQUATIONS
+        np.testing.assert_allclose(solved.theta, exactly(X, y, 0.0), rtol=1e-5, atol=1e-5)
+    solved = jax.jit(linear.fit)(X, y)
+    np.testing.assert_allclose(solved.theta, exactly(X, y, 0.0), rtol=1e-11)
+    both = jax.vmap(lambda y: linear.fit(X, y).theta)(jnp.stack([y, 2 * y]))
+    np.testing.assert_allclose(both, np.stack([solved.theta, 2 * solved.theta]), rtol=1e-10)
+
+
+def test_the_size_decides_what_is_tried(monkeypatch):
+    monkeypatch.setattr(normal_equations, "WORK", 400 * 4 * 4 + 1)
+    X, y = problem(400, 4)
+    assert int(linear.fit(X, y).method) == Method.ORTHOGONAL
