@@ -141,21 +141,21 @@ def _by_blocks(X: Array, y: Array | None, weights: Array | None, dtype: DTypeLik
     side, rows = PAIR if narrow else (1, BLOCK)
     multiplied = _square if narrow else _three_quarters
 
+    def of_block(a, i):
+        return lax.dynamic_slice_in_dim(a, i * side * rows, side * rows).astype(dtype)
+
     def add_block(i, total):
-        X_i, y_i, w_i = (
-            None if a is None else lax.dynamic_slice_in_dim(a, i * side * rows, side * rows).astype(dtype)
-            for a in (X, y, weights)
-        )
-        left = X_i if w_i is None else w_i[:, None] * X_i
-        right = X_i if y_i is None else jnp.concatenate([X_i, y_i[:, None]], axis=1)
+        X_i = of_block(X, i)
+        left = X_i if weights is None else of_block(weights, i)[:, None] * X_i
+        right = X_i if y is None else jnp.concatenate([X_i, of_block(y, i)[:, None]], axis=1)
         return total + multiplied(left.reshape(side, rows, d), right.reshape(side, rows, -1))
 
-    whole = m // (side * rows)
-    total = lax.fori_loop(0, whole, add_block, jnp.zeros((d, d + (y is not None)), dtype))
-    X, y, weights = (None if a is None else a[whole * side * rows :] for a in (X, y, weights))
-    if not len(X):
+    done = m // (side * rows) * side * rows
+    total = lax.fori_loop(0, m // (side * rows), add_block, jnp.zeros((d, d + (y is not None)), dtype))
+    if done == m:
         return total
-    return total + (_gram(X.astype(dtype), weights) if y is None else _moments(X, y, weights, dtype))
+    left_over, w = X[done:], None if weights is None else weights[done:].astype(dtype)
+    return total + (_gram(left_over.astype(dtype), w) if y is None else _moments(left_over, y[done:], w, dtype))
 
 
 def _square(left: Array, right: Array) -> Array:

@@ -27,7 +27,7 @@ def problem(m, d, condition=1.0, seed=0):
     return X, X @ rng.standard_normal(d) + 0.1 * rng.standard_normal(m)
 
 
-def exactly(X, y, penalty, weights=1.0):
+def exactly(X, y, penalty, weights: np.ndarray | float = 1.0):
     """NumPy's solution for the augmented rows, columns of length 1."""
     root = np.sqrt(np.broadcast_to(weights, y.shape))
     rows = np.concatenate([root[:, None] * X, np.diag(np.sqrt(np.broadcast_to(penalty, X.shape[1])))])

@@ -31,7 +31,9 @@ def test_gram_and_moment_are_the_literal_products_in_either_precision(shape, wei
     weights = rng.uniform(size=shape[0]) if weighted else np.array(0.5)
     expected = (X.T * weights) @ X, X.T @ (weights * y)
     for dtype, tolerance in ((jnp.float64, 1e-13), (jnp.float32, 1e-5)):
-        for result, exact in zip(gram_and_moment(*map(jnp.asarray, (X, y, weights)), dtype), expected, strict=True):
+        for result, exact in zip(
+            gram_and_moment(jnp.asarray(X), jnp.asarray(y), jnp.asarray(weights), dtype), expected, strict=True
+        ):
             assert result.dtype == dtype
             np.testing.assert_allclose(result, exact, rtol=0, atol=tolerance * np.max(np.diag(expected[0])))
 
