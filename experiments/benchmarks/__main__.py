@@ -1,8 +1,8 @@
 """`python -m experiments.benchmarks [NAME…]`: ours against the libraries people have, one workload after another.
 
-NAME: a number as in W4, or part of a title. Everybody has two threads and float64 unless a race says otherwise. Ours
-runs on the device that JAX has (`JAX_PLATFORMS`), the peers on the CPU. Results go to DIR: benchmarks.json and the
-charts. The exit code is 1 where ours fails or is not accurate.
+NAME: a number as in W4, or part of a title. Everybody has two threads, and float64 unless a race says otherwise. Ours
+runs on the device that JAX has (`JAX_PLATFORMS`), the peers on the CPU. benchmarks.json and the charts go to DIR. The
+exit code is 1 where ours fails or is not accurate. All of it takes about twenty minutes on two cores.
 """
 
 import argparse
@@ -14,8 +14,10 @@ from pathlib import Path
 from rich.console import Console
 from threadpoolctl import threadpool_limits
 
-from experiments.benchmarks import limits, records, tables
-from experiments.benchmarks.race import FULL, QUICK, hold
+from experiments.benchmarks import charts, limits, records, scaling, tables
+from experiments.benchmarks.limits import Limits
+from experiments.benchmarks.race import FULL, QUICK, Terms, hold
+from experiments.benchmarks.records import Record
 from experiments.benchmarks.workloads import WORKLOADS
 
 THREADS = 2
@@ -38,21 +40,27 @@ def _is_named(key: str, name: str) -> bool:
     return name.upper() == key if name.upper() in WORKLOADS else name.lower() in WORKLOADS[key].title.lower()
 
 
-def run(names: list[str], *, quick: bool, console: Console) -> records.Record:
-    """Every race of these workloads, printed as it ends."""
-    machine = records.machine(THREADS)
-    console.print(f"Ours on {machine['device']}, the peers on the CPU; {THREADS} threads each.")
-    found: list[records.Record] = []
-    can = limits.measured(quick)
-    rates = ", ".join(f"{rate / 1e9:.0f} G/s in {dtype} products" for dtype, rate in can.products.items())
-    console.print(f"Measured: {can.read / 1e9:.0f} GB/s read, {rates}.\n")
+def races(names: list[str], only: str, terms: Terms, can: Limits, console: Console) -> list[Record]:
+    """Every race of these workloads whose name contains the text, printed as it ends."""
+    found: list[Record] = []
     for name in names:
-        for race in WORKLOADS[name].races(quick):
-            found.append(records.of_race(name, race, hold(race, QUICK if quick else FULL), can))
-            console.print(tables.of_race(found[-1]), "")
-    summary = records.summary(found)
-    console.print(tables.closing(summary), highlight=False)
-    return {"quick": quick, "machine": machine, "limits": can._asdict(), "races": found, "summary": summary}
+        for race in WORKLOADS[name].races(terms is QUICK):
+            if only in race.name:
+                found.append(records.of_race(name, race, hold(race, terms), can))
+                console.print(tables.of_race(found[-1]), "")
+    console.print(tables.closing(records.summary(found)), highlight=False)
+    return found
+
+
+def scalings(names: list[str], *, quick: bool, console: Console) -> dict[str, Record]:
+    """How the time grows in these workloads."""
+    found = {}
+    for name in names:
+        title, scales = WORKLOADS[name].title, WORKLOADS[name].scaling
+        if scales is not None:
+            console.print(f"{title}: how the time grows")
+            found[name] = {"title": title} | scaling.of(scales, quick=quick)
+    return found
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -62,15 +70,32 @@ def main(arguments: list[str] | None = None) -> int:
         "names", nargs="*", metavar="NAME", help=f"of a workload ({', '.join(WORKLOADS)}); default: all"
     )
     parser.add_argument("--quick", action="store_true", help="small sizes and few rounds: that it runs, not how fast")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="default: benchmarks.json in DIR")
+    parser.add_argument("--only", default="", metavar="TEXT", help="races with this in their name")
+    parser.add_argument("--scaling", action="store_true", help="instead of the races: time against rows and features")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="default: benchmarks.json, or scaling.json, in DIR")
     parser.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="default: results/")
     options = parser.parse_args(arguments)
+    names = chosen(options.names)
     options.out.mkdir(parents=True, exist_ok=True)
-    console = Console(width=None if sys.stdout.isatty() else 150)
+    console = Console(width=None if sys.stdout.isatty() else 160)
     with threadpool_limits(THREADS):
-        record = run(chosen(options.names), quick=options.quick, console=console)
-    text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
-    (options.json or options.out / "benchmarks.json").write_text(text)
+        machine, can = records.machine(THREADS), limits.measured(options.quick)
+        console.print(tables.heading(machine, can), "")
+        record: Record = {
+            "quick": options.quick,
+            "machine": machine,
+            "limits": can._asdict(),
+            "races": [],
+            "scaling": {},
+        }
+        if options.scaling:
+            record["scaling"] = scalings(names, quick=options.quick, console=console)
+        else:
+            record["races"] = races(names, options.only, QUICK if options.quick else FULL, can, console)
+    record["summary"] = records.summary(record["races"])
+    path = options.json or options.out / ("scaling.json" if options.scaling else "benchmarks.json")
+    path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+    charts.save(record, options.out)
     return 1 if record["summary"]["ours_wrong"] else 0
 
 

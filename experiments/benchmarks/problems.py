@@ -63,13 +63,11 @@ def classes(m: int, d: int, K: int, *, dtype: str = "float64") -> tuple[Array, A
     return X, np.argmax(scores + generator(3).gumbel(size=(m, K)), axis=1).astype(np.int32)
 
 
-def images(m: int, *, dtype: str = "float64") -> tuple[Array, Array]:
-    """X (m, 784) in [0, 1] and y (m,) in 0…9: smooth pictures of ten kinds, as ill-conditioned as pictures are."""
-    rng = generator()
-    waves = np.cos(np.pi * np.arange(28)[:, None] * (np.arange(28) + 0.5) / 28)
-    decay = 1 / (1 + np.arange(28)) ** 1.2
-    basis = np.kron(decay[:, None] * waves, decay[:, None] * waves)
+def images(m: int, *, side: int = 28, dtype: str = "float64") -> tuple[Array, Array]:
+    """X (m, side²) in [0, 1] and y (m,) in 0…9: smooth pictures of ten kinds, as ill-conditioned as pictures are."""
+    rng, n = generator(), np.arange(side)
+    waves = np.cos(np.pi * n[:, None] * (n + 0.5) / side) / (1 + n[:, None]) ** 1.2
     y = rng.integers(10, size=m, dtype=np.int32)
-    centers = rng.standard_normal((10, 784))
-    X = (0.35 * centers[y] + rng.standard_normal((m, 784))) @ basis
+    centers = 0.35 * rng.standard_normal((10, side**2))
+    X = (centers[y] + rng.standard_normal((m, side**2))) @ np.kron(waves, waves)
     return np.clip(0.3 + 0.3 * X / X.std(), 0, 1).astype(dtype), y

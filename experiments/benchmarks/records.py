@@ -1,4 +1,4 @@
-"""What a race found, as numbers to keep: medians and quartiles, ratios, accuracy, memory, and the distance to a limit."""
+"""What a race found, as numbers to keep: medians and quartiles, ratios, accuracy, memory, how far from a limit."""
 
 import math
 from importlib import metadata

@@ -1,18 +1,38 @@
 """The records as tables in a terminal."""
 
-from rich.table import Table
+from rich.table import Column, Table
 
+from experiments.benchmarks.limits import Limits
 from experiments.benchmarks.records import Record
 
 MOST_MEMORY, WITH_MEMORY = 0.25, ("W1", "W2", "W3", "W4", "W5")  # beyond the data, in units of it
 LEAST_DATA = 2**23  # of smaller data the share says nothing
 
 
+def heading(machine: Record, can: Limits) -> str:
+    """Where it runs, and what the machine can do."""
+    rates = ", ".join(f"{rate / 1e9:.0f} Gflop/s in {dtype} products" for dtype, rate in can.products.items())
+    return (
+        f"Ours on {machine['device']}, the peers on the CPU; {machine['threads']} threads each.\n"
+        f"Measured: {can.read / 1e9:.0f} GB/s read, {rates}."
+    )
+
+
 def of_race(race: Record) -> Table:
     """A line for each contender."""
     title = f"{race['workload']}: {race['name']}, {race['dtype']}"
     table = Table(
-        *("", "first, s", "median, ms", "quartiles", "by ours", "quartiles", "target", "error", "memory, MB"),
+        *(
+            Column(max_width=60),
+            "first, s",
+            "median, ms",
+            "quartiles",
+            "by ours",
+            "quartiles",
+            "target",
+            "error",
+            "memory, MB",
+        ),
         title=title,
         title_justify="left",
         box=None,
@@ -28,7 +48,7 @@ def of_race(race: Record) -> Table:
 def _cells(race: Record, contender: Record) -> list[str]:
     name, error = contender["name"], contender["error"]
     if contender["status"] != "ran":
-        return [name, "", contender["status"]]
+        return [f"{name}: {contender['status']}"]
     median, low, high = (f"{seconds * 1e3:.4g}" for seconds in contender["median_and_quartiles"])
     cells = [name, f"{contender['first_seconds']:.2f}", median, f"{low}–{high}"]
     is_ours = contender is race["contenders"][0]
@@ -43,7 +63,7 @@ def _cells(race: Record, contender: Record) -> list[str]:
 
 def _memory(race: Record, contender: Record) -> str:
     held, data = contender["memory_bytes"], race["data_bytes"]
-    if held is None:
+    if held is None or not data:  # without data in this process, its memory is not what was measured
         return ""
     if data < LEAST_DATA:
         return f"{held / 1e6:.0f}"

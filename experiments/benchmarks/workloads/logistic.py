@@ -26,17 +26,20 @@ def race(m: int, d: int, *, condition: float = 1.0, dtype: str = "float64", targ
         return float(np.linalg.norm((1 / (1 + np.exp(-z)) - y) @ X))
 
     at_0 = gradient(np.zeros(d))
-    tolerance = bound * at_0 / np.sqrt(d) / m  # on the largest entry of the mean's: what the peers ask for
+    of_sum = bound * at_0 / np.sqrt(d)  # on the largest entry, which is what the peers ask for
+    tolerance = of_sum / m  # of the mean
+    peers = [
+        Contender("PyTorch LBFGS", partial(with_torch, X, y, of_sum)),
+        Contender("scikit-learn lbfgs", partial(with_sklearn, X, y, tolerance, "lbfgs")),
+        Contender("scikit-learn newton-cholesky", partial(with_sklearn, X, y, tolerance, "newton-cholesky")),
+        Contender("glum", partial(with_glum, X, y, tolerance)),
+    ]
+    if dtype == "float64":  # all it computes in
+        peers.append(Contender("statsmodels Logit", partial(with_statsmodels, X, y)))
     return Race(
-        f"logistic {m} × {d}{'' if condition == 1 else f', condition {condition:.0e}'}",
+        f"logistic {m:,} × {d:,}{'' if condition == 1 else f', condition {condition:.0e}'}",
         Contender("jax_course", partial(ours, X, y)),
-        (
-            Contender("PyTorch LBFGS", partial(with_torch, X, y, tolerance)),
-            Contender("scikit-learn lbfgs", partial(with_sklearn, X, y, tolerance, "lbfgs")),
-            Contender("scikit-learn newton-cholesky", partial(with_sklearn, X, y, tolerance, "newton-cholesky")),
-            Contender("glum", partial(with_glum, X, y, tolerance)),
-            Contender("statsmodels Logit", partial(with_statsmodels, X, y)),
-        ),
+        tuple(peers),
         lambda theta: gradient(np.ravel(theta).astype(np.float64)) / at_0,
         bound,
         X.nbytes + y.nbytes,
@@ -53,13 +56,13 @@ def ours(X: np.ndarray, y: np.ndarray) -> Callable[[], Any]:
 
 
 def with_torch(X: np.ndarray, y: np.ndarray, tolerance: float) -> Callable[[], Any]:
-    """Its L-BFGS with the strong Wolfe conditions on the mean cost."""
+    """Its L-BFGS; on the sum, with which it comes closer than with the mean."""
     import torch  # pyright: ignore[reportMissingImports]
 
     inputs, labels = torch.from_numpy(X), torch.from_numpy(y)
     loss = torch.nn.functional.binary_cross_entropy_with_logits
     start = np.zeros(X.shape[1], X.dtype)
-    return lambda: torch_lbfgs.minimise(lambda theta: loss(inputs @ theta, labels), start, tolerance)
+    return lambda: torch_lbfgs.minimise(lambda theta: loss(inputs @ theta, labels, reduction="sum"), start, tolerance)
 
 
 def with_sklearn(X: np.ndarray, y: np.ndarray, tolerance: float, solver: str) -> Callable[[], Any]:
@@ -91,7 +94,7 @@ def races(quick: bool) -> Iterator[Race]:
     yield race(1_000_000 // share, 50, target=1.2)
     yield race(100_000 // share, 500 // min(share, 20), target=1.1)
     yield race(1_000_000 // share, 50, condition=1e2, target=6)
-    yield race(1_000_000 // share, 50, condition=1e4)
+    yield race(100_000 // share, 50, condition=1e4)
     yield race(1_000_000 // share, 50, dtype="float32")
 
 
