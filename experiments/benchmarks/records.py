@@ -1,6 +1,7 @@
 """What a race found, as numbers to keep: medians and quartiles, ratios, accuracy, memory, how far from a limit."""
 
 import math
+import os
 from importlib import metadata
 from typing import Any
 
@@ -91,7 +92,7 @@ def summary(races: list[Record]) -> Record:
 
 
 def machine(threads: int) -> Record:
-    """Where it ran: JAX's device, and the versions of the libraries that are installed."""
+    """Where it ran: JAX's device, what else ran there, and the versions of the libraries that are installed."""
     versions = {}
     for library in LIBRARIES:
         try:
@@ -99,4 +100,6 @@ def machine(threads: int) -> Record:
         except metadata.PackageNotFoundError:
             versions[library] = None
     (device, *_) = jax.devices()
-    return {"device": f"{device.platform}: {device.device_kind}", "threads": threads, "versions": versions}
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    kind = f"{device.platform}: {device.device_kind}"
+    return {"device": kind, "threads": threads, "load_before": load, "versions": versions}

@@ -7,15 +7,22 @@ from experiments.benchmarks.records import Record
 
 MOST_MEMORY, WITH_MEMORY = 0.25, ("W1", "W2", "W3", "W4", "W5")  # beyond the data, in units of it
 LEAST_DATA = 2**23  # of smaller data the share says nothing
+MOST_LOAD = 0.7
 
 
 def heading(machine: Record, can: Limits) -> str:
     """Where it runs, and what the machine can do."""
     rates = ", ".join(f"{rate / 1e9:.0f} Gflop/s in {dtype} products" for dtype, rate in can.products.items())
-    return (
-        f"Ours on {machine['device']}, the peers on the CPU; {machine['threads']} threads each.\n"
-        f"Measured: {can.read / 1e9:.0f} GB/s read, {rates}."
-    )
+    lines = [
+        f"Ours on {machine['device']}, the peers on the CPU; {machine['threads']} threads each.",
+        f"Measured: {can.read / 1e9:.0f} GB/s read, {rates}.",
+    ]
+    if (machine["load_before"] or 0) > MOST_LOAD:
+        lines.append(
+            f"OTHER PROCESSES ARE RUNNING (load {machine['load_before']:.1f}): threads that wait for each other"
+        )
+        lines[-1] += " suffer most, by factors of ten and more."
+    return "\n".join(lines)
 
 
 def of_race(race: Record) -> Table:
