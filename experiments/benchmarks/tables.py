@@ -18,10 +18,8 @@ def heading(machine: Record, can: Limits) -> str:
         f"Measured: {can.read / 1e9:.0f} GB/s read, {rates}.",
     ]
     if (machine["load_before"] or 0) > MOST_LOAD:
-        lines.append(
-            f"OTHER PROCESSES ARE RUNNING (load {machine['load_before']:.1f}): threads that wait for each other"
-        )
-        lines[-1] += " suffer most, by factors of ten and more."
+        load = f"OTHER PROCESSES ARE RUNNING (load {machine['load_before']:.1f}): "
+        lines.append(f"{load}threads that wait for each other suffer most, by factors of ten and more.")
     return "\n".join(lines)
 
 
