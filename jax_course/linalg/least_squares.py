@@ -43,18 +43,55 @@ def least_squares(X: Array, y: Array) -> LeastSquares:
     >>> least_squares(jnp.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]]), jnp.array([1.0, 3.0, 5.0])).theta
     Array([1., 2.], dtype=float64)
     """
-    m, d = X.shape
-    if m < d:
+    if X.shape[0] < X.shape[1]:
         return _minimum_norm(X, y, column_scale(X))
+    factors = _orthogonal_factors(X)
+    return lax.cond(factors.full_rank, _unique, _shortest_of_tall, factors, X, y)
+
+
+def unique_least_squares(X: Array, y: Array) -> tuple[LeastSquares, Array]:
+    """The same for m ≥ d if rank(X) = d, and whether it is; a smaller program.
+
+    >>> unique_least_squares(jnp.array([[1.0], [1.0]]), jnp.array([1.0, 3.0]))[0].theta
+    Array([2.], dtype=float64)
+    """
+    factors = _orthogonal_factors(X)
+    return _unique(factors, X, y), factors.full_rank
+
+
+def shortest_least_squares(X: Array, y: Array) -> LeastSquares:
+    """The same for m ≥ d, whatever the rank, by singular values.
+
+    >>> shortest_least_squares(jnp.array([[1.0, 1.0], [1.0, 1.0]]), jnp.array([1.0, 3.0])).theta
+    Array([1., 1.], dtype=float64)
+    """
+    return _shortest_of_tall(_orthogonal_factors(X), X, y)
+
+
+class _Factors(NamedTuple):
+    Q: Array
+    R: Array
+    scale: Array
+    rcond: Array
+    full_rank: Array
+
+
+def _orthogonal_factors(X: Array) -> _Factors:
     Q, R = jnp.linalg.qr(X)
     scale = column_scale(R)
     _, rcond = _scaled_inverse(R, scale)
-    full_rank = rcond > m * jnp.finfo(X.dtype).eps  # False where the inverse is not finite
-    return lax.cond(
-        full_rank,
-        lambda: LeastSquares(_augmented(X, y, jnp.zeros(d, X.dtype), Q, R, scale)[1], jnp.array(d), rcond),
-        lambda: _minimum_norm(R, transpose_product(Q, y), scale, rows=m),
-    )
+    full_rank = rcond > len(X) * jnp.finfo(X.dtype).eps  # False where the inverse is not finite
+    return _Factors(Q, R, scale, rcond, full_rank)
+
+
+def _unique(factors: _Factors, X: Array, y: Array) -> LeastSquares:
+    zero = jnp.zeros(X.shape[1], X.dtype)
+    theta = _augmented(X, y, zero, factors.Q, factors.R, factors.scale)[1]
+    return LeastSquares(theta, jnp.array(X.shape[1]), factors.rcond)
+
+
+def _shortest_of_tall(factors: _Factors, X: Array, y: Array) -> LeastSquares:
+    return _minimum_norm(factors.R, transpose_product(factors.Q, y), factors.scale, rows=len(X))
 
 
 def inverse_root(X: Array) -> Array:

@@ -23,7 +23,7 @@ from jax import Array, lax
 from jax.typing import DTypeLike
 
 from jax_course.arrays import first_trusted
-from jax_course.linalg.least_squares import least_squares
+from jax_course.linalg.least_squares import LeastSquares, shortest_least_squares, unique_least_squares
 from jax_course.linalg.products import gram_and_moment, product, residual_moments, transpose_product
 from jax_course.linalg.solve import Factored, spd_factor
 
@@ -72,7 +72,8 @@ def penalized_least_squares(X: Array, y: Array, delta2: Array, w: Array) -> Solv
     else:
         ways = [_by_cholesky]
     data = X, y, delta2, w
-    return first_trusted(*(partial(way, *data) for way in ways), otherwise=partial(_orthogonal, *data))
+    tried = (partial(way, *data) for way in (*ways, _orthogonal))
+    return first_trusted(*tried, otherwise=partial(_shortest, *data))
 
 
 @jax.jit
@@ -123,12 +124,26 @@ def _by_rows(X: Array, y: Array, delta2: Array, w: Array) -> tuple[Solved, Array
 
 
 @jax.jit
-def _orthogonal(X: Array, y: Array, delta2: Array, w: Array) -> Solved:
+def _orthogonal(X: Array, y: Array, delta2: Array, w: Array) -> tuple[Solved, Array]:
+    found, full_rank = unique_least_squares(*_augmented_rows(X, y, delta2, w))
+    return _solved(found, X, y, delta2, w), full_rank
+
+
+@jax.jit
+def _shortest(X: Array, y: Array, delta2: Array, w: Array) -> Solved:
+    return _solved(shortest_least_squares(*_augmented_rows(X, y, delta2, w)), X, y, delta2, w)
+
+
+def _augmented_rows(X: Array, y: Array, delta2: Array, w: Array) -> tuple[Array, Array]:
+    """√W X above diag(δ), and √W y above 0."""
     root, delta = jnp.sqrt(w), jnp.diag(jnp.sqrt(delta2))
     rows = jnp.concatenate([root.reshape(-1, 1) * X, delta])
-    theta, rank, _ = least_squares(rows, jnp.concatenate([root * y, jnp.zeros_like(delta2)]))
-    minus_gradient, cost = _gradient_and_cost(theta, X, y, delta2, w)
-    return Solved(theta, -minus_gradient, cost, rank, jnp.array(ORTHOGONAL))
+    return rows, jnp.concatenate([root * y, jnp.zeros_like(delta2)])
+
+
+def _solved(found: LeastSquares, X: Array, y: Array, delta2: Array, w: Array) -> Solved:
+    minus_gradient, cost = _gradient_and_cost(found.theta, X, y, delta2, w)
+    return Solved(found.theta, -minus_gradient, cost, found.rank, jnp.array(ORTHOGONAL))
 
 
 def _gradient_and_cost(theta: Array, X: Array, y: Array, delta2: Array, w: Array) -> tuple[Array, Array]:
