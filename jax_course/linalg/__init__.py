@@ -9,7 +9,7 @@ from jax_course.linalg.least_squares import LeastSquares, column_scale, inverse_
 from jax_course.linalg.normal_equations import Solved, penalized_least_squares
 from jax_course.linalg.products import gram, gram_and_moment, product, residual_moments, transpose_product
 from jax_course.linalg.solve import Factored, SPDSolution, spd_factor, spd_solve
-from jax_course.linalg.whitening import Whitened, whiten
+from jax_course.linalg.whitening import Whitened, whiten, whiten_by_cholesky
 
 __all__ = [
     "Factored",
@@ -31,4 +31,5 @@ __all__ = [
     "squared_distances",
     "transpose_product",
     "whiten",
+    "whiten_by_cholesky",
 ]
