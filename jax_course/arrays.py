@@ -3,14 +3,11 @@
 import os
 import sys
 import warnings
-from collections.abc import Callable
-from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 from jax.core import Tracer
 
 from jax_course.typing import ArrayLike
@@ -65,20 +62,3 @@ def _level_of_the_caller() -> int:
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_INSIDE):
         level, frame = level + 1, frame.f_back
     return level
-
-
-def first_trusted(*ways: Callable[[], tuple[Any, Array]], otherwise: Callable[[], Any]) -> Any:
-    """What the first of these ways finds that is trusted, or else the last resort; ways give (found, trusted).
-
-    Where the answer can be read no program is compiled that is not needed; in a trace `lax.cond` holds them all.
-
-    >>> first_trusted(lambda: (1, jnp.array(False)), lambda: (2, jnp.array(True)), otherwise=lambda: 3)
-    2
-    """
-    if not ways:
-        return otherwise()
-    found, trusted = ways[0]()
-    rest = partial(first_trusted, *ways[1:], otherwise=otherwise)
-    if is_concrete(trusted):
-        return found if trusted else rest()
-    return lax.cond(trusted, lambda: found, rest)

@@ -23,7 +23,6 @@ import jax.numpy as jnp
 from jax import Array
 
 from jax_course import boundary, checks
-from jax_course.arrays import first_trusted
 from jax_course.classification.fitting import Likelihood, minimise, minimise_if_easy
 from jax_course.classification.logistic_confidence import (
     confidence_interval,
@@ -33,7 +32,7 @@ from jax_course.classification.logistic_confidence import (
 )
 from jax_course.classification.quasi_newton_fit import Examples, Logits, is_worth_it, quasi_newton_fit
 from jax_course.classification.sigmoid import sigmoid, sigmoid_derivative, softplus
-from jax_course.linalg import gram, product, spd_solve, transpose_product
+from jax_course.linalg import first_trusted, gram, product, spd_solve, transpose_product
 from jax_course.optimization.solution import Solution
 from jax_course.typing import ArrayLike
 

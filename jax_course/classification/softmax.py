@@ -26,7 +26,6 @@ import jax.numpy as jnp
 from jax import Array
 
 from jax_course import boundary, checks
-from jax_course.arrays import first_trusted
 from jax_course.classification import logits
 from jax_course.classification.fitting import Likelihood, minimise, minimise_if_easy
 from jax_course.classification.quasi_newton_fit import Examples, Logits, is_worth_it, quasi_newton_fit
@@ -36,7 +35,7 @@ from jax_course.classification.softmax_confidence import (
     predict_interval,
     standard_errors,
 )
-from jax_course.linalg import product, transpose_product
+from jax_course.linalg import first_trusted, product, transpose_product
 from jax_course.optimization.solution import Solution
 from jax_course.typing import ArrayLike
 

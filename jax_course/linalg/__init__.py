@@ -9,6 +9,7 @@ from jax_course.linalg.least_squares import LeastSquares, column_scale, inverse_
 from jax_course.linalg.normal_equations import Solved, penalized_least_squares
 from jax_course.linalg.products import gram, gram_and_moment, product, residual_moments, transpose_product
 from jax_course.linalg.solve import Factored, SPDSolution, spd_factor, spd_solve
+from jax_course.linalg.trust import first_trusted
 from jax_course.linalg.whitening import Whitened, whiten, whiten_by_cholesky
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Solved",
     "Whitened",
     "column_scale",
+    "first_trusted",
     "gram",
     "gram_and_moment",
     "inverse_root",

@@ -22,10 +22,10 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import DTypeLike
 
-from jax_course.arrays import first_trusted
 from jax_course.linalg.least_squares import LeastSquares, shortest_least_squares, unique_least_squares
 from jax_course.linalg.products import gram_and_moment, product, residual_moments, transpose_product
 from jax_course.linalg.solve import Factored, spd_factor
+from jax_course.linalg.trust import first_trusted
 
 TALL = 4  # rows for each column, at least
 WORK = 2**24  # m d²: below, the orthogonal factorisation takes no time worth saving
