@@ -23,7 +23,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jax_course import boundary, checks
-from jax_course.classification.fitting import Likelihood, minimise, minimise_if_easy
+from jax_course.classification.fitting import Likelihood, minimise
 from jax_course.classification.logistic_confidence import (
     confidence_interval,
     covariance,
@@ -172,8 +172,8 @@ def fit(
     y = boundary.binary_labels(y, X, w)
     delta2 = boundary.nonnegative(checks.penalties(penalty, X[0]))
     data = X, y, delta2, w, checks.whole(max_steps, "max_steps")
-    way = _by_quasi_newton if is_worth_it(X, delta2) else _by_newton
-    return first_trusted(partial(way, *data), otherwise=partial(_by_newton_and_proof, *data))
+    ways = [partial(_by_quasi_newton, *data)] if is_worth_it(X, delta2) else []
+    return first_trusted(*ways, otherwise=partial(_by_newton, *data))
 
 
 @jax.jit
@@ -188,21 +188,12 @@ def _by_quasi_newton(X: Array, y: Array, delta2: Array, w: Array, max_steps: int
 
 
 @jax.jit
-def _by_newton(X: Array, y: Array, delta2: Array, w: Array, max_steps: int) -> tuple[Solution, Array]:
-    return minimise_if_easy(_likelihood(y, w), X, delta2, max_steps)
-
-
-@jax.jit
-def _by_newton_and_proof(X: Array, y: Array, delta2: Array, w: Array, max_steps: int) -> Solution:
-    return minimise(_likelihood(y, w), X, delta2, max_steps)
-
-
-def _likelihood(y: Array, w: Array) -> Likelihood:
+def _by_newton(X: Array, y: Array, delta2: Array, w: Array, max_steps: int) -> Solution:
     def hessian_in_doubt(z, X, doubt):
         S = sigmoid_derivative(z)
         return gram(X, weights=jnp.where((S > doubt) & (w > 0), S, 0))
 
-    return Likelihood(
+    likelihood = Likelihood(
         *(partial(part, y=y, weights=w) for part in (cost, gradient, hessian)),
         hessian_in_doubt=hessian_in_doubt,
         probabilities=sigmoid,
@@ -210,3 +201,4 @@ def _likelihood(y: Array, w: Array) -> Likelihood:
         reach=lambda z: z,
         weights=w,
     )
+    return minimise(likelihood, X, delta2, max_steps)

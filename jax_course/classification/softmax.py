@@ -27,7 +27,7 @@ from jax import Array
 
 from jax_course import boundary, checks
 from jax_course.classification import logits
-from jax_course.classification.fitting import Likelihood, minimise, minimise_if_easy
+from jax_course.classification.fitting import Likelihood, minimise
 from jax_course.classification.quasi_newton_fit import Examples, Logits, is_worth_it, quasi_newton_fit
 from jax_course.classification.softmax_confidence import (
     confidence_interval,
@@ -163,8 +163,8 @@ def fit(
     y, K = boundary.class_labels(y, X, w, classes)
     delta2 = boundary.nonnegative(checks.penalties(penalty, jnp.zeros((X.shape[1], K), X.dtype)))
     data = X, y, delta2, w, checks.whole(max_steps, "max_steps")
-    way = _by_quasi_newton if is_worth_it(X, delta2) else _by_newton
-    return first_trusted(partial(way, *data), otherwise=partial(_by_newton_and_proof, *data))
+    ways = [partial(_by_quasi_newton, *data)] if is_worth_it(X, delta2) else []
+    return first_trusted(*ways, otherwise=partial(_by_newton, *data))
 
 
 @jax.jit
@@ -183,16 +183,7 @@ def _by_quasi_newton(X: Array, y: Array, delta2: Array, w: Array, max_steps: int
 
 
 @jax.jit
-def _by_newton(X: Array, y: Array, delta2: Array, w: Array, max_steps: int) -> tuple[Solution, Array]:
-    return minimise_if_easy(_likelihood(y, w), X, delta2, max_steps)
-
-
-@jax.jit
-def _by_newton_and_proof(X: Array, y: Array, delta2: Array, w: Array, max_steps: int) -> Solution:
-    return minimise(_likelihood(y, w), X, delta2, max_steps)
-
-
-def _likelihood(y: Array, w: Array) -> Likelihood:
+def _by_newton(X: Array, y: Array, delta2: Array, w: Array, max_steps: int) -> Solution:
     of_example = w.reshape(-1, 1)
 
     def of_own_class(Z):
@@ -202,7 +193,7 @@ def _likelihood(y: Array, w: Array) -> Likelihood:
         pi = logits.probabilities(Z)
         return logits.curvature(jnp.where((pi > doubt) & (of_example > 0), pi, 0), X, jnp.ones((), X.dtype))
 
-    return Likelihood(
+    likelihood = Likelihood(
         *(partial(part, y=y, weights=w) for part in (cost, gradient, hessian)),
         hessian_in_doubt=hessian_in_doubt,
         probabilities=logits.probabilities,
@@ -210,3 +201,4 @@ def _likelihood(y: Array, w: Array) -> Likelihood:
         reach=lambda Z: of_own_class(Z) + Z,
         weights=of_example,
     )
+    return minimise(likelihood, X, delta2, max_steps)

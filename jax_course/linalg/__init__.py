@@ -10,7 +10,7 @@ from jax_course.linalg.normal_equations import Solved, penalized_least_squares
 from jax_course.linalg.products import gram, gram_and_moment, product, residual_moments, transpose_product
 from jax_course.linalg.solve import Factored, SPDSolution, spd_factor, spd_solve
 from jax_course.linalg.trust import first_trusted
-from jax_course.linalg.whitening import Whitened, whiten, whiten_by_cholesky
+from jax_course.linalg.whitening import Whitened, whiten
 
 __all__ = [
     "Factored",
@@ -33,5 +33,4 @@ __all__ = [
     "squared_distances",
     "transpose_product",
     "whiten",
-    "whiten_by_cholesky",
 ]

@@ -16,7 +16,7 @@ from jax.scipy.linalg import solve_triangular
 
 from jax_course.linalg.least_squares import column_scale, truncated_svd
 from jax_course.linalg.products import gram, product
-from jax_course.linalg.solve import Factored, spd_factor
+from jax_course.linalg.solve import spd_factor
 
 
 class Whitened(NamedTuple):
@@ -34,43 +34,20 @@ def whiten(X: Array, delta2: Array) -> Whitened:
     Array([[0.2, 0. ],
            [0. , 0.2]], dtype=float64)
     """
-    examples, scale = _equilibrated(X, delta2)
+    m, d = X.shape
+    delta = jnp.diag(jnp.sqrt(delta2))
+    scale = column_scale(jnp.concatenate([X, delta]))
+    examples = jnp.concatenate([X, delta]) * scale[None, :]
     gram_factor = spd_factor(gram(examples))
-
-    def by_orthogonal_factors():
-        _, S, Vt, kept = truncated_svd(jnp.linalg.qr(examples, mode="r"), jnp.ones_like(scale), len(examples))
-        return jnp.where(kept[None, :], Vt.T / jnp.where(kept, S, 1)[None, :], 0), kept
 
     def by_cholesky():
-        return _inverse_transposed(gram_factor), jnp.ones(X.shape[1], bool)
+        L_inverse = solve_triangular(gram_factor.L, jnp.diag(gram_factor.scale), lower=True)
+        return L_inverse.T, jnp.ones(d, bool)
 
-    T, kept = lax.cond(_is_safe(gram_factor), by_cholesky, by_orthogonal_factors)
+    def by_orthogonal_factors():
+        _, S, Vt, kept = truncated_svd(jnp.linalg.qr(examples, mode="r"), jnp.ones_like(scale), m + d)
+        return jnp.where(kept[None, :], Vt.T / jnp.where(kept, S, 1)[None, :], 0), kept
+
+    T, kept = lax.cond(gram_factor.rcond > jnp.sqrt(jnp.finfo(X.dtype).eps), by_cholesky, by_orthogonal_factors)
     T = scale[:, None] * T
     return Whitened(product(X, T), T, kept)
-
-
-def whiten_by_cholesky(X: Array, delta2: Array) -> tuple[Whitened, Array]:
-    """The same where Cholesky's factor is safe, and whether it is; a smaller program.
-
-    >>> whiten_by_cholesky(jnp.array([[3.0, 0.0], [0.0, 5.0]]), jnp.array([16.0, 0.0]))[1]
-    Array(True, dtype=bool)
-    """
-    examples, scale = _equilibrated(X, delta2)
-    gram_factor = spd_factor(gram(examples))
-    T = scale[:, None] * _inverse_transposed(gram_factor)
-    return Whitened(product(X, T), T, jnp.ones(X.shape[1], bool)), _is_safe(gram_factor)
-
-
-def _equilibrated(X: Array, delta2: Array) -> tuple[Array, Array]:
-    """[X; diag(δ)] with columns of about length 1, and their scale."""
-    examples = jnp.concatenate([X, jnp.diag(jnp.sqrt(delta2))])
-    scale = column_scale(examples)
-    return examples * scale[None, :], scale
-
-
-def _inverse_transposed(factored: Factored) -> Array:
-    return solve_triangular(factored.L, jnp.diag(factored.scale), lower=True).T
-
-
-def _is_safe(factored: Factored) -> Array:
-    return factored.rcond > jnp.sqrt(jnp.finfo(factored.L.dtype).eps)
