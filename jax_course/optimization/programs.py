@@ -149,7 +149,7 @@ def _trace(algorithm: Algorithm, f: Objective, theta: Any, length: int) -> Traje
 
 def _solution_placed(specs: Any) -> Solution:
     one: Any = PartitionSpec()
-    return Solution(specs, one, one, one, one, Evaluations(one, one, one))
+    return Solution(specs, one, one, one, one, Evaluations(one, one, one), one)
 
 
 def _trajectory_placed(specs: Any) -> Trajectory:
