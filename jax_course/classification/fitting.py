@@ -22,7 +22,16 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.scipy.linalg import cho_solve
 
-from jax_course.linalg import Factored, Whitened, gram, minimum_norm, product, spd_factor, transpose_product, whiten
+from jax_course.linalg import (
+    Factored,
+    Whitened,
+    gram,
+    minimum_norm,
+    product,
+    spd_factor,
+    transpose_product,
+    whiten,
+)
 from jax_course.optimization.newton import damped_newton
 from jax_course.optimization.solution import Method, Solution, Status
 
@@ -47,54 +56,94 @@ class Likelihood(NamedTuple):
 
 def minimise(of: Likelihood, X: Array, delta2: Array, max_steps: Array | int) -> Solution:
     """The theta, of the shape of the penalties delta2, at the minimum of the cost plus Σ delta2 theta²."""
-    rows = X if of.weights.size == 1 else jnp.sqrt(of.weights.reshape(-1, 1)) * X
-    white = whiten(rows, jnp.mean(delta2.reshape(X.shape[1], -1), axis=1))
-    white = white._replace(X=product(X, white.T))
-    extra_curvature = _extra_curvature(white, delta2)
-    origin = jnp.zeros_like(delta2)
-
-    def gradient(theta):
-        return of.gradient(theta, X) + 2 * delta2 * theta
-
-    def hessian_of_w(w):
-        return of.hessian(w, white.X) + extra_curvature
-
-    start = gradient(origin)
-
-    def cost_of_w(w):
-        return of.cost(w, white.X) + jnp.sum(delta2 * product(white.T, w) ** 2)
-
-    def gradient_of_w(w):
-        return of.gradient(w, white.X) + transpose_product(white.T, 2 * delta2 * product(white.T, w))
-
-    found = damped_newton(
-        cost_of_w,
-        origin,
-        gradient=gradient_of_w,
-        hessian=hessian_of_w,
-        tolerance=_tolerance(of, white.X, jnp.zeros_like(delta2), origin, transpose_product(white.T, start)),
-        max_steps=max_steps,
-        unbounded=lambda w: _separates(of, X, delta2, product(white.T, w))[0],
-    )
-    H = hessian_of_w(found.theta).reshape(origin.size, origin.size)
-    factored = spd_factor(H)
-    escaped = (found.status == Status.UNBOUNDED) | _escapes(
-        of, X, delta2, white, extra_curvature, found.theta, H, factored.rcond
-    )
-
-    unique = jnp.all(white.kept) & (factored.rcond > 10 * len(H) * jnp.finfo(X.dtype).eps)
+    rows = _weighted_rows(of, X)
+    white = whiten(rows, _of_rows(delta2))
+    end = _newton(of, X, delta2, white, max_steps)
+    escaped = (end.found.status == Status.UNBOUNDED) | _escapes(of, X, delta2, end)
+    unique = jnp.all(white.kept) & _is_unique(end, X)
     theta, rank = lax.cond(
         unique | escaped,
         lambda theta: (theta, jnp.array(X.shape[1])),
         lambda theta: _least_norm(theta, rows, delta2),
-        product(white.T, found.theta),
+        product(white.T, end.found.theta),
     )
-    theta, g = _corrected(theta, gradient, white.T, factored)
-    small = jnp.linalg.norm(g) <= _tolerance(of, X, delta2, theta, start)
+    solution, small = _solution(of, X, delta2, end, theta)
+    return solution._replace(status=_status(end.found.status, escaped, small, rank < X.shape[1]))
+
+
+class _End(NamedTuple):
+    """Where Newton's method in w ended."""
+
+    found: Solution
+    white: Whitened  # X T, without the roots of the weights
+    start: Array  # the gradient at θ = 0
+    extra_curvature: Array
+    H: Array
+    factored: Factored
+
+
+def _weighted_rows(of: Likelihood, X: Array) -> Array:
+    return X if of.weights.size == 1 else jnp.sqrt(of.weights.reshape(-1, 1)) * X
+
+
+def _of_rows(delta2: Array) -> Array:
+    return jnp.mean(delta2.reshape(len(delta2), -1), axis=1)
+
+
+def _newton(of: Likelihood, X: Array, delta2: Array, white: Whitened, max_steps: Array | int) -> _End:
+    white = white._replace(X=product(X, white.T))
+    extra_curvature = _extra_curvature(white, delta2)
+    origin = jnp.zeros_like(delta2)
+    start = of.gradient(origin, X)
+
+    def hessian(w):
+        return of.hessian(w, white.X) + extra_curvature
+
+    def cost(w):
+        return of.cost(w, white.X) + jnp.sum(delta2 * product(white.T, w) ** 2)
+
+    def gradient(w):
+        return of.gradient(w, white.X) + transpose_product(white.T, 2 * delta2 * product(white.T, w))
+
+    found = damped_newton(
+        cost,
+        origin,
+        gradient=gradient,
+        hessian=hessian,
+        tolerance=_tolerance(of, white.X, jnp.zeros_like(delta2), origin, transpose_product(white.T, start)),
+        max_steps=max_steps,
+        unbounded=lambda w: _separates(of, X, delta2, product(white.T, w))[0],
+    )
+    H = hessian(found.theta).reshape(origin.size, origin.size)
+    return _End(found, white, start, extra_curvature, H, spd_factor(H))
+
+
+def _is_unique(end: _End, X: Array) -> Array:
+    return end.factored.rcond > 10 * len(end.H) * jnp.finfo(X.dtype).eps
+
+
+def _is_flat(end: _End, delta2: Array) -> Array:
+    """Whether there is hardly any curvature along some direction that no penalty holds: it may be an escape.
+
+    Along an escape the curvature ends with the gradient: where there is some in all directions, none is looked for.
+    """
+    curvature = jnp.diagonal(end.H)
+    least = end.factored.rcond * jnp.min(curvature) / jnp.max(curvature)
+    return (least < jnp.cbrt(jnp.finfo(end.H.dtype).eps)) & jnp.any(delta2 == 0)
+
+
+def _solution(of: Likelihood, X: Array, delta2: Array, end: _End, theta: Array) -> tuple[Solution, Array]:
+    """At theta, corrected, with the status CONVERGED; and whether the gradient is small there."""
+
+    def gradient(theta):
+        return of.gradient(theta, X) + 2 * delta2 * theta
+
+    theta, g = _corrected(theta, gradient, end.white.T, end.factored)
+    small = jnp.linalg.norm(g) <= _tolerance(of, X, delta2, theta, end.start)
     cost = of.cost(theta, X) + jnp.sum(delta2 * theta**2)
-    status = _status(found.status, escaped, small, rank < X.shape[1])
-    method = jnp.array(Method.NEWTON, jnp.int32)
-    return Solution(theta, cost, jnp.linalg.norm(g), found.steps, status, found.evaluations, method)
+    status, method = (jnp.array(code, jnp.int32) for code in (Status.CONVERGED, Method.NEWTON))
+    found = end.found
+    return Solution(theta, cost, jnp.linalg.norm(g), found.steps, status, found.evaluations, method), small
 
 
 def _status(of_newton: Array, escaped: Array, small: Array, deficient: Array) -> Array:
@@ -143,18 +192,16 @@ def _separates(of: Likelihood, X: Array, delta2: Array, v: Array) -> tuple[Array
     return jnp.all(margins > rounding), jnp.all(margins >= -rounding) & jnp.any(asked & (margins > rounding))
 
 
-def _escapes(
-    of: Likelihood, X: Array, delta2: Array, white: Whitened, extra_curvature: Array, w: Array, H: Array, rcond: Array
-) -> Array:
-    """Whether the examples are separable but for ties, seen from where Newton's method ended: w, with the Hessian H."""
-    eps = jnp.finfo(X.dtype).eps
-    mu = jnp.sqrt(eps)
+def _escapes(of: Likelihood, X: Array, delta2: Array, end: _End) -> Array:
+    """Whether the examples are separable but for ties, seen from where Newton's method ended."""
+    white, w = end.white, end.found.theta
+    mu = jnp.sqrt(jnp.finfo(X.dtype).eps)
     length = jnp.linalg.norm(white.X, axis=1, keepdims=True)
     unit_rows = white.X / jnp.where(length > 0, length, 1)
 
     def is_seen(doubt):
-        curvature = of.hessian_in_doubt(product(white.X, w), unit_rows, doubt) + extra_curvature
-        L = lax.linalg.cholesky(curvature.reshape(H.shape) / mu + jnp.eye(len(H), dtype=H.dtype))
+        curvature = of.hessian_in_doubt(product(white.X, w), unit_rows, doubt) + end.extra_curvature
+        L = lax.linalg.cholesky(curvature.reshape(end.H.shape) / mu + jnp.eye(len(end.H), dtype=X.dtype))
 
         def purer(_, state):
             v, seen = state
@@ -163,10 +210,8 @@ def _escapes(
 
         return lax.fori_loop(0, POWER_STEPS, purer, (w.reshape(-1), jnp.array(False)))[1]
 
-    # Along an escape the curvature ends with the gradient: where there is some in all directions, none is looked for.
-    least_curvature = rcond * jnp.min(jnp.diagonal(H)) / jnp.max(jnp.diagonal(H))
     return lax.cond(
-        (least_curvature < jnp.cbrt(eps)) & jnp.any(delta2 == 0),
+        _is_flat(end, delta2),
         lambda: jnp.any(lax.map(is_seen, jnp.array(DOUBTS, X.dtype))),
         lambda: jnp.array(False),
     )

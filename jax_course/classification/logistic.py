@@ -30,7 +30,8 @@ from jax_course.classification.logistic_confidence import (
     predict_interval,
     standard_errors,
 )
-from jax_course.classification.quasi_newton_fit import Examples, Logits, is_worth_it, quasi_newton_fit
+from jax_course.classification.part import Examples, Logits
+from jax_course.classification.quasi_newton_fit import is_worth_it, quasi_newton_fit
 from jax_course.classification.sigmoid import sigmoid, sigmoid_derivative, softplus
 from jax_course.linalg import first_trusted, gram, product, spd_solve, transpose_product
 from jax_course.optimization.solution import Solution

@@ -7,13 +7,11 @@ Newton's method forms XᵀSX at every step. Here every step reads X twice, for Z
     φ'(t) = Σ ∂C/∂Z(Z + t Z_p) Z_p,  Z_p = X p                        |φ'(t)| ≤ ½ |φ'(0)|, without reading X
 
 C is convex, so that the slope alone says whether a step is short enough, and says it where C itself is lost in
-rounding. G of a part is a rough estimate. Where what it has beside its diagonal is mostly chance, by the criterion of
-Ledoit and Wolf (J. Multivariate Analysis 88, 2004), its diagonal alone is better. First the part alone is fitted, its
-examples counted so often that it stands for all; it hands over θ and its pairs.
+rounding. First the part alone is fitted, its examples counted so often that it stands for all; it hands over θ and its
+pairs. What a part can tell: `classification.part`.
 
-Where there is no minimum this fit proves nothing, and it never says so: it is `trusted` where the gradient is small and
-a subset of the examples has curvature left in every direction, which rules out that any plane separates them. What is
-not trusted is fitted again, by `fitting.minimise`.
+A fit is `trusted` where the gradient is small and the curvature is not. Otherwise it says nothing, there may be no
+minimum, and the fit is done again by `fitting.minimise`.
 """
 
 from collections.abc import Callable
@@ -21,41 +19,21 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-import numpy as np
 from jax import Array, lax
 from jax.scipy.linalg import solve_triangular
 
-from jax_course.linalg import Factored, gram, product, spd_factor, transpose_product
-from jax_course.optimization.quasi_newton import Pairs, curves, two_loop_product
+from jax_course.classification.part import Examples, Logits, is_curved, metric_of, part_of, rounding, weighted
+from jax_course.linalg import Factored, product, transpose_product
+from jax_course.optimization.quasi_newton import Pairs, no_pairs, remembered, two_loop_product
 from jax_course.optimization.solution import Evaluations, Method, Solution, Status
 
 WORK = 2**27  # m (d K)²: below, Newton's method is fast
 MEMORY = 16
 STEPS_FOR_ONE = 10  # of Newton's: what max_steps counts
-PART = 2**13  # examples at least, 16 for each column, and a sixteenth of all
 ENOUGH = 1e-3  # of the gradient at the start: closer the part's minimum is not to that of all
 FALL_IN_U = 1e-7  # of the gradient
 PATIENCE = 8  # steps without a smaller gradient in u
 BISECTIONS = 24
-LEAST_CURVATURE = 1e-4  # of the part, at the end against the start
-GOLDEN = 0.6180339887498949
-
-
-class Logits(NamedTuple):
-    """A model as functions of its logits Z, (m,) or (m, K), and of y."""
-
-    cost: Callable[[Array, Array], Array]  # of an example, (m,)
-    slope: Callable[[Array, Array], Array]  # ∂C/∂Z, like Z
-    least_spread: Callable[[Array], Array]  # a lower bound on the curvature of an example in any direction, (m,)
-    classes: int  # 1 where Z is (m,)
-
-
-class Examples(NamedTuple):
-    """X (m, d), y (m,), and the weights, a scalar or (m,)."""
-
-    X: Array
-    y: Array
-    w: Array
 
 
 class _State(NamedTuple):
@@ -80,76 +58,29 @@ def quasi_newton_fit(of: Logits, examples: Examples, delta2: Array, max_steps: A
 
     A fit that is not trusted says nothing: there may be no minimum, or rounding may hide it from these steps.
     """
-    part = _part(examples)
-    metric, of_part = _metric(of, part, delta2)
+    part = part_of(examples)
+    metric, of_part = metric_of(of, part, delta2)
     origin = jnp.zeros_like(delta2)
     gradient = partial(_gradient, delta2=delta2)
-    start = jnp.linalg.norm(gradient(origin, examples, of.slope(_logits(examples.X, origin), examples.y)))
-    theta, pairs = origin, _no_pairs(delta2)
+    start = jnp.linalg.norm(gradient(origin, examples, of.slope(product(examples.X, origin), examples.y)))
+    theta, pairs = origin, no_pairs(MEMORY, delta2)
     if part is not examples:
         roughly = _descended(of, part, delta2, theta, pairs, metric, ENOUGH * start, max_steps)
         theta, pairs = roughly.theta, roughly.pairs
-    tolerance = jnp.maximum(1e-10 * start, _rounding(of, part, delta2, theta))
+    tolerance = jnp.maximum(1e-10 * start, rounding(part, delta2, theta))
     end = _descended(of, examples, delta2, theta, pairs, metric, tolerance, max_steps)
     theta = _centred(end.theta, delta2)
     cost = jnp.sum(examples.w * of.cost(end.Z, examples.y)) + jnp.sum(delta2 * theta**2)
     norm = jnp.linalg.norm(end.g)
-    trusted = (norm <= tolerance) & jnp.isfinite(cost) & (of_part.rcond > 0)
-    trusted &= jnp.all(delta2 > 0) | _is_curved(of, part, delta2, theta, of_part)
+    trusted = (norm <= tolerance) & jnp.isfinite(cost) & of_part.is_safe()
+    trusted &= jnp.all(delta2 > 0) | is_curved(of, part, delta2, theta, of_part)
     evaluations = Evaluations(end.steps, end.steps + 1, jnp.zeros_like(end.steps))
     status, method = (jnp.array(code, jnp.int32) for code in (Status.CONVERGED, Method.QUASI_NEWTON))
     return Solution(theta, cost, norm, end.steps, status, evaluations, method), trusted
 
 
-def _part(examples: Examples) -> Examples:
-    """Some of the examples, evenly spread, each as often as it stands for others; all where there are not many."""
-    m, d = examples.X.shape
-    size = max(PART, 16 * d, m // 16)
-    if size > m // 3:
-        return examples
-    rows = np.unique(np.floor(np.modf(np.arange(1, size + 1) * GOLDEN)[0] * m).astype(np.int32))
-    X, y = (jnp.asarray(a).at[rows].get(mode="promise_in_bounds") for a in examples[:2])
-    w = examples.w if examples.w.ndim == 0 else examples.w[rows]
-    return Examples(X, y, w * (m / len(rows)))
-
-
-def _metric(of: Logits, part: Examples, delta2: Array) -> tuple[Factored, Factored]:
-    """The factor of A, and the same from all of G."""
-    G = gram(part.X, part.w)
-    K = max(2, of.classes)
-    at_start = 1 / K if of.classes > 1 else 1 / 4
-    of_penalty = 2 * jnp.mean(delta2.reshape(len(G), -1), axis=1)
-    of_part = spd_factor(at_start * G + jnp.diag(of_penalty))
-    G = jnp.where(_chance(part, G) > 0.5, jnp.diag(jnp.diagonal(G)), G)
-    return spd_factor(at_start * G + jnp.diag(of_penalty)), of_part
-
-
-def _chance(part: Examples, G: Array) -> Array:
-    """The share of chance in what G has beside its diagonal, for columns in units of their lengths."""
-    scale = jnp.where(jnp.diagonal(G) > 0, 1 / jnp.sqrt(jnp.diagonal(G)), 0)
-    total = jnp.sum(jnp.broadcast_to(part.w, part.y.shape))
-    C = scale[:, None] * G * scale[None, :]
-    lengths = product(part.X**2, scale**2) * total
-    spread = (jnp.sum(part.w * lengths**2) / total - jnp.sum(C**2)) / len(part.y)
-    distance = jnp.sum((C - jnp.diag(jnp.diagonal(C))) ** 2)
-    return jnp.clip(spread / jnp.where(distance > 0, distance, 1), 0, 1)
-
-
-def _logits(X: Array, theta: Array) -> Array:
-    return product(X, theta)
-
-
-def _weighted(w: Array, values: Array) -> Array:
-    return (w.reshape(-1, *(1,) * (values.ndim - 1)) if w.ndim else w) * values
-
-
 def _gradient(theta: Array, examples: Examples, slope: Array, *, delta2: Array) -> Array:
-    return transpose_product(examples.X, _weighted(examples.w, slope)) + 2 * delta2 * theta
-
-
-def _no_pairs(delta2: Array) -> Pairs:
-    rows = jnp.zeros((MEMORY, delta2.size), delta2.dtype)
-    return Pairs(rows, rows, rows[:, 0], jnp.asarray(0, jnp.int32), jnp.ones((), delta2.dtype))
+    return transpose_product(examples.X, weighted(examples.w, slope)) + 2 * delta2 * theta
 
 
 def _descended(
@@ -160,7 +91,7 @@ def _descended(
 
     In u columns of all units count alike.
     """
-    Z = _logits(examples.X, theta)
+    Z = product(examples.X, theta)
     g = _gradient(theta, examples, of.slope(Z, examples.y), delta2=delta2)
     zero, in_u = jnp.zeros((), jnp.int32), jnp.linalg.norm(_to_u(metric, g))
     state = _State(theta, Z, g, pairs, zero, jnp.linalg.norm(g), in_u, zero, jnp.array(True))
@@ -177,19 +108,19 @@ def _descended(
 def _stepped(of: Logits, examples: Examples, delta2: Array, metric: Factored, state: _State) -> _State:
     in_u = _to_u(metric, state.g)
     p = _to_theta(metric, -two_loop_product(state.pairs, in_u.reshape(-1)).reshape(in_u.shape))
-    Z_p = _logits(examples.X, p)
+    Z_p = product(examples.X, p)
 
     def along(t: Array) -> tuple[Array, Array]:
         slope = of.slope(state.Z + t * Z_p, examples.y)
         of_penalty = 2 * jnp.sum(delta2 * (state.theta + t * p) * p)
-        return jnp.sum(_weighted(examples.w, slope) * Z_p) + of_penalty, slope
+        return jnp.sum(weighted(examples.w, slope) * Z_p) + of_penalty, slope
 
     t, slope, found = _line_search(along, jnp.sum(state.g * p))
     theta, Z = state.theta + t * p, state.Z + t * Z_p
     g = _gradient(theta, examples, slope, delta2=delta2)
     new_in_u = _to_u(metric, g)
     size = jnp.linalg.norm(new_in_u)
-    pairs = _remembered(state.pairs, _of_u(metric, t * p), new_in_u - in_u)
+    pairs = remembered(state.pairs, _of_u(metric, t * p).reshape(-1), (new_in_u - in_u).reshape(-1))
     since_least = jnp.where(size < state.least, 0, state.since_least + 1)
     searching = found & jnp.isfinite(size)
     least = jnp.minimum(size, state.least)
@@ -219,19 +150,6 @@ def _line_search(along: Callable[[Array], tuple[Array, Array]], at_start: Array)
     return t, slope, (jnp.abs(at_t) <= -at_start / 2) & (at_start < 0)
 
 
-def _remembered(pairs: Pairs, s: Array, y: Array) -> Pairs:
-    s, y, k = s.reshape(-1), y.reshape(-1), pairs.count % MEMORY
-    usable = curves(s, y)
-
-    def put(rows: Array, row: Array) -> Array:
-        return rows.at[k].set(jnp.where(usable, row, rows[k]))
-
-    return Pairs(
-        put(pairs.s, s), put(pairs.y, y), put(pairs.rho, 1 / (y @ s)), pairs.count + usable.astype(jnp.int32),
-        jnp.where(usable, (s @ y) / (y @ y), pairs.scale),
-    )  # fmt: skip
-
-
 def _to_u(metric: Factored, g: Array) -> Array:
     """Tᵀ g, the gradient in u."""
     return metric.half_solve(g.reshape(len(g), -1)).reshape(g.shape)
@@ -248,28 +166,9 @@ def _of_u(metric: Factored, theta: Array) -> Array:
     return product(metric.L.T, theta.reshape(len(theta), -1) / metric.scale[:, None]).reshape(theta.shape)
 
 
-def _rounding(of: Logits, part: Examples, delta2: Array, theta: Array) -> Array:
-    """What rounding leaves of the gradient, as in `fitting`: each slope is rounded as 1, and along with its z."""
-    size = jnp.abs(part.X)
-    ones = 1 + product(size, jnp.abs(theta)) / 4
-    rounded = transpose_product(size, _weighted(part.w, ones)) + 2 * delta2 * jnp.abs(theta)
-    return 8 * jnp.finfo(theta.dtype).eps * jnp.linalg.norm(rounded)
-
-
 def _centred(theta: Array, delta2: Array) -> Array:
     """Where a vector added to all classes changes no probability and no penalty for the better: the least norm."""
     if theta.ndim == 1:
         return theta
     alike = jnp.all(delta2 == delta2[:, :1])
     return theta - jnp.where(alike, jnp.mean(theta, axis=1, keepdims=True), 0)
-
-
-def _is_curved(of: Logits, part: Examples, delta2: Array, theta: Array, of_part: Factored) -> Array:
-    """Whether a subset has curvature at theta in every direction, measured by that at the start."""
-    few = min(len(part.X), 4 * len(theta) + 1024)
-    X, w = part.X[:few], part.w if part.w.ndim == 0 else part.w[:few]
-    spread = w * of.least_spread(_logits(X, theta)) * (len(part.X) / few)
-    H = gram(X, spread) + 2 * jnp.diag(jnp.min(delta2.reshape(len(theta), -1), axis=1))
-    in_u = of_part.half_solve(of_part.half_solve(H).T)
-    factored = spd_factor(in_u)
-    return factored.rcond * jnp.min(jnp.diagonal(in_u)) > LEAST_CURVATURE * jnp.max(jnp.diagonal(in_u))

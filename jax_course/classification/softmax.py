@@ -28,7 +28,8 @@ from jax import Array
 from jax_course import boundary, checks
 from jax_course.classification import logits
 from jax_course.classification.fitting import Likelihood, minimise
-from jax_course.classification.quasi_newton_fit import Examples, Logits, is_worth_it, quasi_newton_fit
+from jax_course.classification.part import Examples, Logits
+from jax_course.classification.quasi_newton_fit import is_worth_it, quasi_newton_fit
 from jax_course.classification.softmax_confidence import (
     confidence_interval,
     covariance,

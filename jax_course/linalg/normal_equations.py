@@ -1,4 +1,4 @@
-r"""Least squares of tall data: two or three passes over X instead of a factorisation of it.
+r"""Least squares of tall or wide data: a few reads of X instead of a factorisation of it.
 
     A = Xᵀ W X + diag(δ²) = S L Lᵀ S                                    once, one read of X
     g = Xᵀ W (y − Xθ) − δ² θ,  θ ← θ + A⁻¹ g                            until the step is rounding
@@ -24,7 +24,7 @@ from jax.typing import DTypeLike
 
 from jax_course.linalg.least_squares import LeastSquares, shortest_least_squares, unique_least_squares
 from jax_course.linalg.products import gram_and_moment, product, residual_moments, transpose_product
-from jax_course.linalg.solve import Factored, spd_factor
+from jax_course.linalg.solve import spd_factor
 from jax_course.linalg.trust import first_trusted
 
 TALL = 4  # rows for each column, at least
@@ -32,7 +32,7 @@ WORK = 2**24  # m d²: below, the orthogonal factorisation takes no time worth s
 MANY_COLUMNS = 192  # from here on a Gram matrix in float32 saves more than the further steps take
 MOST_STEPS = 8
 LEAST_DIGITS = 0.65  # of all digits: ten in float64, four or five in float32
-ORTHOGONAL, CHOLESKY, HALF_PRECISION = range(3)  # the ways, by their cost
+ORTHOGONAL, CHOLESKY, HALF_PRECISION = range(3)  # the ways, the dearest first
 
 
 class Solved(NamedTuple):
@@ -98,7 +98,7 @@ def _by_columns(X: Array, y: Array, delta2: Array, w: Array, dtype: DTypeLike, w
     evaluate = partial(_gradient_and_cost, X=X, y=y, delta2=delta2, w=w)
     end, trusted = _refined(jnp.zeros_like(delta2), moment, solve, evaluate)
     solved = Solved(end.unknown, -end.missing, end.cost, jnp.array(len(delta2)), jnp.array(way))
-    return solved, trusted & _is_safe(factored)
+    return solved, trusted & factored.is_safe()
 
 
 @jax.jit
@@ -119,7 +119,7 @@ def _by_rows(X: Array, y: Array, delta2: Array, w: Array) -> tuple[Solved, Array
     theta = inverse * transpose_product(X, end.unknown)
     minus_gradient, cost = _gradient_and_cost(theta, X, y, delta2, w)
     rank = jnp.where(free, len(X), len(delta2))
-    trusted &= _is_safe(factored) & (free | jnp.all(delta2 > 0)) & (w > 0)
+    trusted &= factored.is_safe() & (free | jnp.all(delta2 > 0)) & (w > 0)
     return Solved(theta, -minus_gradient, cost, rank, jnp.array(CHOLESKY)), trusted
 
 
@@ -150,11 +150,6 @@ def _gradient_and_cost(theta: Array, X: Array, y: Array, delta2: Array, w: Array
     moment, cost = residual_moments(theta, X, y, w)
     penalty = delta2 * theta
     return moment - penalty, cost + jnp.sum(penalty * theta)
-
-
-def _is_safe(factored: Factored) -> Array:
-    """Whether the factor is not one of rounding: dependent columns leave some where 0 should be."""
-    return factored.rcond > max(100, 8 * len(factored.L)) * jnp.finfo(factored.L.dtype).eps
 
 
 def _refined(start: Array, missing: Array, solve: Callable, evaluate: Callable) -> tuple[_State, Array]:

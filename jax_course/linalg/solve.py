@@ -27,6 +27,10 @@ class Factored(NamedTuple):
         scale = self.scale.reshape((-1,) + (1,) * (b.ndim - 1))
         return scale * cho_solve((self.L, True), scale * b)
 
+    def is_safe(self) -> Array:
+        """Whether it is no factor of rounding, which a singular A leaves where 0 should be."""
+        return self.rcond > max(100, 8 * len(self.L)) * jnp.finfo(self.L.dtype).eps
+
     def half_solve(self, b: Array) -> Array:
         """(S L)⁻¹ b, whose columns have the squared lengths bᵀA⁻¹b; b (d, K)."""
         return solve_triangular(self.L, self.scale[:, None] * b, lower=True)

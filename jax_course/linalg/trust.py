@@ -11,7 +11,8 @@ from jax.core import Tracer
 def first_trusted(*ways: Callable[[], tuple[Any, Array]], otherwise: Callable[[], Any]) -> Any:
     """What the first of these ways finds that is trusted, or else the last resort; ways give (found, trusted).
 
-    Where the answer can be read no program is compiled that is not needed; in a trace `lax.cond` holds them all.
+    Where the answer can be read, a program is compiled when data first need it, even if data of the same shape were
+    there before; in a trace `lax.cond` holds them all.
 
     >>> first_trusted(lambda: (1, jnp.array(False)), lambda: (2, jnp.array(True)), otherwise=lambda: 3)
     2

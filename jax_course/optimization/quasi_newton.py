@@ -117,28 +117,38 @@ def bfgs_update(H: Array, s: Array, y: Array) -> Array:
 
 def _lbfgs(memory: int, **settings: Any) -> Algorithm:
     def start(point: Point) -> Pairs:
-        rows = jnp.zeros((memory, point.x.size), point.x.dtype)
-        return Pairs(rows, rows, rows[:, 0], jnp.asarray(0, jnp.int32), jnp.ones_like(point.f))
+        return no_pairs(memory, point.x)
 
     def heading(f: Objective, point: Point, pairs: Pairs) -> Heading:
         p = -two_loop_product(pairs, point.g)
         return Heading(p, first_alpha(p, pairs.count == 0))
 
     def update(pairs: Pairs, old: Point, new: Point, heading: Heading, alpha: Array) -> Pairs:
-        s, y = new.x - old.x, new.g - old.g
-        usable, k = curves(s, y), pairs.count % memory
-        known = (pairs.count > 0) & (pairs.count < memory)
-        gamma = jnp.where(known, pairs.scale, (s @ y) / (y @ y))
-
-        def put(rows: Array, row: Array) -> Array:
-            return rows.at[k].set(jnp.where(usable, row, rows[k]))
-
-        return Pairs(
-            put(pairs.s, s), put(pairs.y, y), put(pairs.rho, 1 / (y @ s)), pairs.count + usable.astype(jnp.int32),
-            jnp.where(usable, gamma, pairs.scale),
-        )  # fmt: skip
+        return remembered(pairs, new.x - old.x, new.g - old.g)
 
     return descent(Method(start, heading, update), **settings)
+
+
+def no_pairs(memory: int, x: Array) -> Pairs:
+    """Room for so many, of the size of x."""
+    rows = jnp.zeros((memory, x.size), x.dtype)
+    return Pairs(rows, rows, rows[:, 0], jnp.asarray(0, jnp.int32), jnp.ones((), x.dtype))
+
+
+def remembered(pairs: Pairs, s: Array, y: Array) -> Pairs:
+    """The pairs with one more, in the place of the oldest if there is no other; without it where yᵀs ≤ 0."""
+    memory, usable = len(pairs.rho), curves(s, y)
+    k = pairs.count % memory
+    known = (pairs.count > 0) & (pairs.count < memory)
+    gamma = jnp.where(known, pairs.scale, (s @ y) / (y @ y))
+
+    def put(rows: Array, row: Array) -> Array:
+        return rows.at[k].set(jnp.where(usable, row, rows[k]))
+
+    return Pairs(
+        put(pairs.s, s), put(pairs.y, y), put(pairs.rho, 1 / (y @ s)), pairs.count + usable.astype(jnp.int32),
+        jnp.where(usable, gamma, pairs.scale),
+    )  # fmt: skip
 
 
 def two_loop_product(pairs: Pairs, g: Array) -> Array:

@@ -10,16 +10,20 @@ import numpy as np
 from jax import Array
 
 
-class Status(enum.IntEnum):
-    """How a solver ended, best first; `sentence` says what happened and what to try."""
+class Spoken(enum.IntEnum):
+    """A number that travels through jit, and the words it stands for."""
 
     sentence: str
 
-    def __new__(cls, code: int, sentence: str) -> "Status":
-        status = int.__new__(cls, code)
-        status._value_ = code
-        status.sentence = sentence
-        return status
+    def __new__(cls, code: int, sentence: str) -> "Spoken":
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.sentence = sentence
+        return member
+
+
+class Status(Spoken):
+    """How a solver ended, best first; `sentence` says what happened and what to try."""
 
     CONVERGED = 0, "Converged: the gradient is as small as was asked for, or as rounding lets it be."
     RANK_DEFICIENT = (
@@ -54,16 +58,8 @@ class Status(enum.IntEnum):
     )
 
 
-class Method(enum.IntEnum):
+class Method(Spoken):
     """Which of several algorithms a fit has chosen, by the size and the conditioning of the data."""
-
-    phrase: str
-
-    def __new__(cls, code: int, phrase: str) -> "Method":
-        method = int.__new__(cls, code)
-        method._value_ = code
-        method.phrase = phrase
-        return method
 
     THE_ONLY_ONE = 0, ""
     ORTHOGONAL = 1, "by an orthogonal factorisation"
@@ -127,5 +123,5 @@ def _figures(solution: Solution) -> str:
     worst = np.argmax(np.asarray(solution.status))
     cost, norm, steps = (np.asarray(v).reshape(-1)[worst] for v in solution[1:4])
     method = np.broadcast_to(solution.method, np.shape(solution.status)).reshape(-1)[worst]
-    way = Method(int(method)).phrase
+    way = Method(int(method)).sentence
     return f"cost {cost:.6g}, gradient norm {norm:.3g}, {steps} step{'' if steps == 1 else 's'}{way and ', '}{way}"

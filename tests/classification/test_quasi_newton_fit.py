@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jax_course import logistic, softmax
-from jax_course.classification import quasi_newton_fit
+from jax_course.classification import part, quasi_newton_fit
 from jax_course.optimization.solution import Method, Status
 
 
@@ -15,7 +15,7 @@ from jax_course.optimization.solution import Method, Status
 def for_few_examples(monkeypatch):
     """As if a few hundred examples were many, with a part of them to begin with."""
     monkeypatch.setattr(quasi_newton_fit, "WORK", 0)
-    monkeypatch.setattr(quasi_newton_fit, "PART", 64)
+    monkeypatch.setattr(part, "PART", 64)
     jax.clear_caches()
     yield
     jax.clear_caches()
@@ -116,6 +116,54 @@ def test_where_there_is_no_minimum_or_several_newton_s_method_says_so(name, stat
         assert int(found.method) == Method.NEWTON
 
 
+def difficult(kind, rng, m, d):
+    """A design with a column of ones."""
+    X = rng.standard_normal((m, d))
+    if kind == "heavy tails":
+        X = rng.standard_t(1.2, (m, d))
+    if kind == "lengths":
+        X *= rng.lognormal(0, 3, (m, 1))
+    if kind == "grid":
+        X = np.round(X)
+    if kind == "offset":
+        X += 10
+    if kind == "units":
+        X *= 10.0 ** rng.integers(-4, 5, d)
+    if kind == "dependent":
+        X[:, -1] = X[:, 1] - 2
+    X[:, 0] = 1
+    return X
+
+
+@pytest.mark.usefixtures("for_few_examples")
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(("model", "shape"), [(logistic, (3,)), (softmax, (3, 3))])
+def test_nothing_is_trusted_that_newton_s_method_finds_to_have_no_minimum(model, shape, dtype, monkeypatch):
+    """From easily told to separable: the two agree about each that is trusted, and most that have a minimum are."""
+    monkeypatch.setattr(part, "PART", 16)
+    m, trusted, converged = 90, 0, 0
+    data = jnp.zeros(shape, dtype), jnp.ones((), dtype), 100
+    for kind in ("plain", "heavy tails", "lengths", "grid", "offset", "units", "dependent"):
+        for seed in range(12):
+            rng = np.random.default_rng(seed)
+            X = difficult(kind, rng, m, 3)
+            Z = X / np.sqrt(np.mean(X**2, axis=0)) @ rng.standard_normal(shape) * rng.choice([1, 5, 20, 100])
+            y = (Z + rng.logistic(size=m) > 0) * 1 if model is logistic else np.argmax(Z + rng.gumbel(size=Z.shape), 1)
+            if len(np.unique(y)) < max(2, *shape[1:], 0):
+                continue
+            examples = jnp.asarray(X, dtype), jnp.asarray(y, dtype if model is logistic else jnp.int32)
+            found, is_trusted = model._by_quasi_newton(*examples, *data)
+            by_newton = model._by_newton(*examples, *data)
+            converged += int(by_newton.status) == Status.CONVERGED
+            if is_trusted:
+                trusted += 1
+                assert int(by_newton.status) == Status.CONVERGED, (kind, seed)
+                size = np.max(np.abs(by_newton.theta))
+                tolerance = 1e-6 if dtype == np.float64 else 2e-2
+                np.testing.assert_allclose(found.theta, by_newton.theta, rtol=0, atol=tolerance * size)
+    assert trusted > 0.6 * converged > 10
+
+
 @pytest.mark.usefixtures("for_few_examples")
 def test_the_order_of_the_examples_does_not_matter():
     X, y = binary(7)
@@ -154,5 +202,5 @@ def test_what_is_chance_in_a_part_is_left_out_and_what_is_not_is_kept():
     independent = rng.standard_normal((300, 60))
     together = independent + 3 * rng.standard_normal((300, 1))
     for X, mostly in ((independent, True), (together, False)):
-        part = quasi_newton_fit.Examples(jnp.asarray(X), jnp.ones(300), jnp.ones(()))
-        assert (quasi_newton_fit._chance(part, part.X.T @ part.X) > 0.5) == mostly
+        examples = part.Examples(jnp.asarray(X), jnp.ones(300), jnp.ones(()))
+        assert (part._chance(examples, examples.X.T @ examples.X) > 0.5) == mostly
