@@ -154,7 +154,7 @@ def _summarised(labels: Array, weights: Array) -> _Labels:
 def _several_classes(seen: _Labels) -> None:
     """Among the examples that count."""
     if seen.lowest_counted >= seen.highest_counted:
-        raise ValueError(f"y must hold examples of at least two classes; all are {seen.lowest_counted}")
+        raise ValueError(f"y must hold examples of at least two classes; all are {seen.lowest_counted:g}")
 
 
 def _listed(labels: ArrayLike) -> str:

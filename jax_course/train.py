@@ -21,8 +21,7 @@ NumPy draws it on the host: `jax.random.permutation` sorts, and takes longer tha
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -34,6 +33,7 @@ from jax_course import training_input
 from jax_course.checkpoint import CheckpointError, load, save
 from jax_course.checks import whole
 from jax_course.epochs import RECORDED, Function, Programs, Recipe, Round, map_leaves, programs
+from jax_course.progress import bar
 from jax_course.training_input import words
 
 BLOCK = 2**16  # examples whose order is drawn at once: the epochs that run as one program if nothing is done after each
@@ -114,7 +114,7 @@ def train(
     prepared = _prepared(gradient, optimizer, theta, X, y, key, epochs, batch_size, cost, metrics)
     start = prepared.start if checkpoint is None else _taken_up(prepared.start, checkpoint, int(epochs))
     run = start
-    with _bar(progress, int(epochs)) as show:
+    with bar(progress, int(epochs)) as show:
         for run in _runs(prepared, start, int(epochs), checkpoint, each=progress or checkpoint is not None):
             show(run)
     return run
@@ -239,20 +239,3 @@ def _taken_up(start: Training, path: str | os.PathLike, epochs: int) -> Training
 
 def _listed(key: Array | None) -> list[int] | None:
     return None if key is None else words(key).tolist()
-
-
-@contextmanager
-def _bar(progress: bool, epochs: int) -> Iterator[Callable[[Training], None]]:
-    if not progress:
-        yield lambda run: None
-        return
-    try:
-        from rich.console import Console
-        from rich.progress import Progress
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "the progress bar is drawn by rich, which is not installed: pip install 'jax-course[experiments]'"
-        ) from error
-    with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task("", total=epochs)
-        yield lambda run: bar.update(task, completed=run.epochs, description=f"epoch {run.epochs} of {epochs}")

@@ -55,6 +55,7 @@ def test_arrows_point_down_and_nothing_private_is_imported(name):
         "checkpoint",
         "epochs",
         "training_input",
+        "progress",
         "train",
         "early_stopping",
         "data",

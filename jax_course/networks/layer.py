@@ -24,7 +24,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.core import Tracer
 
-from jax_course.checks import random_key
+from jax_course.checks import random_key, whole
 
 
 class Layer(NamedTuple):
@@ -82,13 +82,7 @@ def serial(*layers: Layer) -> Layer:
         return _with_tangents(named, params, z, v, Rz)[-1][1]
 
     def tangent_backward(params, z, delta, v, Rz, Rdelta):
-        inputs = _with_tangents(named, params, z, v, Rz)[:-1]
-        gradients = []
-        for layer, of_layer, of_v, (z, Rz) in reversed(list(zip(named, params, v, inputs, strict=True))):
-            Rgradient, Rdelta = tangent_backward_of(layer)(of_layer, z, delta, of_v, Rz, Rdelta)
-            _, delta = layer.backward(of_layer, layer.forward(of_layer, z)[1], delta)
-            gradients.append(Rgradient)
-        return tuple(reversed(gradients)), Rdelta
+        return _tangents_back(named, params, v, _with_tangents(named, params, z, v, Rz)[:-1], delta, Rdelta)
 
     return Layer(init, forward, backward, tangent, tangent_backward, "serial", keys)
 
@@ -116,6 +110,16 @@ def _with_tangents(layers: tuple[Layer, ...], params: tuple, z: Array, v: tuple,
         z, Rz = layer.forward(of_layer, z)[0], tangent_of(layer)(of_layer, z, of_v, Rz)
         pairs.append((z, Rz))
     return pairs
+
+
+def _tangents_back(layers: tuple[Layer, ...], params: tuple, v: tuple, inputs: list, delta: Array, Rdelta: Array):
+    """R{∂C/∂θ} of every layer and R{δ} before the first; inputs: (z, R{z}) of every layer."""
+    gradients = []
+    for layer, of_layer, of_v, (z, Rz) in reversed(list(zip(layers, params, v, inputs, strict=True))):
+        Rgradient, Rdelta = tangent_backward_of(layer)(of_layer, z, delta, of_v, Rz, Rdelta)
+        _, delta = layer.backward(of_layer, layer.forward(of_layer, z)[1], delta)
+        gradients.append(Rgradient)
+    return tuple(reversed(gradients)), Rdelta
 
 
 def tangent_of(layer: Layer) -> Callable:
@@ -152,3 +156,15 @@ def _one_for_each(layers: tuple[Layer, ...], params: Any) -> tuple:
         came = f"{type(params).__name__} of {len(params)}" if hasattr(params, "__len__") else type(params).__name__
         raise ValueError(f"params must be a tuple with an entry for each of the {len(layers)} layers; got {came}")
     return params
+
+
+def positive_width(width: int, name: str) -> None:
+    """Refuse what is no width of a layer."""
+    if whole(width, name) < 1:
+        raise ValueError(f"{name} must be at least 1; got {width}")
+
+
+def fits(z: Array, d_in: int) -> None:
+    """Refuse what a layer of this input width cannot take."""
+    if z.ndim != 2 or z.shape[1] != d_in:
+        raise ValueError(f"z must have shape (m, {d_in}), a row per example; got shape {z.shape}")
