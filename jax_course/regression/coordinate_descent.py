@@ -34,6 +34,7 @@ from jax_course.optimization.proximal import soft_threshold
 
 TOLERANCE = {"float64": 1e-8, "float32": 1e-5}  # of the gap, relative to J
 SWEEPS = 5  # between extrapolations
+FURTHER = 3  # times as many sweeps as the certificate took, at most
 ROUNDS = 4  # in which h is computed afresh from X
 GRAM = 2048  # columns up to which the Gram matrix is used whatever m is
 
@@ -68,6 +69,7 @@ class _Form(NamedTuple):
 class _State(NamedTuple):
     point: Point
     moved: Array  # how far the predictions went in the last block of sweeps, squared
+    gap: Array
     steps: Array
     certified: Array  # the steps at which the gap was small enough first; −1 before
 
@@ -150,24 +152,24 @@ def _on_the_residual(X: Array) -> _Form:
 
 
 def _solve(form: _Form, p: Array, start: Point, max_steps: Array, yy: Array) -> _State:
-    """Blocks of sweeps from `start` until certified, and as many again, which squares what is left of the gap."""
+    """Blocks of sweeps from `start` until certified, and on towards the square of the tolerance."""
     eps = jnp.finfo(p.dtype).eps
 
     def judged(state: _State) -> _State:
         gap = _relative_gap(state.point.theta, state.point.h, state.point.rr, p)
         first = (gap <= tolerance(p)) & (state.certified < 0)
-        return state._replace(certified=jnp.where(first, state.steps, state.certified))
+        return state._replace(gap=gap, certified=jnp.where(first, state.steps, state.certified))
 
     def running(state: _State) -> Array:
-        more = (state.certified < 0) | (state.steps < 2 * state.certified)
-        return more & (state.steps < max_steps) & (state.moved > eps**2 * yy)
+        further = (state.gap > tolerance(p) ** 2) & (state.steps < FURTHER * state.certified)
+        return ((state.certified < 0) | further) & (state.steps < max_steps) & (state.moved > eps**2 * yy)
 
     def block(state: _State) -> _State:
         point, moved = _swept(form, p, state.point)
-        return judged(_State(point, moved, state.steps + SWEEPS, state.certified))
+        return judged(_State(point, moved, state.gap, state.steps + SWEEPS, state.certified))
 
-    zero = jnp.zeros((), jnp.int32)
-    return lax.while_loop(running, block, judged(_State(start, jnp.full_like(yy, jnp.inf), zero, zero - 1)))
+    zero, unknown = jnp.zeros((), jnp.int32), jnp.full_like(yy, jnp.inf)
+    return lax.while_loop(running, block, judged(_State(start, unknown, unknown, zero, zero - 1)))
 
 
 def _swept(form: _Form, p: Array, point: Point) -> tuple[Point, Array]:
