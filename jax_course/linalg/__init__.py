@@ -7,8 +7,16 @@ accelerator's default for float32 is not float32.
 from jax_course.linalg.distances import squared_distances
 from jax_course.linalg.least_squares import LeastSquares, column_scale, inverse_root, least_squares, minimum_norm
 from jax_course.linalg.normal_equations import Solved, penalized_least_squares
-from jax_course.linalg.products import gram, gram_and_moment, product, residual_moments, transpose_product
+from jax_course.linalg.products import (
+    gram,
+    gram_and_moment,
+    product,
+    residual_moments,
+    sum_over_blocks,
+    transpose_product,
+)
 from jax_course.linalg.solve import Factored, SPDSolution, spd_factor, spd_solve
+from jax_course.linalg.spectrum import Spectrum, with_spectrum
 from jax_course.linalg.trust import first_trusted
 from jax_course.linalg.whitening import Whitened, whiten
 
@@ -17,6 +25,7 @@ __all__ = [
     "LeastSquares",
     "SPDSolution",
     "Solved",
+    "Spectrum",
     "Whitened",
     "column_scale",
     "first_trusted",
@@ -31,6 +40,8 @@ __all__ = [
     "spd_factor",
     "spd_solve",
     "squared_distances",
+    "sum_over_blocks",
     "transpose_product",
     "whiten",
+    "with_spectrum",
 ]

@@ -10,7 +10,9 @@ On a CPU the form of the same product decides its speed.
              occupy two cores; with many the transpose is made first, and of four quarters only three are multiplied.
 """
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -97,22 +99,33 @@ def _residual_moments(theta: Array, X: Array, y: Array, weights: Array) -> tuple
 
 
 def _residual_moments_by_blocks(theta: Array, X: Array, y: Array, weights: Array) -> tuple[Array, Array]:
-    m, d = X.shape
-    rows = max(1, ONE_READ // d)
+    def of_block(X_i, y_i, *w_i):
+        residual = lax.optimization_barrier(y_i - product(X_i, theta))
+        weighted = (w_i[0] if w_i else weights) * residual
+        return _transpose_product(X_i, weighted), jnp.sum(weighted * residual)
+
+    each = (weights,) if weights.ndim else ()
+    return sum_over_blocks(of_block, X, y, *each, rows=max(1, ONE_READ // X.shape[1]))
+
+
+def sum_over_blocks(of_block: Callable[..., Any], *arrays: Array, rows: int) -> Any:
+    """Σ of_block(so many rows of each array), a pytree of arrays; the last block may have fewer rows.
+
+    >>> sum_over_blocks(jnp.sum, jnp.array([1.0, 2.0, 4.0]), rows=2)
+    Array(7., dtype=float64)
+    """
+    m = len(arrays[0])
+    if m <= rows:
+        return of_block(*arrays)
 
     def add_block(i, total):
-        X_i, y_i = (lax.dynamic_slice_in_dim(a, i * rows, rows) for a in (X, y))
-        w_i = lax.dynamic_slice_in_dim(weights, i * rows, rows) if weights.ndim else weights
-        residual = lax.optimization_barrier(y_i - product(X_i, theta))
-        weighted = w_i * residual
-        return total[0] + _transpose_product(X_i, weighted), total[1] + jnp.sum(weighted * residual)
+        blocks = (lax.dynamic_slice_in_dim(a, i * rows, rows) for a in arrays)
+        return jax.tree.map(jnp.add, total, of_block(*blocks))
 
-    whole = m // rows
-    total = lax.fori_loop(0, whole, add_block, (jnp.zeros_like(theta), jnp.zeros((), X.dtype)))
-    if whole * rows == m:
-        return total
-    rest = (a[whole * rows :] if a.ndim else a for a in (X, y, weights))
-    return jax.tree.map(jnp.add, total, _residual_moments(theta, *rest))
+    shapes = jax.eval_shape(of_block, *(a[:rows] for a in arrays))
+    total = lax.fori_loop(0, m // rows, add_block, jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes))
+    done = m // rows * rows
+    return total if done == m else jax.tree.map(jnp.add, total, of_block(*(a[done:] for a in arrays)))
 
 
 def _gram(X: Array, weights: Array | None) -> Array:

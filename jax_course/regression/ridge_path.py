@@ -1,18 +1,16 @@
 r"""Ridge regression for many penalties at once, from one factorisation (course 6.1): path, errors, degrees of freedom.
 
-Row i of a path minimises Σ (y − ŷ)² + penalties[i] Σ factors θ². With X = QR and W = diag(factors), a generalised
-singular value decomposition takes both terms apart:
+Row i of a path minimises Σ (y − ŷ)² + penalties[i] Σ factors θ². `linalg.spectrum` takes both terms apart, for
+p = penalty/τ:
 
-    [R; √τ √W] = [A; B] T,  A = U C Vᵀ,  S = ‖columns of B V‖,  Z = QU,  p = penalty/τ
-    θ(p) = T⁻¹ V · C Zᵀy / (C² + p S²)                                                     path
+    θ(p) = B · C Zᵀy / (C² + p S²)                                                         path
     ŷ = H y,  H = Z diag(s) Zᵀ,  s = C² / (C² + p S²)
     tr H = Σ s                                                                             degrees_of_freedom
     (1/m) Σ ((y − ŷ)_i / (1 − H_ii))²                                                      leave_one_out
     (1/m) Σ ((y − ŷ)_i / (1 − tr H/m))²                                                    generalized_cross_validation
     t(p) = Σ factors θ² = (1/τ) Σ (S C Zᵀy / (C² + p S²))²                                 budget       6.1b
 
-τ only brings both blocks to one size; the columns are equilibrated as in least squares. Two corrections with the
-gradient of each θ give back the digits that one factorisation for all penalties costs.
+One or two corrections with the gradient of each θ give back the digits that one factorisation for all penalties costs.
 
 Leaving out an example changes its prediction to ŷ_i − H_ii(y − ŷ)_i/(1 − H_ii) (Sherman and Morrison), hence the error
 above without a second fit. 1 − s is p S²/(C² + p S²), so that nothing cancels where the fit nearly interpolates.
@@ -26,11 +24,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
-from jax.scipy.linalg import solve_triangular
 
 from jax_course import arrays, boundary, checks
-from jax_course.linalg import column_scale, product, transpose_product
+from jax_course.linalg import Spectrum, product, sum_over_blocks, transpose_product, with_spectrum
 from jax_course.typing import ArrayLike
+
+BLOCK = 1024  # rows whose errors are there at once
 
 
 class Constrained(NamedTuple):
@@ -38,29 +37,6 @@ class Constrained(NamedTuple):
 
     theta: Array
     penalty: Array
-
-
-class _Factored(NamedTuple):
-    """The letters of the formulas above, T for X with its columns multiplied by scale."""
-
-    Z: Array
-    C: Array
-    S: Array
-    Vt: Array
-    T: Array
-    scale: Array
-    tau: Array
-
-    def shrunk(self, penalties: Array) -> Array:
-        """C² + p S², a row per penalty."""
-        return self.C[None, :] ** 2 + (penalties / self.tau)[:, None] * self.S[None, :] ** 2
-
-    def shares(self, penalties: Array) -> tuple[Array, Array]:
-        """s and 1 − s, a row per penalty; s is 0 where C is nothing but rounding."""
-        C2 = jnp.where(self.C > len(self.Z) * jnp.finfo(self.C.dtype).eps, self.C**2, 0)[None, :]
-        pS2 = (penalties / self.tau)[:, None] * self.S[None, :] ** 2
-        total = jnp.where(C2 + pS2 > 0, C2 + pS2, 1)
-        return C2 / total, jnp.where(C2 > 0, pS2 / total, 1)
 
 
 def path(X: ArrayLike, y: ArrayLike, penalties: ArrayLike, *, factors: ArrayLike = 1.0) -> Array:
@@ -142,87 +118,105 @@ def _check(X: ArrayLike, y: ArrayLike, penalties: ArrayLike, factors: ArrayLike)
     return X, y, boundary.nonnegative(penalties, "penalties"), factors
 
 
-def _factored(X: Array, factors: Array) -> _Factored:
-    Q, R = jnp.linalg.qr(X)
-    size_of_X, size_of_W = jnp.sum(jnp.abs(R)), jnp.sum(jnp.sqrt(factors))
-    tau = jnp.where((size_of_X > 0) & (size_of_W > 0), size_of_X / jnp.where(size_of_W > 0, size_of_W, 1), 1) ** 2
-    both = jnp.concatenate([R, jnp.diag(jnp.sqrt(tau * factors))])
-    scale = column_scale(both)
-    AB, T = jnp.linalg.qr(both * scale[None, :])
-    U, C, Vt = jnp.linalg.svd(AB[: R.shape[0]], full_matrices=False)
-    S = jnp.linalg.norm(product(AB[R.shape[0] :], Vt.T), axis=0)
-    return _Factored(product(Q, U), C, S, Vt, T, scale, tau)
+def _shares(by: Spectrum, penalties: Array) -> tuple[Array, Array]:
+    """s and 1 − s, a row per penalty; s is 0 where C is nothing but rounding."""
+    C2 = jnp.where(by.C > len(by.rows) * jnp.finfo(by.C.dtype).eps, by.C**2, 0)[None, :]
+    pS2 = (penalties / by.tau)[:, None] * by.S[None, :] ** 2
+    total = jnp.where(C2 + pS2 > 0, C2 + pS2, 1)
+    return C2 / total, jnp.where(C2 > 0, pS2 / total, 1)
 
 
 @jax.jit
 def _path(X: Array, y: Array, penalties: Array, factors: Array) -> Array:
-    by = _factored(X, factors)
-    shrunk = by.shrunk(penalties)
+    def thetas(by: Spectrum) -> Array:
+        shrunk = by.C[None, :] ** 2 + (penalties / by.tau)[:, None] * by.S[None, :] ** 2
 
-    def back(z):
-        """D T⁻¹ V z for every row of z."""
-        return by.scale[None, :] * solve_triangular(by.T, product(by.Vt.T, z.T)).T
+        def corrected(state):
+            theta, _, steps = state
+            residual = y[:, None] - product(X, theta.T)
+            minus_g = transpose_product(X, residual).T - penalties[:, None] * factors[None, :] * theta
+            step = product(product(minus_g, by.B) / shrunk, by.B.T)
+            # below the root of rounding a correction leaves nothing for another
+            more = jnp.max(jnp.abs(step) / by_size) > jnp.sqrt(jnp.finfo(X.dtype).eps)
+            return theta + step, more, steps + 1
 
-    def corrected(_, theta):
-        residual = y[:, None] - product(X, theta.T)
-        minus_g = transpose_product(X, residual).T - penalties[:, None] * factors[None, :] * theta
-        in_V = product(by.Vt, solve_triangular(by.T, (by.scale[None, :] * minus_g).T, trans=1)).T
-        return theta + back(in_V / shrunk)
+        start = product((by.C * by.coordinates(y))[None, :] / shrunk, by.B.T)
+        size = jnp.max(jnp.abs(start), axis=1, keepdims=True)
+        by_size = jnp.where(size > 0, size, 1)
+        return lax.while_loop(lambda state: state[1] & (state[2] < 2), corrected, (start, jnp.array(True), 0))[0]
 
-    theta = back(by.C[None, :] * transpose_product(by.Z, y)[None, :] / shrunk)
-    return lax.fori_loop(0, 2, corrected, theta)
+    return with_spectrum(thetas, X, factors)
 
 
 @jax.jit
 def _leave_one_out(X: Array, y: Array, penalties: Array, factors: Array) -> Array:
-    by = _factored(X, factors)
-    _, one_minus_s = by.shares(penalties)
-    # what of an example lies outside the columns of X: rounding where it is nothing
-    outside = 1 - jnp.sum(by.Z**2, axis=1)
-    outside = jnp.where(outside > 8 * len(by.C) * jnp.finfo(X.dtype).eps, outside, 0)
-    one_minus_h = outside[None, :] + product(one_minus_s, by.Z.T**2)
-    errors = jnp.where(
-        one_minus_h > 0, _residuals(by, y, one_minus_s) / jnp.where(one_minus_h > 0, one_minus_h, 1), jnp.inf
-    )
-    return jnp.mean(errors**2, axis=1)
+    def mean_square(by: Spectrum) -> Array:
+        (_, one_minus_s), Zy = _shares(by, penalties), by.coordinates(y)
+
+        def of_block(rows: Array, y: Array) -> Array:
+            Z, residual = _residuals(by, Zy, rows, y, one_minus_s)
+            # what of an example lies outside the columns of X: rounding where it is nothing
+            outside = 1 - jnp.sum(Z**2, axis=1)
+            outside = jnp.where(outside > 8 * len(by.C) * jnp.finfo(X.dtype).eps, outside, 0)
+            one_minus_h = outside[:, None] + product(Z**2, one_minus_s.T)
+            determined = one_minus_h > 0
+            errors = jnp.where(determined, residual / jnp.where(determined, one_minus_h, 1), jnp.inf)
+            return jnp.sum(errors**2, axis=0)
+
+        return sum_over_blocks(of_block, by.rows, y, rows=BLOCK) / m
+
+    m = len(y)
+    return with_spectrum(mean_square, X, factors)
 
 
 @jax.jit
 def _generalized_cross_validation(X: Array, y: Array, penalties: Array, factors: Array) -> Array:
-    by, m = _factored(X, factors), len(y)
-    _, one_minus_s = by.shares(penalties)
-    one_minus_mean = (m - len(by.C) + jnp.sum(one_minus_s, axis=1)) / m
-    mean_square = jnp.mean(_residuals(by, y, one_minus_s) ** 2, axis=1)
-    return jnp.where(one_minus_mean > 0, mean_square / jnp.where(one_minus_mean > 0, one_minus_mean, 1) ** 2, jnp.inf)
+    def mean_square(by: Spectrum) -> Array:
+        (_, one_minus_s), Zy = _shares(by, penalties), by.coordinates(y)
+
+        def of_block(rows: Array, y: Array) -> Array:
+            return jnp.sum(_residuals(by, Zy, rows, y, one_minus_s)[1] ** 2, axis=0)
+
+        squares = sum_over_blocks(of_block, by.rows, y, rows=BLOCK) / m
+        one_minus_mean = (m - len(by.C) + jnp.sum(one_minus_s, axis=1)) / m
+        determined = one_minus_mean > 0
+        return jnp.where(determined, squares / jnp.where(determined, one_minus_mean, 1) ** 2, jnp.inf)
+
+    m = len(y)
+    return with_spectrum(mean_square, X, factors)
 
 
-def _residuals(by: _Factored, y: Array, one_minus_s: Array) -> Array:
-    """y − ŷ, a row per penalty."""
-    Zy = transpose_product(by.Z, y)
-    outside = jnp.where(len(y) > len(by.C), y - product(by.Z, Zy), 0)
-    return outside[None, :] + product(one_minus_s * Zy[None, :], by.Z.T)
+def _residuals(by: Spectrum, Zy: Array, rows: Array, y: Array, one_minus_s: Array) -> tuple[Array, Array]:
+    """Z and y − ŷ of some rows, a column per penalty."""
+    Z = product(rows, by.turn)
+    outside = y - product(Z, Zy) if len(by.rows) > len(by.C) else jnp.zeros_like(y)
+    return Z, outside[:, None] + product(Z, (one_minus_s * Zy[None, :]).T)
 
 
 @jax.jit
 def _degrees_of_freedom(X: Array, _: Array, penalties: Array, factors: Array) -> Array:
-    return jnp.sum(_factored(X, factors).shares(penalties)[0], axis=1)
+    return with_spectrum(lambda by: jnp.sum(_shares(by, penalties)[0], axis=1), X, factors)
 
 
 @jax.jit
 def _budget(X: Array, y: Array, penalties: Array, factors: Array) -> Array:
-    by = _factored(X, factors)
-    return _size(by, transpose_product(by.Z, y), penalties)
+    return with_spectrum(lambda by: _size(by, by.coordinates(y), penalties), X, factors)
 
 
-def _size(by: _Factored, Zy: Array, penalties: Array) -> Array:
-    s, _ = by.shares(penalties)
+def _size(by: Spectrum, Zy: Array, penalties: Array) -> Array:
+    s, _ = _shares(by, penalties)
     return jnp.sum((s * (by.S * Zy / jnp.where(by.C > 0, by.C, 1))[None, :]) ** 2, axis=1) / by.tau
 
 
 @jax.jit
 def _constrained(X: Array, y: Array, t: Array, factors: Array) -> Constrained:
-    by = _factored(X, factors)
-    Zy, info = transpose_product(by.Z, y), jnp.finfo(X.dtype)
+    penalty = with_spectrum(lambda by: _penalty_of(by, by.coordinates(y), t), X, factors)
+    return Constrained(_path(X, y, penalty[None], factors)[0], penalty)
+
+
+def _penalty_of(by: Spectrum, Zy: Array, t: Array) -> Array:
+    """The penalty to the budget t, by bisection; 0 where t binds nothing."""
+    info = jnp.finfo(Zy.dtype)
 
     def halve(_, ends):
         low, high = ends
@@ -233,5 +227,4 @@ def _constrained(X: Array, y: Array, t: Array, factors: Array) -> Constrained:
     ends = jnp.log(jnp.array([info.tiny, info.max]))
     low, high = lax.fori_loop(0, info.bits, halve, (ends[0], ends[1]))  # a bit of log p in each
     binds = _size(by, Zy, jnp.zeros_like(Zy[:1]))[0] > t
-    penalty = jnp.where(binds, by.tau * jnp.exp((low + high) / 2), 0)
-    return Constrained(_path(X, y, penalty[None], factors)[0], penalty)
+    return jnp.where(binds, by.tau * jnp.exp((low + high) / 2), 0)

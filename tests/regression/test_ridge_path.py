@@ -7,6 +7,7 @@ import pytest
 from sklearn.linear_model import RidgeCV
 
 from jax_course import data, features, linear, ridge
+from jax_course.linalg import spectrum
 
 PENALTIES = np.array([0.0, 1e-3, 1.0, 30.0, 1e4])
 FREE_BIAS = np.array([0.0, 1.0, 1.0, 0.3])
@@ -153,3 +154,38 @@ def test_many_penalties_are_one_program():
     ridge.leave_one_out(features.with_bias(X[:, 1:]), y, PENALTIES)
     with jax.no_tracing(True):
         ridge.leave_one_out(X + 1, y, PENALTIES)
+
+
+FUNCTIONS = [ridge.path, ridge.leave_one_out, ridge.generalized_cross_validation, ridge.budget]
+
+
+@pytest.mark.parametrize("factors", [1.0, "bias free", "by column"])
+@pytest.mark.parametrize("shape", [(60, 12), (12, 60)])
+def test_where_there_is_work_to_save_the_same_is_found(shape, factors, monkeypatch):
+    """By eigenvalues of XᵀX or XXᵀ, in another program than by an orthogonal factorisation."""
+    rng = np.random.default_rng(1)
+    X, y = rng.standard_normal(shape), rng.standard_normal(shape[0])
+    each = {"bias free": np.arange(shape[1]) > 0, "by column": rng.uniform(0.5, 2, shape[1])}.get(factors, factors)
+    penalties = np.array([1e-3, 1.0, 1e5])
+    expected = [np.asarray(function(X, y, penalties, factors=each * 1.0)) for function in FUNCTIONS]
+    monkeypatch.setattr(spectrum, "WORK", 0)
+    jax.clear_caches()
+    for function, value in zip(FUNCTIONS, expected, strict=True):
+        size = np.max(np.abs(value))
+        np.testing.assert_allclose(function(X, y, penalties, factors=each * 1.0), value, rtol=1e-10, atol=1e-13 * size)
+    jax.clear_caches()
+
+
+@pytest.mark.parametrize("spoiled", ["units", "nearly dependent", "dependent"])
+def test_where_squares_would_cost_digits_they_are_not_taken(spoiled, monkeypatch):
+    X = np.random.default_rng(2).standard_normal((60, 5))
+    if spoiled == "units":
+        X *= np.array([1, 1e6, 1e-6, 1, 1])
+    else:
+        X[:, 4] = X[:, 3] + (1e-5 * X[:, 4] if spoiled == "nearly dependent" else 0)
+    y = np.sum(X, axis=1) + np.random.default_rng(3).standard_normal(60)
+    expected = np.asarray(ridge.leave_one_out(X, y, PENALTIES))
+    monkeypatch.setattr(spectrum, "WORK", 0)
+    jax.clear_caches()
+    np.testing.assert_array_equal(ridge.leave_one_out(X, y, PENALTIES), expected)
+    jax.clear_caches()

@@ -1,0 +1,98 @@
+r"""Σ (y − Xθ)² and a penalty Σ f θ², taken apart together: one decomposition for every size of the penalty.
+
+    X D = Z C Vᵀ T,  √τ √F D = Y S Vᵀ T,  C² + S² = 1               Z, Y, V with orthonormal columns, D and F diagonal
+    (XᵀX + p F)⁻¹ = B diag(1/(C² + p S²/τ)) Bᵀ,  B = D T⁻¹ V
+
+τ only brings both blocks to one size; D equilibrates the columns. Three ways to it:
+
+    orthogonal  [X; √τ√F] D = Q T, of the upper block of Q the singular values C
+    by columns  XᵀX + τF = D⁻¹TᵀT D⁻¹ by Cholesky, S² and V the eigenvalues and vectors of T⁻ᵀ D τF D T⁻¹,  Z = X B/C
+    by rows     X F⁻¹Xᵀ = Z Λ Zᵀ,  C² = Λ/(Λ + τ),  B = F⁻¹XᵀZ/√(Λ(Λ + τ)): more columns than rows
+
+The two that square X are taken where there is work to save, and kept where what they found is far from rounding.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jax import Array, lax
+from jax.scipy.linalg import solve_triangular
+
+from jax_course.linalg.least_squares import column_scale
+from jax_course.linalg.products import gram, product, transpose_product
+from jax_course.linalg.solve import spd_factor
+
+WORK = 2**22  # of the longer side times the square of the shorter
+FAR = 0.25  # from rounding: C², S² and the reciprocal condition above this power of it
+
+
+class Spectrum(NamedTuple):
+    """The letters of the formulas above; Z = rows turn, one row of `rows` for each of X."""
+
+    rows: Array
+    turn: Array
+    C: Array
+    S: Array
+    B: Array
+    tau: Array
+
+    def coordinates(self, y: Array) -> Array:
+        """Zᵀ y."""
+        return transpose_product(self.turn, transpose_product(self.rows, y))
+
+
+def with_spectrum(use: Callable[[Spectrum], Any], X: Array, factors: Array) -> Any:
+    """What `use` makes of the spectrum of X (m, d) and Σ factors θ², factors (d,).
+
+    >>> with_spectrum(lambda by: by.C**2 / by.S**2 * by.tau, jnp.array([[3.0], [4.0]]), jnp.ones(1))
+    Array([25.], dtype=float64)
+    """
+    short, long = sorted(X.shape)
+    if long * short**2 < WORK:
+        return use(_orthogonal(X, factors))
+    by, trusted = (_by_rows if X.shape[0] < X.shape[1] else _by_columns)(X, factors)
+    return lax.cond(trusted, lambda: use(by), lambda: use(_orthogonal(X, factors)))
+
+
+def _orthogonal(X: Array, factors: Array) -> Spectrum:
+    Q, R = jnp.linalg.qr(X)
+    tau = _ratio(jnp.sum(jnp.abs(R)), jnp.sum(jnp.sqrt(factors))) ** 2
+    both = jnp.concatenate([R, jnp.diag(jnp.sqrt(tau * factors))])
+    scale = column_scale(both)
+    AB, T = jnp.linalg.qr(both * scale[None, :])
+    U, C, Vt = jnp.linalg.svd(AB[: R.shape[0]], full_matrices=False)
+    S = jnp.linalg.norm(product(AB[R.shape[0] :], Vt.T), axis=0)
+    return Spectrum(Q, U, C, S, scale[:, None] * solve_triangular(T, Vt.T), tau)
+
+
+def _by_columns(X: Array, factors: Array) -> tuple[Spectrum, Array]:
+    G = gram(X)
+    tau = _ratio(jnp.trace(G), jnp.sum(factors))
+    factored = spd_factor(G + jnp.diag(tau * factors))
+    half = factored.half_solve(jnp.diag(jnp.sqrt(tau * factors)))
+    S2, V = jnp.linalg.eigh(product(half, half.T))
+    S2 = jnp.where(jnp.arange(len(S2)) < jnp.sum(factors == 0), 0, S2)
+    B = factored.scale[:, None] * solve_triangular(factored.L, V, lower=True, trans=1)
+    C = jnp.sqrt(1 - S2)
+    rounding = jnp.finfo(X.dtype).eps ** FAR
+    trusted = (factored.rcond > rounding) & jnp.all(((S2 > rounding) | (S2 == 0)) & (1 - S2 > rounding))
+    return Spectrum(X, B / C[None, :], C, jnp.sqrt(S2), B, tau), trusted
+
+
+def _by_rows(X: Array, factors: Array) -> tuple[Spectrum, Array]:
+    inverse = 1 / factors
+    K = product(X * inverse[None, :], X.T)
+    tau = jnp.trace(K) / len(K)
+    sizes, Z = jnp.linalg.eigh(K)
+    C2, S2 = sizes / (sizes + tau), tau / (sizes + tau)
+    B = inverse[:, None] * transpose_product(X, Z / jnp.sqrt(sizes * (sizes + tau))[None, :])
+    rounding = jnp.finfo(X.dtype).eps ** FAR
+    trusted = jnp.all(C2 > rounding) & jnp.all(factors > 0)
+    return Spectrum(Z, jnp.eye(len(Z), dtype=X.dtype), jnp.sqrt(C2), jnp.sqrt(S2), B, tau), trusted
+
+
+def _ratio(of_X: Array, of_penalty: Array) -> Array:
+    """1 where one of both is 0."""
+    usable = (of_X > 0) & (of_penalty > 0)
+    return jnp.where(usable, of_X / jnp.where(of_penalty > 0, of_penalty, 1), 1)
