@@ -47,8 +47,7 @@ def rbf(units: int) -> Layer:
 
     def forward(params: RBFParams, z: Array) -> tuple[Array, tuple[Array, Array, Array]]:
         fits(z, params.centers.shape[1])
-        D = squared_distances(z, params.centers)
-        k = jnp.exp(-D / params.scales[None, :])
+        D, k = _bumps(params, z)
         return k, (z, D, k)
 
     def backward(params: RBFParams, cache: tuple, delta: Array) -> tuple[RBFParams, Array]:
@@ -58,19 +57,12 @@ def rbf(units: int) -> Layer:
         of_centers = 2 * (transpose_product(w, z) - jnp.sum(w, axis=0)[:, None] * params.centers)
         return RBFParams(of_centers, jnp.sum(w * D, axis=0) / params.scales), delta_in
 
-    def tangents(params: RBFParams, z: Array, v: RBFParams, Rz: Array) -> tuple[Array, Array, Array, Array]:
-        """D, R{D}, k and R{k}."""
-        k, (_, D, _) = forward(params, z)
-        of_z = jnp.sum(z * Rz, axis=1)[:, None] + jnp.sum(params.centers * v.centers, axis=1)[None, :]
-        RD = 2 * (of_z - product(z, v.centers.T) - product(Rz, params.centers.T))
-        return D, RD, k, k * (D * v.scales[None, :] / params.scales[None, :] - RD) / params.scales[None, :]
-
     def tangent(params: RBFParams, z: Array, v: RBFParams, Rz: Array) -> Array:
-        return tangents(params, z, v, Rz)[-1]
+        return _tangents(params, z, v, Rz)[-1]
 
     def tangent_backward(params, z, delta, v, Rz, Rdelta) -> tuple[RBFParams, Array]:
         mu, scales = params.centers, params.scales[None, :]
-        D, RD, k, Rk = tangents(params, z, v, Rz)
+        D, RD, k, Rk = _tangents(params, z, v, Rz)
         w = delta * k / scales
         Rw = (Rdelta * k + delta * Rk - w * v.scales[None, :]) / scales
         # the columns' and the rows' sums of w and R{w}
@@ -82,3 +74,17 @@ def rbf(units: int) -> Layer:
         return RBFParams(2 * of_centers, of_scales), Rdelta_in
 
     return Layer(init, forward, backward, tangent, tangent_backward, f"rbf({units})")
+
+
+def _bumps(params: RBFParams, z: Array) -> tuple[Array, Array]:
+    """D and k."""
+    D = squared_distances(z, params.centers)
+    return D, jnp.exp(-D / params.scales[None, :])
+
+
+def _tangents(params: RBFParams, z: Array, v: RBFParams, Rz: Array) -> tuple[Array, Array, Array, Array]:
+    """D, R{D}, k and R{k}."""
+    D, k = _bumps(params, z)
+    of_z = jnp.sum(z * Rz, axis=1)[:, None] + jnp.sum(params.centers * v.centers, axis=1)[None, :]
+    RD = 2 * (of_z - product(z, v.centers.T) - product(Rz, params.centers.T))
+    return D, RD, k, k * (D * v.scales[None, :] / params.scales[None, :] - RD) / params.scales[None, :]
