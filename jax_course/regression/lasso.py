@@ -38,6 +38,7 @@ from jax_course.linalg.least_squares import column_scale, truncated_svd
 from jax_course.optimization.proximal import soft_threshold
 from jax_course.optimization.solution import Solution, Status
 from jax_course.regression import coordinate_descent
+from jax_course.regression.coordinate_descent import Descent
 from jax_course.regression.linear import predict
 from jax_course.typing import ArrayLike
 
@@ -64,7 +65,10 @@ def subgradient(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayL
     """
     theta, X, y = checks.regression(theta, X, y)
     p = checks.penalties(penalty, theta)
-    smooth = 2 * transpose_product(X, product(X, theta) - y)
+    return _shortest(2 * transpose_product(X, product(X, theta) - y), theta, p)
+
+
+def _shortest(smooth: Array, theta: Array, p: Array) -> Array:
     return jnp.where(theta != 0, smooth + p * jnp.sign(theta), soft_threshold(smooth, p))
 
 
@@ -119,7 +123,8 @@ def fit(X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, max_steps: int 
     X = boundary.training_design(X)
     y = boundary.finite(checks.targets(y, X), "y")
     p = boundary.nonnegative(checks.penalties(penalty, X[0]))
-    return _fit(X, y, p, checks.whole(max_steps, "max_steps"), _most_free(penalty, X))
+    found = _minimisers(X, y, p[None, :], checks.whole(max_steps, "max_steps"), _most_free(penalty, X))
+    return jax.tree.map(lambda leaf: leaf[0], found)
 
 
 def path(
@@ -140,37 +145,52 @@ def path(
     penalties = _descending(penalties, X)
     most_free = _most_free(factors, X)
     factors = boundary.nonnegative(checks.penalties(factors, X[0]), "factors")
-    return _path(X, y, penalties, factors, checks.whole(max_steps, "max_steps"), most_free)
+    P = penalties[:, None] * factors[None, :]
+    return _minimisers(X, y, P, checks.whole(max_steps, "max_steps"), most_free)
 
 
-@partial(jax.jit, static_argnums=4)
-def _fit(X: Array, y: Array, p: Array, max_steps: Array, most_free: int) -> Solution:
-    return jax.tree.map(lambda leaf: leaf[0], _minimisers(X, y, p[None, :], max_steps, most_free))
+def _minimisers(X: Array, y: Array, P: Array, max_steps: Array | int, most_free: int) -> Solution:
+    """A Solution for each row of P, whose zeros are in the same columns."""
+    if most_free == 0:
+        return _solutions(coordinate_descent.descend(X, y, P, max_steps), P, max_steps)
+    rest = _without_free_columns(X, y, P[0], most_free)
+    found = coordinate_descent.descend(rest.X, rest.y, P, max_steps)
+    return _with_free_columns(found, X, y, P, max_steps, most_free)
+
+
+@jax.jit
+def _solutions(found: Descent, P: Array, max_steps: Array | int) -> Solution:
+    def solution(found: Descent, p: Array) -> Solution:
+        J = coordinate_descent.penalised_cost(found.theta, found.rr, p)
+        g = _shortest(-2 * found.h, found.theta, p)
+        solved = jnp.full_like(found.steps, Status.CONVERGED)
+        return Solution(found.theta, J, jnp.linalg.norm(g), found.steps, _status(solved, J, found, max_steps))
+
+    return jax.vmap(solution)(found, P)
 
 
 @partial(jax.jit, static_argnums=5)
-def _path(X: Array, y: Array, penalties: Array, factors: Array, max_steps: Array, most_free: int) -> Solution:
-    return _minimisers(X, y, penalties[:, None] * factors[None, :], max_steps, most_free)
-
-
-def _minimisers(X: Array, y: Array, P: Array, max_steps: Array, most_free: int) -> Solution:
-    """A Solution for each row of P, whose zeros are in the same columns."""
-    rest = _without_free_columns(X, y, P[0], most_free)
+def _with_free_columns(
+    found: Descent, X: Array, y: Array, P: Array, max_steps: Array | int, most_free: int
+) -> Solution:
     where, columns = _free_columns(X, P[0], most_free)
 
-    def solution(theta: Array, gap: Array, steps: Array, p: Array) -> Solution:
-        in_free, rank, _ = least_squares(columns, y - product(X, theta)) if most_free else (theta[:0], 0, None)
-        theta = theta.at[where].set(in_free, mode="drop")
+    def solution(found: Descent, p: Array) -> Solution:
+        in_free, rank, _ = least_squares(columns, y - product(X, found.theta))
+        theta = found.theta.at[where].set(in_free, mode="drop")
         J, g = (part(theta, X, y, penalty=p) for part in (cost, subgradient))
         solved = jnp.where(rank < jnp.sum(p == 0), Status.RANK_DEFICIENT, Status.CONVERGED)
-        status = jnp.select(
-            [~jnp.isfinite(J + gap), gap <= coordinate_descent.tolerance(gap), steps >= max_steps],
-            [jnp.full_like(solved, Status.NOT_FINITE), solved, jnp.full_like(solved, Status.OUT_OF_STEPS)],
-            Status.NO_DESCENT,
-        )
-        return Solution(theta, J, jnp.linalg.norm(g), steps, status.astype(jnp.int32))
+        return Solution(theta, J, jnp.linalg.norm(g), found.steps, _status(solved, J, found, max_steps))
 
-    return jax.vmap(solution)(*coordinate_descent.descend(rest.X, rest.y, P, max_steps), P)
+    return jax.vmap(solution)(found, P)
+
+
+def _status(solved: Array, J: Array, found: Descent, max_steps: Array | int) -> Array:
+    return jnp.select(
+        [~jnp.isfinite(J + found.gap), found.gap <= coordinate_descent.tolerance(J), found.steps >= max_steps],
+        [jnp.full_like(solved, Status.NOT_FINITE), solved, jnp.full_like(solved, Status.OUT_OF_STEPS)],
+        Status.NO_DESCENT,
+    ).astype(jnp.int32)
 
 
 @partial(jax.jit, static_argnums=3)
@@ -203,6 +223,7 @@ def _free_columns(X: Array, p: Array, most_free: int) -> tuple[Array, Array]:
     return where, jnp.take(X, where, axis=1, mode="fill", fill_value=0)
 
 
+@partial(jax.jit, static_argnums=3)
 def _without_free_columns(X: Array, y: Array, p: Array, most_free: int) -> _Rest:
     if most_free == 0:
         return _Rest(X, y, jnp.zeros_like(y[0]))

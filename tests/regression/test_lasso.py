@@ -172,6 +172,24 @@ def test_the_residual_and_the_gram_matrix_carry_it_to_the_same_end(monkeypatch):
     np.testing.assert_allclose(by_residual.theta, by_gram.theta, atol=1e-8)
 
 
+@pytest.mark.parametrize(("correlation", "share", "on_few"), [(0.0, 0.1, True), (1.0, 0.1, True), (0.0, 1e-3, False)])
+@pytest.mark.parametrize("unit", [1.0, 1e-90])
+def test_a_working_set_leads_where_all_columns_lead_or_says_that_it_does_not(correlation, share, on_few, unit):
+    X, y = sparse(2**11, 4 * coordinate_descent.WORKING_SET, correlation=correlation)
+    X, y = jnp.asarray(X * unit), jnp.asarray(y)
+    largest = lasso.largest_penalty(X, y)
+    penalties = largest * jnp.array([[0.5], [share]]) * jnp.ones((1, X.shape[1]))
+    problem = coordinate_descent._problem(X, y, penalties)
+    found, solved = coordinate_descent._on_a_working_set(problem, 10_000)
+    assert bool(solved) == on_few
+    expected = coordinate_descent._on_the_gram(problem, 10_000)
+    if on_few:
+        np.testing.assert_allclose(found.theta * unit, expected.theta * unit, atol=1e-7)
+    for fitted in (lasso.path(X, y, penalties[:, 0]).check().theta[1], lasso.fit(X, y, penalty=penalties[1]).theta):
+        np.testing.assert_allclose(fitted * unit, expected.theta[1] * unit, atol=1e-7)
+        assert relative_gap(fitted, X, y, penalties[1]) <= 1e-8
+
+
 def test_duplicated_columns_share_one_prediction():
     X, y = sparse()
     twice = lasso.fit(np.concatenate([X, X], axis=1), y, penalty=9.0).check()
