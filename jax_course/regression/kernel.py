@@ -16,19 +16,24 @@ solves a system with K, not K². The choice of λ, and how far predictions can b
 λ is called `scale`, > 0, in squared units of x; the μ are the rows of `centers`. Shapes: X (m, d), y (m,), centers
 (n, d), theta (n,), or (m,) with one kernel on each training point.
 
-Up to `LARGEST_EXACT` training points by Cholesky's factor; beyond by conjugate gradients, without K in memory.
+Up to `LARGEST_EXACT` training points by Cholesky's factor, of many in half the precision and refined; beyond by
+conjugate gradients, without K in memory. On centers the digits of the predictions count, not those of θ: kernels that
+lie close to each other have nearly the same values, and θ hardly says which of them has which weight.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.scipy.linalg import cho_solve
+from jax.typing import DTypeLike
 
 from jax_course import boundary, checks, features
-from jax_course.linalg import product, spd_factor
-from jax_course.optimization.solution import Solution, Status
-from jax_course.regression import ridge
+from jax_course.linalg import first_trusted, predictive_least_squares, product, refined, spd_factor
+from jax_course.optimization.solution import Method, Solution, Status
+from jax_course.regression import linear
 from jax_course.regression.kernel_blocks import (
     MOST_STEPS,
     TOLERANCE,
@@ -45,6 +50,7 @@ from jax_course.regression.kernel_choice import (
 from jax_course.typing import ArrayLike
 
 LARGEST_EXACT = 10_000
+MANY = 1_000  # points from which on a factor in float32 saves more than its steps take
 
 __all__ = [
     "LARGEST_EXACT",
@@ -128,7 +134,7 @@ def hessian_product(
 def fit(
     X: ArrayLike, y: ArrayLike, *, scale: ArrayLike, penalty: ArrayLike = 0.0, centers: ArrayLike | None = None
 ) -> Solution:
-    """θ on the given centers, by `ridge.fit` on `features.rbf`; or (K + δ²I)⁻¹y, one on each row of X. Course 6.4.
+    """θ on the given centers, ridge regression on `features.rbf`; or (K + δ²I)⁻¹y, one on each row of X. Course 6.4.
 
     Where K + δ²I is singular to rounding: the θ of least norm, RANK_DEFICIENT. Beyond `LARGEST_EXACT` rows: to a
     relative residual of 1e-10 in float64, 1e-5 in float32, or to what rounding leaves of the sums in Kθ.
@@ -137,7 +143,8 @@ def fit(
     Array([2.], dtype=float64)
     """
     if centers is not None:
-        return ridge.fit(features.rbf(X, centers=centers, scale=scale), y, penalty=penalty)
+        Phi = boundary.training_design(features.rbf(X, centers=centers, scale=scale))
+        return _fit_on_features(Phi, y, penalty)
     X, y, scale, delta2 = _training(X, y, scale, penalty)
     return _fit(X, y, scale, delta2) if len(X) <= LARGEST_EXACT else _fit_by_blocks(X, y, scale, delta2)
 
@@ -151,13 +158,49 @@ def fit_with_bias(X: ArrayLike, y: ArrayLike, *, scale: ArrayLike, penalty: Arra
     return _fit_with_bias(*_training(X, y, scale, penalty))
 
 
-@jax.jit
+def _fit_on_features(Phi: Array, y: ArrayLike, penalty: ArrayLike) -> Solution:
+    y = boundary.finite(checks.targets(y, Phi), "y")
+    delta2 = boundary.nonnegative(checks.penalties(penalty, Phi[0]))
+    return linear.solution_of(predictive_least_squares(Phi, y, delta2))
+
+
 def _fit(X: Array, y: Array, scale: Array, delta2: Array) -> Solution:
+    half = X.dtype == jnp.float64 and len(X) >= MANY
+    ways = [partial(_by_half_precision, X, y, scale, delta2)] if half else []
+    return first_trusted(*ways, otherwise=lambda: _by_cholesky(X, y, scale, delta2))
+
+
+@jax.jit
+def _by_half_precision(X: Array, y: Array, scale: Array, delta2: Array) -> tuple[Solution, Array]:
+    """A factor in float32, and steps with the residual in float64, where δ² says that this is enough."""
+    K = kernel(X, X, scale)
+
+    def solved():
+        A = (K + delta2 * jnp.eye(len(X), dtype=X.dtype)).astype(jnp.float32)
+        L = lax.linalg.cholesky(A, symmetrize_input=False)
+
+        def solve(missing):
+            step = cho_solve((L, True), missing.astype(jnp.float32)).astype(X.dtype)
+            return step, jnp.max(jnp.abs(step))
+
+        def missing(theta):
+            return y - product(K, theta) - delta2 * theta, jnp.zeros((), X.dtype)
+
+        end, trusted = refined(jnp.zeros_like(y), y, solve, missing)
+        return end.unknown, trusted
+
+    promising = delta2 > _rounding(K, jnp.float32)
+    theta, trusted = lax.cond(promising, solved, lambda: (jnp.zeros_like(y), jnp.array(False)))
+    return _solution(K, y, delta2, theta, Status.CONVERGED, Method.CHOLESKY_IN_HALF), trusted
+
+
+@jax.jit
+def _by_cholesky(X: Array, y: Array, scale: Array, delta2: Array) -> Solution:
     K = kernel(X, X, scale)
     A = K + delta2 * jnp.eye(len(X), dtype=X.dtype)
     factored = spd_factor(A)
 
-    def refined():
+    def once_more():
         theta = factored.solve(y)
         return theta + factored.solve(y - product(A, theta))
 
@@ -166,14 +209,22 @@ def _fit(X: Array, y: Array, scale: Array, delta2: Array) -> Solution:
         kept = eigenvalues > len(X) * jnp.finfo(X.dtype).eps * eigenvalues[-1]
         return product(V, jnp.where(kept, product(V.T, y) / jnp.where(kept, eigenvalues, 1), 0))
 
-    regular = factored.rcond > len(X) * jnp.finfo(X.dtype).eps
-    theta = lax.cond(regular, refined, least_norm)
+    regular = (factored.rcond > len(X) * jnp.finfo(X.dtype).eps) | (delta2 > _rounding(K, X.dtype))
+    status = jnp.where(regular, Status.CONVERGED, Status.RANK_DEFICIENT)
+    return _solution(K, y, delta2, lax.cond(regular, once_more, least_norm), status, Method.CHOLESKY)
+
+
+def _rounding(K: Array, dtype: DTypeLike) -> Array:
+    """More than rounding takes from an eigenvalue of K, none of which is below 0: a larger δ² makes K + δ²I regular."""
+    return 16 * jnp.finfo(dtype).eps * jnp.max(jnp.sum(K, axis=1))
+
+
+def _solution(K: Array, y: Array, delta2: Array, theta: Array, status: Array | int, method: Method) -> Solution:
     fitted = product(K, theta)
     J = jnp.sum((y - fitted) ** 2) + delta2 * theta @ fitted
     g = 2 * product(K, fitted - y + delta2 * theta)
-    status = jnp.where(regular, Status.CONVERGED, Status.RANK_DEFICIENT)
     status = jnp.where(jnp.isfinite(J), status, Status.NOT_FINITE).astype(jnp.int32)
-    return Solution(theta, J, jnp.linalg.norm(g), jnp.array(1), status)
+    return Solution(theta, J, jnp.linalg.norm(g), jnp.array(1), status, method=jnp.array(method, jnp.int32))
 
 
 @jax.jit
@@ -189,7 +240,8 @@ def _fit_by_blocks(X: Array, y: Array, scale: Array, delta2: Array) -> Solution:
     status = jnp.where(steps < MOST_STEPS, Status.NO_DESCENT, Status.OUT_OF_STEPS)
     status = jnp.where(solved, Status.CONVERGED, status)
     status = jnp.where(jnp.isfinite(J), status, Status.NOT_FINITE).astype(jnp.int32)
-    return Solution(theta, J, jnp.linalg.norm(g), steps, status)
+    method = jnp.array(Method.CONJUGATE_GRADIENTS, jnp.int32)
+    return Solution(theta, J, jnp.linalg.norm(g), steps, status, method=method)
 
 
 @jax.jit

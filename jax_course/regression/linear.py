@@ -47,6 +47,7 @@ __all__ = [
     "noise_variance",
     "predict",
     "predict_interval",
+    "solution_of",
     "standard_errors",
     "unbiased_noise_variance",
 ]
@@ -125,11 +126,12 @@ def fit(X: ArrayLike, y: ArrayLike, *, weights: ArrayLike = 1.0) -> Solution:
 
 def least_squares_fit(X: Array, y: Array, delta2: Array, w: Array) -> Solution:
     """The Solution of a fit by least squares, ridge regression's too; no checks. Course 3.3, 6.1."""
-    return _solution(penalized_least_squares(X, y, delta2, w))
+    return solution_of(penalized_least_squares(X, y, delta2, w))
 
 
 @jax.jit
-def _solution(solved: Solved) -> Solution:
+def solution_of(solved: Solved) -> Solution:
+    """What was solved, with its status. Course 3.3, 6.1."""
     theta, half_gradient, cost, rank, way = solved
     status = jnp.where(rank < theta.size, Status.RANK_DEFICIENT, Status.CONVERGED)
     status = jnp.where(jnp.isfinite(cost), status, Status.NOT_FINITE).astype(jnp.int32)
