@@ -6,7 +6,7 @@ accelerator's default for float32 is not float32.
 
 from jax_course.linalg.distances import squared_distances
 from jax_course.linalg.least_squares import LeastSquares, column_scale, inverse_root, least_squares, minimum_norm
-from jax_course.linalg.normal_equations import Solved, penalized_least_squares, predictive_least_squares, refined
+from jax_course.linalg.normal_equations import Solved, penalized_least_squares, predictive_least_squares
 from jax_course.linalg.products import (
     gram,
     gram_and_moment,
@@ -37,7 +37,6 @@ __all__ = [
     "penalized_least_squares",
     "predictive_least_squares",
     "product",
-    "refined",
     "residual_moments",
     "spd_factor",
     "spd_solve",

@@ -122,7 +122,7 @@ def _by_columns(
         return step, size(step, minus_gradient.astype(X.dtype), scale)
 
     evaluate = partial(_gradient_and_cost, X=X, y=y, delta2=delta2, w=w)
-    end, trusted = refined(jnp.zeros_like(delta2), moment, solve, evaluate)
+    end, trusted = _refined(jnp.zeros_like(delta2), moment, solve, evaluate)
     solved = Solved(end.unknown, -end.missing, end.cost, jnp.array(len(delta2)), jnp.array(way))
     return solved, trusted & factored.is_safe()
 
@@ -141,7 +141,7 @@ def _by_rows(X: Array, y: Array, delta2: Array, w: Array) -> tuple[Solved, Array
     def evaluate(alpha):
         return y - product(X, inverse * transpose_product(X, alpha)) - ridge * alpha, jnp.zeros((), X.dtype)
 
-    end, trusted = refined(jnp.zeros_like(y), y, solve, evaluate)
+    end, trusted = _refined(jnp.zeros_like(y), y, solve, evaluate)
     theta = inverse * transpose_product(X, end.unknown)
     minus_gradient, cost = _gradient_and_cost(theta, X, y, delta2, w)
     rank = jnp.where(free, len(X), len(delta2))
@@ -178,7 +178,7 @@ def _gradient_and_cost(theta: Array, X: Array, y: Array, delta2: Array, w: Array
     return moment - penalty, cost + jnp.sum(penalty * theta)
 
 
-def refined(start: Array, missing: Array, solve: Callable, evaluate: Callable) -> tuple[_State, Array]:
+def _refined(start: Array, missing: Array, solve: Callable, evaluate: Callable) -> tuple[_State, Array]:
     """Where the steps of `solve` lead, and whether they can be trusted.
 
     solve(missing) gives a step and its size; evaluate(unknown) what is still missing, and the cost.

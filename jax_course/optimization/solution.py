@@ -68,8 +68,7 @@ class Method(Spoken):
     NEWTON = 4, "by Newton's method"
     QUASI_NEWTON = 5, "by L-BFGS"
     CHOLESKY = 6, "by Cholesky's factor of K + δ²I, refined"
-    CHOLESKY_IN_HALF = 7, "by Cholesky's factor of K + δ²I in half the precision, refined"
-    CONJUGATE_GRADIENTS = 8, "by conjugate gradients"
+    CONJUGATE_GRADIENTS = 7, "by conjugate gradients"
 
 
 _USABLE = (Status.CONVERGED, Status.RANK_DEFICIENT)

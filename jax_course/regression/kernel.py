@@ -16,9 +16,9 @@ solves a system with K, not K². The choice of λ, and how far predictions can b
 λ is called `scale`, > 0, in squared units of x; the μ are the rows of `centers`. Shapes: X (m, d), y (m,), centers
 (n, d), theta (n,), or (m,) with one kernel on each training point.
 
-Up to `LARGEST_EXACT` training points by Cholesky's factor, of many in half the precision and refined; beyond by
-conjugate gradients, without K in memory. On centers the digits of the predictions count, not those of θ: kernels that
-lie close to each other have nearly the same values, and θ hardly says which of them has which weight.
+From `MANY` training points on by conjugate gradients, by Cholesky's factor where they would take many steps or there
+are fewer points; beyond `LARGEST_EXACT` without K in memory. On centers the digits of the predictions count, not those
+of θ: kernels that lie close to each other have nearly the same values, and θ hardly says which of them weighs how much.
 """
 
 from functools import partial
@@ -27,18 +27,17 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
-from jax.scipy.linalg import cho_solve
-from jax.typing import DTypeLike
 
 from jax_course import boundary, checks, features
-from jax_course.linalg import first_trusted, predictive_least_squares, product, refined, spd_factor
+from jax_course.features import rbf_kernel
+from jax_course.linalg import first_trusted, predictive_least_squares, product, spd_factor
 from jax_course.optimization.solution import Method, Solution, Status
 from jax_course.regression import linear
 from jax_course.regression.kernel_blocks import (
     MOST_STEPS,
     TOLERANCE,
-    kernel,
     kernel_product,
+    solve_by_blocks,
     solve_by_conjugate_gradients,
 )
 from jax_course.regression.kernel_choice import (
@@ -50,7 +49,8 @@ from jax_course.regression.kernel_choice import (
 from jax_course.typing import ArrayLike
 
 LARGEST_EXACT = 10_000
-MANY = 1_000  # points from which on a factor in float32 saves more than its steps take
+MANY = 3_000  # points from which on conjugate gradients take less than Cholesky's factor
+FEW_STEPS = 60  # which take as long as half a factor
 
 __all__ = [
     "LARGEST_EXACT",
@@ -165,38 +165,29 @@ def _fit_on_features(Phi: Array, y: ArrayLike, penalty: ArrayLike) -> Solution:
 
 
 def _fit(X: Array, y: Array, scale: Array, delta2: Array) -> Solution:
-    half = X.dtype == jnp.float64 and len(X) >= MANY
-    ways = [partial(_by_half_precision, X, y, scale, delta2)] if half else []
+    ways = [partial(_by_conjugate_gradients, X, y, scale, delta2)] if len(X) >= MANY else []
     return first_trusted(*ways, otherwise=lambda: _by_cholesky(X, y, scale, delta2))
 
 
 @jax.jit
-def _by_half_precision(X: Array, y: Array, scale: Array, delta2: Array) -> tuple[Solution, Array]:
-    """A factor in float32, and steps with the residual in float64, where δ² says that this is enough."""
-    K = kernel(X, X, scale)
+def _by_conjugate_gradients(X: Array, y: Array, scale: Array, delta2: Array) -> tuple[Solution, Array]:
+    """As far as rounding allows, given up after FEW_STEPS; where δ² says that there is one solution."""
+    K, enough = rbf_kernel(X, X, scale), 4 * float(jnp.finfo(X.dtype).eps)
 
     def solved():
-        A = (K + delta2 * jnp.eye(len(X), dtype=X.dtype)).astype(jnp.float32)
-        L = lax.linalg.cholesky(A, symmetrize_input=False)
+        return solve_by_conjugate_gradients(partial(product, K), X, y, scale, delta2, enough, FEW_STEPS)
 
-        def solve(missing):
-            step = cho_solve((L, True), missing.astype(jnp.float32)).astype(X.dtype)
-            return step, jnp.max(jnp.abs(step))
-
-        def missing(theta):
-            return y - product(K, theta) - delta2 * theta, jnp.zeros((), X.dtype)
-
-        end, trusted = refined(jnp.zeros_like(y), y, solve, missing)
-        return end.unknown, trusted
-
-    promising = delta2 > _rounding(K, jnp.float32)
-    theta, trusted = lax.cond(promising, solved, lambda: (jnp.zeros_like(y), jnp.array(False)))
-    return _solution(K, y, delta2, theta, Status.CONVERGED, Method.CHOLESKY_IN_HALF), trusted
+    unique = delta2 > _rounding(K)
+    theta, steps = lax.cond(unique, solved, lambda: (jnp.zeros_like(y), jnp.zeros((), jnp.int32)))
+    left = jnp.linalg.norm(y - product(K, theta) - delta2 * theta)
+    sizes = jnp.linalg.norm(y) + jnp.linalg.norm(product(K, jnp.abs(theta)))
+    trusted = unique & (steps < FEW_STEPS) & (left <= 4 * enough * sizes)
+    return _solution(K, y, delta2, theta, Status.CONVERGED, Method.CONJUGATE_GRADIENTS)._replace(steps=steps), trusted
 
 
 @jax.jit
 def _by_cholesky(X: Array, y: Array, scale: Array, delta2: Array) -> Solution:
-    K = kernel(X, X, scale)
+    K = rbf_kernel(X, X, scale)
     A = K + delta2 * jnp.eye(len(X), dtype=X.dtype)
     factored = spd_factor(A)
 
@@ -209,14 +200,14 @@ def _by_cholesky(X: Array, y: Array, scale: Array, delta2: Array) -> Solution:
         kept = eigenvalues > len(X) * jnp.finfo(X.dtype).eps * eigenvalues[-1]
         return product(V, jnp.where(kept, product(V.T, y) / jnp.where(kept, eigenvalues, 1), 0))
 
-    regular = (factored.rcond > len(X) * jnp.finfo(X.dtype).eps) | (delta2 > _rounding(K, X.dtype))
+    regular = (factored.rcond > len(X) * jnp.finfo(X.dtype).eps) | (delta2 > _rounding(K))
     status = jnp.where(regular, Status.CONVERGED, Status.RANK_DEFICIENT)
     return _solution(K, y, delta2, lax.cond(regular, once_more, least_norm), status, Method.CHOLESKY)
 
 
-def _rounding(K: Array, dtype: DTypeLike) -> Array:
+def _rounding(K: Array) -> Array:
     """More than rounding takes from an eigenvalue of K, none of which is below 0: a larger δ² makes K + δ²I regular."""
-    return 16 * jnp.finfo(dtype).eps * jnp.max(jnp.sum(K, axis=1))
+    return 16 * jnp.finfo(K.dtype).eps * jnp.max(jnp.sum(K, axis=1))
 
 
 def _solution(K: Array, y: Array, delta2: Array, theta: Array, status: Array | int, method: Method) -> Solution:
@@ -230,7 +221,7 @@ def _solution(K: Array, y: Array, delta2: Array, theta: Array, status: Array | i
 @jax.jit
 def _fit_by_blocks(X: Array, y: Array, scale: Array, delta2: Array) -> Solution:
     delta2 = jnp.maximum(delta2, len(X) * jnp.finfo(X.dtype).eps)  # less than rounding of K is none
-    theta, steps = solve_by_conjugate_gradients(X, y, scale, delta2)
+    theta, steps = solve_by_blocks(X, y, scale, delta2)
     fitted, sizes = kernel_product(jnp.stack([theta, jnp.abs(theta)], axis=1), X, X, scale).T
     left = y - fitted - delta2 * theta
     J = jnp.sum((y - fitted) ** 2) + delta2 * theta @ fitted
@@ -246,7 +237,7 @@ def _fit_by_blocks(X: Array, y: Array, scale: Array, delta2: Array) -> Solution:
 
 @jax.jit
 def _fit_with_bias(X: Array, y: Array, scale: Array, delta2: Array) -> Solution:
-    K, ones = kernel(X, X, scale), jnp.ones_like(y)
+    K, ones = rbf_kernel(X, X, scale), jnp.ones_like(y)
     factored = spd_factor(K + delta2 * jnp.eye(len(X), dtype=X.dtype))
     of_y, of_ones = factored.solve(y), factored.solve(ones)
     bias = ones @ of_y / (ones @ of_ones)
@@ -265,7 +256,7 @@ def _problem(
 ) -> tuple[Array, Array, Array, Array]:
     X = checks.design(X)
     theta, y = checks.per_center(theta, X), checks.targets(y, X)
-    return theta, kernel(X, X, boundary.positive(scale, "scale", X)), y, checks.one_penalty(penalty, X)
+    return theta, rbf_kernel(X, X, boundary.positive(scale, "scale", X)), y, checks.one_penalty(penalty, X)
 
 
 def _training(X: ArrayLike, y: ArrayLike, scale: ArrayLike, penalty: ArrayLike) -> tuple[Array, Array, Array, Array]:

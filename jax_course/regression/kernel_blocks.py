@@ -5,16 +5,19 @@ r"""Kernel ridge regression where the kernel matrix does not fit in memory (cour
     P⁻¹v = (v − B (δ²I + BᵀB)⁻¹ Bᵀv) / δ²                            by Woodbury
 
 B Bᵀ is what n of the points know of K (Nyström): its large eigenvalues, which are what makes conjugate gradients slow.
-Memory is O(m n) for B and `BLOCK` numbers for a block of K, instead of O(m²).
+Memory is O(m n) for B and `BLOCK` numbers for a block of K, instead of O(m²). Where K does fit, the same steps cost
+less than its factor.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.scipy.linalg import solve_triangular
 
-from jax_course.linalg import gram, product, spd_factor, squared_distances, transpose_product
+from jax_course.features import rbf_kernel
+from jax_course.linalg import gram, product, spd_factor, transpose_product
 
 BLOCK = 2**21  # numbers in a block of the kernel
 POINTS = 512  # of the preconditioner
@@ -30,30 +33,31 @@ class _State(NamedTuple):
     steps: Array
 
 
-def kernel(X: Array, centers: Array, scale: Array) -> Array:
-    """exp(−‖x − μ‖²/λ), shape (m, n). Course 6.4."""
-    return jnp.exp(-squared_distances(X, centers) / scale)
-
-
 def kernel_product(theta: Array, X: Array, centers: Array, scale: Array) -> Array:
     """The kernel times theta (n,) or (n, K), shape (m,) or (m, K): `BLOCK` numbers of the kernel at a time at most."""
     rows = max(1, BLOCK // len(centers))
     if len(X) <= rows:
-        return product(kernel(X, centers, scale), theta)
-    return lax.map(lambda x: product(kernel(x[None, :], centers, scale), theta)[0], X, batch_size=rows)
+        return product(rbf_kernel(X, centers, scale), theta)
+    return lax.map(lambda x: product(rbf_kernel(x[None, :], centers, scale), theta)[0], X, batch_size=rows)
 
 
-def solve_by_conjugate_gradients(X: Array, y: Array, scale: Array, delta2: Array) -> tuple[Array, Array]:
+def solve_by_blocks(X: Array, y: Array, scale: Array, delta2: Array) -> tuple[Array, Array]:
     """θ with (K + δ²I)θ = y, and the steps that it took. X (m, d), y (m,), δ² > 0."""
-    P_inverse = _preconditioner(X, scale, delta2)
-    enough = TOLERANCE[str(y.dtype)] / 2 * jnp.linalg.norm(y)
+    enough = TOLERANCE[str(y.dtype)] / 2
+    return solve_by_conjugate_gradients(
+        lambda v: kernel_product(v, X, X, scale), X, y, scale, delta2, enough, MOST_STEPS
+    )
 
-    def A(v):
-        return kernel_product(v, X, X, scale) + delta2 * v
+
+def solve_by_conjugate_gradients(
+    K: Callable[[Array], Array], X: Array, y: Array, scale: Array, delta2: Array, enough: float, most_steps: int
+) -> tuple[Array, Array]:
+    """The same where K gives the product Kv, until the residual is enough, relative to y."""
+    P_inverse = _preconditioner(X, scale, delta2)
 
     def step(state):
         theta, r, p, rz, steps = state
-        Ap = A(p)
+        Ap = K(p) + delta2 * p
         alpha = rz / (p @ Ap)
         r = r - alpha * Ap
         z = P_inverse(r)
@@ -62,7 +66,7 @@ def solve_by_conjugate_gradients(X: Array, y: Array, scale: Array, delta2: Array
 
     def running(state):
         norm = jnp.linalg.norm(state.r)
-        return (norm > enough) & jnp.isfinite(norm) & (state.steps < MOST_STEPS)
+        return (norm > enough * jnp.linalg.norm(y)) & jnp.isfinite(norm) & (state.steps < most_steps)
 
     z = P_inverse(y)
     end = lax.while_loop(running, step, _State(jnp.zeros_like(y), y, z, y @ z, jnp.zeros((), jnp.int32)))
@@ -72,8 +76,8 @@ def solve_by_conjugate_gradients(X: Array, y: Array, scale: Array, delta2: Array
 def _preconditioner(X: Array, scale: Array, delta2: Array):
     chosen = X[:: max(1, len(X) // POINTS)][:POINTS]
     n = len(chosen)
-    of_chosen = kernel(chosen, chosen, scale) + 10 * n * jnp.finfo(X.dtype).eps * jnp.eye(n, dtype=X.dtype)
+    of_chosen = rbf_kernel(chosen, chosen, scale) + 10 * n * jnp.finfo(X.dtype).eps * jnp.eye(n, dtype=X.dtype)
     L = lax.linalg.cholesky(of_chosen, symmetrize_input=False)
-    B = solve_triangular(L, kernel(chosen, X, scale), lower=True).T
+    B = solve_triangular(L, rbf_kernel(chosen, X, scale), lower=True).T
     inner = spd_factor(gram(B) + delta2 * jnp.eye(n, dtype=X.dtype))
     return lambda v: (v - product(B, inner.solve(transpose_product(B, v)))) / delta2

@@ -16,8 +16,8 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jax_course import arrays, boundary, checks
+from jax_course.features import rbf_kernel
 from jax_course.linalg import product, spd_factor, squared_distances
-from jax_course.regression.kernel_blocks import kernel
 from jax_course.typing import ArrayLike
 
 
@@ -64,7 +64,7 @@ def scale_derivative(theta: ArrayLike, X: ArrayLike, *, scale: ArrayLike, penalt
     Array([0.], dtype=float64)
     """
     theta, X, scale, delta2 = _fitted(theta, X, scale, penalty)
-    A = kernel(X, X, scale) + delta2 * jnp.eye(len(X), dtype=X.dtype)
+    A = rbf_kernel(X, X, scale) + delta2 * jnp.eye(len(X), dtype=X.dtype)
     return -spd_factor(A).solve(product(_kernel_derivative(X, scale), theta))
 
 
@@ -99,9 +99,9 @@ def _leave_one_out(X: Array, y: Array, scales: Array, penalties: Array) -> Array
 
 @jax.jit
 def _predict_variance(X: Array, centers: Array, scale: Array, delta2: Array) -> Array:
-    A = kernel(centers, centers, scale) + delta2 * jnp.eye(len(centers), dtype=X.dtype)
+    A = rbf_kernel(centers, centers, scale) + delta2 * jnp.eye(len(centers), dtype=X.dtype)
     factored = spd_factor(A)
-    k = kernel(centers, X, scale)
+    k = rbf_kernel(centers, X, scale)
     known = jnp.sum(factored.half_solve(k) ** 2, axis=0)
     regular = factored.rcond > len(centers) * jnp.finfo(X.dtype).eps
     return jnp.where(regular, jnp.maximum(1 - known, 0), jnp.nan)

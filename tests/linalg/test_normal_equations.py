@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jax_course import linear, ridge
-from jax_course.linalg import normal_equations, penalized_least_squares
+from jax_course.linalg import normal_equations, penalized_least_squares, predictive_least_squares
 from jax_course.linalg.normal_equations import CHOLESKY, HALF_PRECISION, ORTHOGONAL
 from jax_course.optimization.solution import Method
 
@@ -111,3 +111,15 @@ def test_the_size_decides_what_is_tried(monkeypatch):
     monkeypatch.setattr(normal_equations, "WORK", 400 * 4 * 4 + 1)
     X, y = problem(400, 4)
     assert int(linear.fit(X, y).method) == Method.ORTHOGONAL
+
+
+def test_predictions_have_their_digits_where_theta_has_them_not():
+    """Columns that nearly depend, and a penalty that decides between them: θ itself needs the orthogonal factors."""
+    X, y = problem(400, 10, condition=1e6)
+    delta2 = jnp.full(10, 1e-9)
+    solved = predictive_least_squares(jnp.asarray(X), jnp.asarray(y), delta2)
+    assert solved.way == CHOLESKY
+    assert penalized_least_squares(jnp.asarray(X), jnp.asarray(y), delta2, jnp.array(1.0)).way == ORTHOGONAL
+    np.testing.assert_allclose(X @ solved.theta, X @ exactly(X, y, 1e-9), rtol=0, atol=1e-9 * np.max(np.abs(y)))
+    y_on_nothing = predictive_least_squares(jnp.asarray(X) * 0, jnp.asarray(y), delta2 * 0)
+    assert y_on_nothing.rank == 0

@@ -7,7 +7,9 @@ from sklearn.gaussian_process.kernels import RBF
 from sklearn.kernel_ridge import KernelRidge
 
 from jax_course import Status, features, kernel, ridge, verify
-from jax_course.regression.kernel_blocks import kernel_product, solve_by_conjugate_gradients
+from jax_course.optimization.solution import Method
+from jax_course.regression import kernel_blocks
+from jax_course.regression.kernel_blocks import kernel_product, solve_by_blocks
 
 # Solved with 80 digits: X, y, X_new, scale; penalty, theta, predictions, variances.
 SIX = {
@@ -68,7 +70,7 @@ SOLVED = [
 ]
 
 
-def problem(m=40, d=2, dtype=np.float64):
+def problem(m=40, d=2, dtype: type = np.float64):
     rng = np.random.default_rng(0)
     X = rng.uniform(-2, 2, (m, d))
     return X.astype(dtype), (np.sin(X).sum(axis=1) + 0.1 * rng.standard_normal(m)).astype(dtype)
@@ -210,7 +212,7 @@ def test_far_from_the_origin_no_digit_is_lost():
 def test_conjugate_gradients_solve_what_the_factor_solves(penalty, width):
     X, y = problem(1200, 3, width.dtype)
     scale, delta2 = jnp.asarray(2.0, width.dtype), jnp.asarray(penalty, width.dtype)
-    theta, steps = jax.jit(solve_by_conjugate_gradients)(X, y, scale, delta2)
+    theta, steps = jax.jit(solve_by_blocks)(X, y, scale, delta2)
     K = literal_kernel(X.astype(float), X.astype(float), 2.0)
     exact = np.linalg.solve(K + penalty * np.eye(1200), y.astype(float))
     assert theta.dtype == width.dtype
@@ -236,6 +238,42 @@ def test_many_points_are_fitted_without_the_kernel_in_memory(monkeypatch, penalt
         rtol=1e-7 if width.dtype == np.float64 else 1e-3,
         atol=0 if width.dtype == np.float64 else 1e-3,
     )
+
+
+@pytest.mark.parametrize(
+    ("penalty", "points", "method"),
+    [
+        (0.1, 700, Method.CONJUGATE_GRADIENTS),
+        (1e-14, 700, Method.CHOLESKY),  # less than the rounding of K: nothing says that there is one solution
+        (1e-5, 8, Method.CHOLESKY),  # hardly preconditioned, it takes too many steps
+    ],
+)
+def test_many_points_go_the_way_that_is_cheap_and_safe(monkeypatch, penalty, points, method):
+    monkeypatch.setattr(kernel, "MANY", 500)
+    monkeypatch.setattr(kernel_blocks, "POINTS", points)
+    jax.clear_caches()
+    X, y = problem(600, 3)
+    solution = kernel.fit(X, y, scale=0.5, penalty=penalty)
+    jax.clear_caches()
+    assert Method(int(solution.method)) is method
+    K = literal_kernel(X, X, 0.5)
+    np.testing.assert_allclose(K @ solution.theta + penalty * solution.theta, y, rtol=0, atol=1e-9)
+
+
+def test_equal_points_among_many_share_their_weight_without_a_penalty(monkeypatch):
+    monkeypatch.setattr(kernel, "MANY", 10)
+    X, y = problem(8)
+    solution = kernel.fit(X.repeat(2, axis=0), y.repeat(2), scale=0.2)
+    assert Status(int(solution.status)) is Status.RANK_DEFICIENT
+    np.testing.assert_allclose(solution.theta[::2], solution.theta[1::2], rtol=1e-7)
+
+
+def test_float32_is_regular_where_the_penalty_makes_it_so():
+    X, y = problem(1000, 1, np.float32)
+    solution = kernel.fit(X, y, scale=1.0, penalty=0.1)
+    assert Status(int(solution.status)) is Status.CONVERGED
+    left = literal_kernel(X, X, 1.0) @ solution.theta + np.float32(0.1) * solution.theta - y
+    assert np.linalg.norm(left) < 1e-4 * np.linalg.norm(y)
 
 
 def test_a_product_by_blocks_is_the_product(monkeypatch):
