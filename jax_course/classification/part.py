@@ -1,9 +1,10 @@
 r"""What a part of the examples tells of all of them, to a fit of a linear classifier.
 
-    A = s G + 2 diag(δ²),  G = Σ w x xᵀ over the part               the curvature at θ = 0, where π(1 − π) = s
+    A = G + 2 diag(δ²),  G = Σ w s x xᵀ over the part               the curvature, s = π(1 − π)
 
-G of a part is a rough estimate. Where what it has beside its diagonal is mostly chance, by the criterion of Ledoit and
-Wolf (J. Multivariate Analysis 88, 2004), its diagonal alone is better.
+Of K classes s is the mean curvature of an example over them, (1 − Σ π²)/(K − 1). G of a part is a rough estimate.
+Where what it has beside its diagonal is mostly chance, by the criterion of Ledoit and Wolf (J. Multivariate Analysis
+88, 2004), its diagonal alone is better.
 
 Separable classes. If v separates them, every example pulls the same way: gᵀv = −Σ |∂C/∂z_i| |x_i v|. The curvature of
 an example is at most |∂C/∂z_i|, since π(1 − π) ≤ |π − y|. So vᵀHv ≤ max|x_i v| Σ |∂C/∂z_i| |x_i v| ≤ max|x_i v| ‖g‖‖v‖:
@@ -30,6 +31,7 @@ class Logits(NamedTuple):
 
     cost: Callable[[Array, Array], Array]  # of an example, (m,)
     slope: Callable[[Array, Array], Array]  # ∂C/∂Z, like Z
+    mean_spread: Callable[[Array], Array]  # the curvature of an example, on average over the classes, (m,)
     least_spread: Callable[[Array], Array]  # a lower bound on the curvature of an example in any direction, (m,)
     classes: int  # 1 where Z is (m,)
 
@@ -54,14 +56,14 @@ def part_of(examples: Examples) -> Examples:
     return Examples(X, y, w)
 
 
-def metric_of(of: Logits, part: Examples, delta2: Array) -> tuple[Factored, Factored]:
-    """The factor of A, and the same from all of G."""
-    G = gram(part.X, part.w)
-    at_start = 1 / of.classes if of.classes > 1 else 1 / 4
+def metric_of(of: Logits, part: Examples, delta2: Array, theta: Array) -> tuple[Factored, Factored]:
+    """The factor of A at theta, and the same from all of G."""
+    spread = of.mean_spread(product(part.X, theta))
+    G = gram(part.X, weighted(part.w, spread))
     of_penalty = 2 * jnp.mean(delta2.reshape(len(G), -1), axis=1)
-    of_part = spd_factor(at_start * G + jnp.diag(of_penalty))
-    G = jnp.where(_chance(part, G) > 0.5, jnp.diag(jnp.diagonal(G)), G)
-    return spd_factor(at_start * G + jnp.diag(of_penalty)), of_part
+    of_part = spd_factor(G + jnp.diag(of_penalty))
+    G = jnp.where(_chance(part._replace(w=part.w * spread), G) > 0.5, jnp.diag(jnp.diagonal(G)), G)
+    return spd_factor(G + jnp.diag(of_penalty)), of_part
 
 
 def _chance(part: Examples, G: Array) -> Array:

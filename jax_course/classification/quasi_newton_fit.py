@@ -2,13 +2,13 @@ r"""The fit of a linear classifier to many examples: L-BFGS, with what a part of
 
 Newton's method forms XᵀSX at every step. Here every step reads X twice, for Z = Xθ and for g = Xᵀ ∂C/∂Z:
 
-    A = s G + 2 diag(δ²) = T⁻ᵀ T⁻¹,  θ = T u                          G = XᵀX of a part, s = π(1 − π) at θ = 0
+    A = XᵀSX + 2 diag(δ²) = T⁻ᵀ T⁻¹,  θ = T u                         of a part, S = diag(π(1 − π))
     u ← u − t H Tᵀ g                                                  H by L-BFGS from the identity
     φ'(t) = Σ ∂C/∂Z(Z + t Z_p) Z_p,  Z_p = X p                        |φ'(t)| ≤ ½ |φ'(0)|, without reading X
 
 C is convex, so that the slope alone says whether a step is short enough, and says it where C itself is lost in
-rounding. First the part alone is fitted, its examples counted so often that it stands for all; it hands over θ and its
-pairs. What a part can tell: `classification.part`.
+rounding. First the part alone is fitted, its examples counted so often that it stands for all, with A at θ = 0; it
+hands over θ, and A there. What a part can tell: `classification.part`.
 
 A fit is `trusted` where the gradient is small and the curvature is not. Otherwise it says nothing, there may be no
 minimum, and the fit is done again by `fitting.minimise`.
@@ -18,6 +18,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.scipy.linalg import solve_triangular
@@ -59,14 +60,16 @@ def quasi_newton_fit(of: Logits, examples: Examples, delta2: Array, max_steps: A
     A fit that is not trusted says nothing: there may be no minimum, or rounding may hide it from these steps.
     """
     part = part_of(examples)
-    metric, of_part = metric_of(of, part, delta2)
     origin = jnp.zeros_like(delta2)
+    metric, of_part = metric_of(of, part, delta2, origin)
     gradient = partial(_gradient, delta2=delta2)
     start = jnp.linalg.norm(gradient(origin, examples, of.slope(product(examples.X, origin), examples.y)))
     theta, pairs = origin, no_pairs(MEMORY, delta2)
     if part is not examples:
         roughly = _descended(of, part, delta2, theta, pairs, metric, ENOUGH * start, max_steps)
-        theta, pairs = roughly.theta, roughly.pairs
+        theta = roughly.theta
+        there, _ = metric_of(of, part, delta2, theta)
+        metric = jax.tree.map(lambda new, old: jnp.where(there.is_safe(), new, old), there, metric)
     tolerance = jnp.maximum(1e-10 * start, rounding(part, delta2, theta))
     end = _descended(of, examples, delta2, theta, pairs, metric, tolerance, max_steps)
     theta = _centred(end.theta, delta2)
