@@ -1,6 +1,6 @@
 r"""The fit of a linear classifier to many examples: L-BFGS, with what a part of the examples tells of the curvature.
 
-Newton's method forms XᵀSX at every step. Here every step reads X twice, for Z = Xθ and for g = Xᵀ ∂C/∂Z:
+Newton's method forms XᵀSX at every step. Here a step only needs Z = Xθ and g = Xᵀ ∂C/∂Z:
 
     A = XᵀSX + 2 diag(δ²) = T⁻ᵀ T⁻¹,  θ = T u                         of a part, S = diag(π(1 − π))
     u ← u − t H Tᵀ g                                                  H by L-BFGS from the identity
@@ -24,7 +24,7 @@ from jax import Array, lax
 from jax.scipy.linalg import solve_triangular
 
 from jax_course.classification.part import Examples, Logits, is_curved, metric_of, part_of, rounding, weighted
-from jax_course.linalg import Factored, product, transpose_product
+from jax_course.linalg import Factored, product, there_and_back, transpose_product
 from jax_course.optimization.quasi_newton import Pairs, no_pairs, remembered, two_loop_product
 from jax_course.optimization.solution import Evaluations, Method, Solution, Status
 
@@ -63,7 +63,9 @@ def quasi_newton_fit(of: Logits, examples: Examples, delta2: Array, max_steps: A
     origin = jnp.zeros_like(delta2)
     metric, of_part = metric_of(of, part, delta2, origin)
     gradient = partial(_gradient, delta2=delta2)
-    start = jnp.linalg.norm(gradient(origin, examples, of.slope(product(examples.X, origin), examples.y)))
+    # a barrier, or the compiler computes what becomes of these constants, slowly
+    at_origin = lax.optimization_barrier(jnp.zeros(examples.y.shape + delta2.shape[1:], delta2.dtype))
+    start = jnp.linalg.norm(gradient(origin, examples, of.slope(at_origin, examples.y)))
     theta, pairs = origin, no_pairs(MEMORY, delta2)
     if part is not examples:
         roughly = _descended(of, part, delta2, theta, pairs, metric, ENOUGH * start, max_steps)
@@ -111,16 +113,24 @@ def _descended(
 def _stepped(of: Logits, examples: Examples, delta2: Array, metric: Factored, state: _State) -> _State:
     in_u = _to_u(metric, state.g)
     p = _to_theta(metric, -two_loop_product(state.pairs, in_u.reshape(-1)).reshape(in_u.shape))
-    Z_p = product(examples.X, p)
+    each = (examples.w,) if examples.w.ndim else ()
 
-    def along(t: Array) -> tuple[Array, Array]:
-        slope = of.slope(state.Z + t * Z_p, examples.y)
-        of_penalty = 2 * jnp.sum(delta2 * (state.theta + t * p) * p)
-        return jnp.sum(weighted(examples.w, slope) * Z_p) + of_penalty, slope
+    def pull(Z, y, *w):
+        return weighted(w[0] if w else examples.w, of.slope(Z, y))
 
-    t, slope, found = _line_search(along, jnp.sum(state.g * p))
+    # most steps have the length 1, for which several classes need X only once
+    Z_p, moment = there_and_back(lambda Z_p, Z, *each: pull(Z + Z_p, *each), p, examples.X, state.Z, examples.y, *each)
+
+    def of_penalty(t: Array) -> Array:
+        return 2 * delta2 * (state.theta + t * p)
+
+    def along(t: Array) -> Array:
+        return jnp.sum(pull(state.Z + t * Z_p, examples.y, *each) * Z_p) + jnp.sum(of_penalty(t) * p)
+
+    t, found = _line_search(along, jnp.sum(state.g * p), jnp.sum((moment + of_penalty(jnp.ones((), p.dtype))) * p))
     theta, Z = state.theta + t * p, state.Z + t * Z_p
-    g = _gradient(theta, examples, slope, delta2=delta2)
+    moment = lax.cond(t == 1, lambda: moment, lambda: transpose_product(examples.X, pull(Z, examples.y, *each)))
+    g = moment + of_penalty(t)
     new_in_u = _to_u(metric, g)
     size = jnp.linalg.norm(new_in_u)
     pairs = remembered(state.pairs, _of_u(metric, t * p).reshape(-1), (new_in_u - in_u).reshape(-1))
@@ -130,27 +140,25 @@ def _stepped(of: Logits, examples: Examples, delta2: Array, metric: Factored, st
     return _State(theta, Z, g, pairs, state.steps + 1, jnp.linalg.norm(g), least, since_least, searching)
 
 
-def _line_search(along: Callable[[Array], tuple[Array, Array]], at_start: Array) -> tuple[Array, Array, Array]:
-    """t with |φ'(t)| ≤ ½|φ'(0)|, the slopes there, and whether one was found; φ' grows with t."""
+def _line_search(along: Callable[[Array], Array], at_start: Array, at_one: Array) -> tuple[Array, Array]:
+    """t with |φ'(t)| ≤ ½|φ'(0)|, and whether one was found; φ' grows with t."""
     one = jnp.ones_like(at_start)
-    at_t, slope = along(one)
 
     def running(search: Any) -> Array:
         _, at_t, *_, tries = search
         return (jnp.abs(at_t) > -at_start / 2) & (tries < BISECTIONS) & jnp.isfinite(at_t)
 
     def narrower(search: Any) -> Any:
-        t, at_t, _, low, high, tries = search
+        t, at_t, low, high, tries = search
         low, high = jnp.where(at_t < 0, t, low), jnp.where(at_t < 0, high, t)
         secant = t * at_start / (at_start - at_t)
         inside = (secant > low) & (secant < high)
         t = jnp.where(jnp.isfinite(high), jnp.where(inside, secant, (low + high) / 2), 2 * t)
-        at_t, slope = along(t)
-        return t, at_t, slope, low, high, tries + 1
+        return t, along(t), low, high, tries + 1
 
-    search = one, at_t, slope, jnp.zeros_like(one), jnp.full_like(one, jnp.inf), jnp.zeros((), jnp.int32)
-    t, at_t, slope, *_ = lax.while_loop(running, narrower, search)
-    return t, slope, (jnp.abs(at_t) <= -at_start / 2) & (at_start < 0)
+    search = one, at_one, jnp.zeros_like(one), jnp.full_like(one, jnp.inf), jnp.zeros((), jnp.int32)
+    t, at_t, *_ = lax.while_loop(running, narrower, search)
+    return t, (jnp.abs(at_t) <= -at_start / 2) & (at_start < 0)
 
 
 def _to_u(metric: Factored, g: Array) -> Array:

@@ -13,6 +13,7 @@ from jax_course.linalg.products import (
     product,
     residual_moments,
     sum_over_blocks,
+    there_and_back,
     transpose_product,
 )
 from jax_course.linalg.solve import Factored, SPDSolution, spd_factor, spd_solve
@@ -42,6 +43,7 @@ __all__ = [
     "spd_solve",
     "squared_distances",
     "sum_over_blocks",
+    "there_and_back",
     "transpose_product",
     "whiten",
     "with_spectrum",

@@ -7,7 +7,8 @@ On a CPU the form of the same product decides its speed.
     Xᵀ r     `X.T @ r` reads X across its rows, `r @ X` uses one core; Σ_i r_i x_i as a sum over rows uses them all.
     XᵀX      `X.T @ X` makes the compiler multiply by a transposed left operand, its slow case. A block of rows at a
              time stays in the cache, and there is never a second copy of X. With few columns two blocks side by side
-             occupy two cores; with many the transpose is made first, and of four quarters only three are multiplied.
+             occupy two cores; with many the transpose is made first, and what lies below the diagonal of four panels
+             is not multiplied.
 """
 
 from collections.abc import Callable
@@ -19,8 +20,9 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import DTypeLike
 
-BLOCK = 512  # rows of a Gram block: 256 to 1024 measured alike, smaller ones lose to the loop, larger ones to the cache
-NARROW = 128  # columns: up to so many, two larger blocks side by side are faster than quarters
+BLOCK = 512  # rows of a Gram block in float64, twice as many in float32: fewer lose to the loop, more to the cache
+PANELS = 4
+NARROW = 128  # columns: up to so many, two larger blocks side by side are faster than panels
 PAIR = 2, 2560  # so many blocks side by side, of so many rows
 ONE_READ = 2**18  # numbers of a block that is read once for two products with it
 TALL = 2**14  # rows from which on a sum over rows beats r @ X
@@ -108,6 +110,41 @@ def _residual_moments_by_blocks(theta: Array, X: Array, y: Array, weights: Array
     return sum_over_blocks(of_block, X, y, *each, rows=max(1, ONE_READ // X.shape[1]))
 
 
+def there_and_back(slope: Callable[..., Array], p: Array, X: Array, *each: Array) -> tuple[Array, Array]:
+    """Z = X p and Xᵀ slope(Z, *each), in one read of a large X for p (d, K); each (m, …), and slope works row by row.
+
+    >>> there_and_back(lambda z, y: z - y, jnp.array([1.0]), jnp.array([[1.0], [2.0]]), jnp.array([3.0, 1.0]))
+    (Array([1., 2.], dtype=float64), Array([0.], dtype=float64))
+    """
+    plain = partial(_there_and_back, slope)
+    if p.ndim == 1 or X.size < 4 * ONE_READ:  # with one column two reads by all cores beat one read block by block
+        return plain(p, X, *each)
+    return lax.platform_dependent(p, X, *each, cpu=partial(_there_and_back_by_blocks, slope), default=plain)
+
+
+def _there_and_back(slope: Callable[..., Array], p: Array, X: Array, *each: Array) -> tuple[Array, Array]:
+    Z = product(X, p)
+    return Z, transpose_product(X, lax.optimization_barrier(slope(Z, *each)))
+
+
+def _there_and_back_by_blocks(slope: Callable[..., Array], p: Array, X: Array, *each: Array) -> tuple[Array, Array]:
+    m, rows = len(X), max(1, ONE_READ // X.shape[1])
+
+    def add_block(i, state):
+        Z, total = state
+        X_i, *each_i = (lax.dynamic_slice_in_dim(a, i * rows, rows) for a in (X, *each))
+        Z_i = product(X_i, p)
+        moment = _transpose_product(X_i, lax.optimization_barrier(slope(Z_i, *each_i)))
+        return lax.dynamic_update_slice_in_dim(Z, Z_i, i * rows, 0), total + moment
+
+    done = m // rows * rows
+    Z, total = lax.fori_loop(0, m // rows, add_block, (jnp.zeros((m, *p.shape[1:]), p.dtype), jnp.zeros_like(p)))
+    if done == m:
+        return Z, total
+    Z_i, moment = _there_and_back(slope, p, X[done:], *(a[done:] for a in each))
+    return lax.dynamic_update_slice_in_dim(Z, Z_i, done, 0), total + moment
+
+
 def sum_over_blocks(of_block: Callable[..., Any], *arrays: Array, rows: int) -> Any:
     """Σ of_block(so many rows of each array), a pytree of arrays; the last block may have fewer rows.
 
@@ -151,38 +188,45 @@ def _moments_by_blocks(X: Array, y: Array, weights: Array | None, dtype: DTypeLi
 def _by_blocks(X: Array, y: Array | None, weights: Array | None, dtype: DTypeLike) -> Array:
     m, d = X.shape
     narrow = d <= NARROW and m >= PAIR[0] * PAIR[1]
-    side, rows = PAIR if narrow else (1, BLOCK)
-    multiplied = _square if narrow else _three_quarters
+    side, rows = PAIR if narrow else (1, BLOCK * 8 // jnp.dtype(dtype).itemsize)
+    cuts = [0] if narrow else sorted({i * d // PANELS for i in range(PANELS)})
 
     def of_block(a, i):
         return lax.dynamic_slice_in_dim(a, i * side * rows, side * rows).astype(dtype)
 
-    def add_block(i, total):
+    def add_block(i, panels):
         X_i = of_block(X, i)
         left = X_i if weights is None else of_block(weights, i)[:, None] * X_i
         right = X_i if y is None else jnp.concatenate([X_i, of_block(y, i)[:, None]], axis=1)
-        return total + multiplied(left.reshape(side, rows, d), right.reshape(side, rows, -1))
+        if narrow:
+            return [panels[0] + _sum_of_products(left.reshape(side, rows, d), right.reshape(side, rows, -1))]
+        # The barrier makes the transpose happen here, in the cache, instead of inside the matrix product.
+        left = lax.optimization_barrier(left.T)
+        return [
+            panel + _product_of(left[a : a + len(panel)], right[:, a:]) for panel, a in zip(panels, cuts, strict=True)
+        ]
 
+    ends = [*cuts[1:], d]
+    panels = [jnp.zeros((b - a, d + (y is not None) - a), dtype) for a, b in zip(cuts, ends, strict=True)]
     done = m // (side * rows) * side * rows
-    total = lax.fori_loop(0, m // (side * rows), add_block, jnp.zeros((d, d + (y is not None)), dtype))
+    total = _from_panels(lax.fori_loop(0, m // (side * rows), add_block, panels), d)
     if done == m:
         return total
     left_over, w = X[done:], None if weights is None else weights[done:].astype(dtype)
     return total + (_gram(left_over.astype(dtype), w) if y is None else _moments(left_over, y[done:], w, dtype))
 
 
-def _square(left: Array, right: Array) -> Array:
+def _sum_of_products(left: Array, right: Array) -> Array:
     """Σ leftᵀ right over the blocks side by side, (side, rows, d)."""
     return jnp.sum(_product_of(left.mT, right), axis=0)
 
 
-def _three_quarters(left: Array, right: Array) -> Array:
-    """leftᵀ right, whose first d columns are symmetric: of their lower left quarter only the transpose is computed."""
-    # The barrier makes the transpose happen here, in the cache, instead of inside the matrix product.
-    left_t, right, half = lax.optimization_barrier(left[0].T), right[0], left.shape[2] // 2
-    above = _product_of(left_t[:half], right)
-    below = _product_of(left_t[half:], right[:, half:])
-    return jnp.concatenate([above, jnp.concatenate([above[:, half : left.shape[2]].T, below], axis=1)])
+def _from_panels(panels: list[Array], d: int) -> Array:
+    """The matrix whose first d columns are symmetric, from panels of rows that begin at the diagonal."""
+    if len(panels) == 1:
+        return panels[0]
+    first, below = panels[0], _from_panels(panels[1:], d - len(panels[0]))
+    return jnp.concatenate([first, jnp.concatenate([first[:, len(first) : d].T, below], axis=1)])
 
 
 def _product_of(A: Array, B: Array) -> Array:

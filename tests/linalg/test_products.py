@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jax_course.linalg import gram, gram_and_moment, product, residual_moments, transpose_product
+from jax_course.linalg import gram, gram_and_moment, product, residual_moments, there_and_back, transpose_product
 from jax_course.linalg.products import BLOCK, NARROW, ONE_READ, PAIR, TALL
 
 # plain, at the switch, by quarters, two blocks side by side
@@ -48,6 +48,20 @@ def test_residual_moments_are_the_literal_products(shape, weighted):
     moment, square = residual_moments(*map(jnp.asarray, (theta, X, y, weights)))
     np.testing.assert_allclose(moment, X.T @ (weights * residual), rtol=0, atol=1e-13 * np.sum(residual**2))
     np.testing.assert_allclose(square, np.sum(weights * residual**2), rtol=1e-12)
+
+
+@pytest.mark.parametrize("columns", [(), (3,)])
+@pytest.mark.parametrize("shape", [(5, 3), (4 * ONE_READ // 64 + 5, 90), (ONE_READ, 4)])
+def test_there_and_back_is_the_literal_product_and_its_pull(shape, columns):
+    rng = np.random.default_rng(0)
+    X, p, y = rng.standard_normal(shape), rng.standard_normal((shape[1], *columns)), rng.standard_normal(shape[0])
+
+    def slope(Z, y):
+        return jnp.sin(Z) * y.reshape(-1, *(1,) * (Z.ndim - 1))
+
+    Z, moment = there_and_back(slope, *map(jnp.asarray, (p, X, y)))
+    np.testing.assert_allclose(Z, X @ p, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(moment, X.T @ np.asarray(slope(X @ p, y)), rtol=0, atol=1e-9)
 
 
 def test_a_sum_over_rows_is_the_literal_product():
