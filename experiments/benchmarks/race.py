@@ -9,6 +9,7 @@ the best peer.
 
 import gc
 import statistics
+import time
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -71,14 +72,16 @@ class Workload(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """At most so many rounds, seconds for all rounds of one contender, and seconds for one call."""
+    """At most so many rounds, seconds for all rounds of one contender, and for one call; and seconds before each call,
+    in which the threads of the one before, which wait for more work, go to sleep."""
 
     rounds: int
     budget: float
     patience: float
+    rest: float = 0.0
 
 
-FULL, QUICK = Terms(7, 6, 60), Terms(3, 1, 20)
+FULL, QUICK = Terms(7, 6, 60, 0.2), Terms(3, 1, 20, 0)
 
 
 @dataclass
@@ -122,6 +125,7 @@ def hold(race: Race, terms: Terms) -> list[Outcome]:
             for outcome in outcomes[shift:] + outcomes[:shift]:
                 if outcome.status == RAN and _has_time(outcome, terms.budget):
                     run = runs[outcome.name]
+                    time.sleep(terms.rest)
                     _guarded(outcome, terms.patience, lambda o=outcome, r=run, i=i: _again(r, o, i))
     return outcomes
 

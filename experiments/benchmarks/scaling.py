@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from experiments.benchmarks.race import Race, Scaling, Terms, hold
 from experiments.benchmarks.records import Record
 
-FULL, QUICK = Terms(3, 5, 20), Terms(1, 1, 10)
+FULL, QUICK = Terms(3, 5, 20, 0.2), Terms(1, 1, 10)
 
 
 def of(scaling: Scaling, *, quick: bool) -> Record:
