@@ -184,7 +184,6 @@ def _by_quasi_newton(X: Array, y: Array, delta2: Array, w: Array, max_steps: int
         slope=lambda z, y: sigmoid(z) - y,
         mean_spread=sigmoid_derivative,
         least_spread=sigmoid_derivative,
-        classes=1,
     )
     return quasi_newton_fit(of_logits, Examples(X, y, w), delta2, max_steps)
 

@@ -33,7 +33,6 @@ class Logits(NamedTuple):
     slope: Callable[[Array, Array], Array]  # ∂C/∂Z, like Z
     mean_spread: Callable[[Array], Array]  # the curvature of an example, on average over the classes, (m,)
     least_spread: Callable[[Array], Array]  # a lower bound on the curvature of an example in any direction, (m,)
-    classes: int  # 1 where Z is (m,)
 
 
 class Examples(NamedTuple):

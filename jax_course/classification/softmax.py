@@ -177,9 +177,8 @@ def _by_quasi_newton(X: Array, y: Array, delta2: Array, w: Array, max_steps: int
     of_logits = Logits(
         cost=logits.minus_log_pi,
         slope=slope,
-        mean_spread=lambda Z: (1 - jnp.sum(logits.probabilities(Z) ** 2, axis=1)) / (delta2.shape[1] - 1),
+        mean_spread=lambda Z: (1 - jnp.sum(logits.probabilities(Z) ** 2, axis=1)) / max(1, delta2.shape[1] - 1),
         least_spread=lambda Z: jnp.min(logits.probabilities(Z), axis=1),
-        classes=delta2.shape[1],
     )
     return quasi_newton_fit(of_logits, Examples(X, y, w), delta2, max_steps)
 
