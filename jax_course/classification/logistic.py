@@ -182,6 +182,7 @@ def _by_quasi_newton(X: Array, y: Array, delta2: Array, w: Array, max_steps: int
     of_logits = Logits(
         cost=lambda z, y: softplus((1 - 2 * y) * z),
         slope=lambda z, y: sigmoid(z) - y,
+        curvature=lambda z, X, w: gram(X, weights=w * sigmoid_derivative(z)),
         mean_spread=sigmoid_derivative,
         least_spread=sigmoid_derivative,
     )

@@ -19,9 +19,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jax_course.linalg import Factored, gram, product, spd_factor, transpose_product
+from jax_course.linalg import Factored, gram, product, spd_factor, sum_over_blocks, transpose_product
 
 PART = 2**13  # examples at least, 16 for each column, and a sixteenth of all
+BLOCK = 1024  # rows
+HESSIAN_BLOCK = 4096
+NEAR = 64  # roundings of float32: a Hessian whose reciprocal condition is below has directions of nothing else
 LEAST_CURVATURE = 1e-4  # at the end, in units of that at the start
 GOLDEN = 0.6180339887498949
 
@@ -31,6 +34,7 @@ class Logits(NamedTuple):
 
     cost: Callable[[Array, Array], Array]  # of an example, (m,)
     slope: Callable[[Array, Array], Array]  # ∂C/∂Z, like Z
+    curvature: Callable[[Array, Array, Array], Array]  # of Z, X and w: the Hessian, (d, d) or (d, K, d, K)
     mean_spread: Callable[[Array], Array]  # the curvature of an example, on average over the classes, (m,)
     least_spread: Callable[[Array], Array]  # a lower bound on the curvature of an example in any direction, (m,)
 
@@ -65,13 +69,26 @@ def metric_of(of: Logits, part: Examples, delta2: Array, theta: Array) -> tuple[
     return spd_factor(G + jnp.diag(of_penalty)), of_part
 
 
+def hessian_metric(of: Logits, part: Examples, delta2: Array, theta: Array) -> tuple[Factored, Array]:
+    """The factor of the Hessian of all d K parameters at theta, in float32, and whether it is near enough."""
+
+    def of_block(X: Array, w: Array) -> Array:
+        half = (a.astype(jnp.float32) for a in (product(X, theta), X, w))
+        return of.curvature(*half).reshape((delta2.size,) * 2)
+
+    H = _sum_over_blocks(of_block, part, HESSIAN_BLOCK) + jnp.diag(2 * delta2.reshape(-1).astype(jnp.float32))
+    factored = spd_factor(H)
+    near = factored.rcond > NEAR * jnp.finfo(jnp.float32).eps
+    return Factored(*(a.astype(theta.dtype) for a in factored)), near
+
+
 def _chance(part: Examples, G: Array) -> Array:
     """The share of chance in what G has beside its diagonal, for columns in units of their lengths."""
     scale = jnp.where(jnp.diagonal(G) > 0, 1 / jnp.sqrt(jnp.diagonal(G)), 0)
     total = jnp.sum(jnp.broadcast_to(part.w, part.y.shape))
     C = scale[:, None] * G * scale[None, :]
-    lengths = product(part.X**2, scale**2) * total
-    spread = (jnp.sum(part.w * lengths**2) / total - jnp.sum(C**2)) / len(part.y)
+    squares = _sum_over_blocks(lambda X, w: jnp.sum(w * (total * product(X**2, scale**2)) ** 2), part, BLOCK)
+    spread = (squares / total - jnp.sum(C**2)) / len(part.y)
     distance = jnp.sum((C - jnp.diag(jnp.diagonal(C))) ** 2)
     return jnp.clip(spread / jnp.where(distance > 0, distance, 1), 0, 1)
 
@@ -83,10 +100,20 @@ def weighted(w: Array, values: Array) -> Array:
 
 def rounding(part: Examples, delta2: Array, theta: Array) -> Array:
     """What rounding leaves of the gradient, as in `fitting`: each slope is rounded as 1, and along with its z."""
-    size = jnp.abs(part.X)
-    ones = 1 + product(size, jnp.abs(theta)) / 4
-    rounded = transpose_product(size, weighted(part.w, ones)) + 2 * delta2 * jnp.abs(theta)
+
+    def of_block(X: Array, w: Array) -> Array:
+        size = jnp.abs(X)
+        return transpose_product(size, weighted(w, 1 + product(size, jnp.abs(theta)) / 4))
+
+    rounded = _sum_over_blocks(of_block, part, BLOCK) + 2 * delta2 * jnp.abs(theta)
     return 8 * jnp.finfo(theta.dtype).eps * jnp.linalg.norm(rounded)
+
+
+def _sum_over_blocks(of_block: Callable[[Array, Array], Array], part: Examples, rows: int) -> Array:
+    """Of X and w, block by block: what it makes of all of X at once would take as much memory as the part itself."""
+    if part.w.ndim:
+        return sum_over_blocks(of_block, part.X, part.w, rows=rows)
+    return sum_over_blocks(lambda X: of_block(X, part.w), part.X, rows=rows)
 
 
 def is_curved(of: Logits, part: Examples, delta2: Array, theta: Array, of_part: Factored) -> Array:

@@ -23,7 +23,16 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.scipy.linalg import solve_triangular
 
-from jax_course.classification.part import Examples, Logits, is_curved, metric_of, part_of, rounding, weighted
+from jax_course.classification.part import (
+    Examples,
+    Logits,
+    hessian_metric,
+    is_curved,
+    metric_of,
+    part_of,
+    rounding,
+    weighted,
+)
 from jax_course.linalg import Factored, product, there_and_back, transpose_product
 from jax_course.optimization.quasi_newton import Pairs, no_pairs, remembered, two_loop_product
 from jax_course.optimization.solution import Evaluations, Method, Solution, Status
@@ -32,7 +41,9 @@ WORK = 2**27  # m (d K)²: below, Newton's method is fast
 MEMORY = 16
 STEPS_FOR_ONE = 10  # of Newton's: what max_steps counts
 ENOUGH = 1e-3  # of the gradient at the start: closer the part's minimum is not to that of all
-FALL_IN_U = 1e-7  # of the gradient
+CLOSE = 1e-2  # the same where the part is all
+MOST_PARAMETERS = 1024  # of several classes, whose Hessian is factored
+FALL_IN_U = 1e-9  # of the gradient, from 0 on
 PATIENCE = 8  # steps without a smaller gradient in u
 BISECTIONS = 24
 
@@ -65,15 +76,22 @@ def quasi_newton_fit(of: Logits, examples: Examples, delta2: Array, max_steps: A
     gradient = partial(_gradient, delta2=delta2)
     # a barrier, or the compiler computes what becomes of these constants, slowly
     at_origin = lax.optimization_barrier(jnp.zeros(examples.y.shape + delta2.shape[1:], delta2.dtype))
-    start = jnp.linalg.norm(gradient(origin, examples, of.slope(at_origin, examples.y)))
-    theta, pairs = origin, no_pairs(MEMORY, delta2)
-    if part is not examples:
-        roughly = _descended(of, part, delta2, theta, pairs, metric, ENOUGH * start, max_steps)
-        theta = roughly.theta
+    start = gradient(origin, examples, of.slope(at_origin, examples.y))
+    size, close = jnp.linalg.norm(start), CLOSE if part is examples else ENOUGH
+    roughly = _descended(of, part, delta2, origin, metric, close * size, close * _size_in_u(metric, start), max_steps)
+    theta = roughly.theta
+    if part is examples and 1 < delta2.ndim and delta2.size <= MOST_PARAMETERS:
+        there, near = hessian_metric(of, part, delta2, theta)
+    else:
         there, _ = metric_of(of, part, delta2, theta)
-        metric = jax.tree.map(lambda new, old: jnp.where(there.is_safe(), new, old), there, metric)
-    tolerance = jnp.maximum(1e-10 * start, rounding(part, delta2, theta))
-    end = _descended(of, examples, delta2, theta, pairs, metric, tolerance, max_steps)
+        near = there.is_safe()
+    tolerance = jnp.maximum(1e-10 * size, rounding(part, delta2, theta))
+
+    def to_the_end(metric: Factored) -> _State:
+        in_u = jnp.maximum(FALL_IN_U, 64 * jnp.finfo(theta.dtype).eps) * _size_in_u(metric, start)
+        return _descended(of, examples, delta2, theta, metric, tolerance, in_u, max_steps)
+
+    end = lax.cond(near, lambda: to_the_end(there), lambda: to_the_end(metric))
     theta = _centred(end.theta, delta2)
     cost = jnp.sum(examples.w * of.cost(end.Z, examples.y)) + jnp.sum(delta2 * theta**2)
     norm = jnp.linalg.norm(end.g)
@@ -89,21 +107,20 @@ def _gradient(theta: Array, examples: Examples, slope: Array, *, delta2: Array) 
 
 
 def _descended(
-    of: Logits, examples: Examples, delta2: Array, theta: Array, pairs: Pairs, metric: Factored, tolerance: Array,
-    max_steps: Array | int,
+    of: Logits, examples: Examples, delta2: Array, theta: Array, metric: Factored, tolerance: Array,
+    tolerance_in_u: Array, max_steps: Array | int,
 ) -> _State:  # fmt: skip
-    """Steps from theta on, until the gradient is within the tolerance and in u has fallen as far, or falls no more.
+    """Steps from theta on, until the gradient is within the tolerance, in u too, or falls no more.
 
     In u columns of all units count alike.
     """
     Z = product(examples.X, theta)
     g = _gradient(theta, examples, of.slope(Z, examples.y), delta2=delta2)
-    zero, in_u = jnp.zeros((), jnp.int32), jnp.linalg.norm(_to_u(metric, g))
-    state = _State(theta, Z, g, pairs, zero, jnp.linalg.norm(g), in_u, zero, jnp.array(True))
-    enough = jnp.maximum(FALL_IN_U, 64 * jnp.finfo(g.dtype).eps) * in_u
+    zero, pairs = jnp.zeros((), jnp.int32), no_pairs(MEMORY, delta2)
+    state = _State(theta, Z, g, pairs, zero, jnp.linalg.norm(g), _size_in_u(metric, g), zero, jnp.array(True))
 
     def running(state: _State) -> Array:
-        small = (state.norm <= tolerance) & (state.least <= enough)
+        small = (state.norm <= tolerance) & (state.least <= tolerance_in_u)
         lasting = (state.since_least < PATIENCE) & (state.steps < STEPS_FOR_ONE * max_steps)
         return ~small & state.searching & lasting
 
@@ -163,18 +180,22 @@ def _line_search(along: Callable[[Array], Array], at_start: Array, at_one: Array
 
 def _to_u(metric: Factored, g: Array) -> Array:
     """Tᵀ g, the gradient in u."""
-    return metric.half_solve(g.reshape(len(g), -1)).reshape(g.shape)
+    return metric.half_solve(g.reshape(len(metric.L), -1)).reshape(g.shape)
+
+
+def _size_in_u(metric: Factored, g: Array) -> Array:
+    return jnp.linalg.norm(_to_u(metric, g))
 
 
 def _to_theta(metric: Factored, u: Array) -> Array:
     """T u."""
-    columns = solve_triangular(metric.L, u.reshape(len(u), -1), lower=True, trans=1)
+    columns = solve_triangular(metric.L, u.reshape(len(metric.L), -1), lower=True, trans=1)
     return (metric.scale[:, None] * columns).reshape(u.shape)
 
 
 def _of_u(metric: Factored, theta: Array) -> Array:
     """T⁻¹ θ."""
-    return product(metric.L.T, theta.reshape(len(theta), -1) / metric.scale[:, None]).reshape(theta.shape)
+    return product(metric.L.T, theta.reshape(len(metric.L), -1) / metric.scale[:, None]).reshape(theta.shape)
 
 
 def _centred(theta: Array, delta2: Array) -> Array:

@@ -177,6 +177,7 @@ def _by_quasi_newton(X: Array, y: Array, delta2: Array, w: Array, max_steps: int
     of_logits = Logits(
         cost=logits.minus_log_pi,
         slope=slope,
+        curvature=lambda Z, X, w: logits.curvature(logits.probabilities(Z), X, w),
         mean_spread=lambda Z: (1 - jnp.sum(logits.probabilities(Z) ** 2, axis=1)) / max(1, delta2.shape[1] - 1),
         least_spread=lambda Z: jnp.min(logits.probabilities(Z), axis=1),
     )

@@ -22,6 +22,7 @@ from jax.typing import DTypeLike
 
 BLOCK = 512  # rows of a Gram block in float64, twice as many in float32: fewer lose to the loop, more to the cache
 PANELS = 4
+SMALL = 2**23  # m d²: up to so much one product is as fast
 NARROW = 128  # columns: up to so many, two larger blocks side by side are faster than panels
 PAIR = 2, 2560  # so many blocks side by side, of so many rows
 ONE_READ = 2**18  # numbers of a block that is read once for two products with it
@@ -62,7 +63,7 @@ def gram(X: Array, weights: Array | None = None) -> Array:
     """
     if weights is not None and weights.ndim == 0:
         return weights * gram(X)
-    if X.shape[0] < 4 * BLOCK:
+    if not _is_better_in_blocks(*X.shape):
         return _gram(X, weights)
     return lax.platform_dependent(X, weights, cpu=_gram_by_blocks, default=_gram)
 
@@ -74,7 +75,7 @@ def gram_and_moment(X: Array, y: Array, weights: Array, dtype: DTypeLike) -> tup
     Array([1., 2.], dtype=float32)
     """
     each = weights if weights.ndim else None
-    if X.shape[0] < 4 * BLOCK:
+    if not _is_better_in_blocks(*X.shape):
         both = _moments(X, y, each, dtype)
     else:
         cpu, default = (partial(of, dtype=dtype) for of in (_moments_by_blocks, _moments))
@@ -172,9 +173,13 @@ def _gram(X: Array, weights: Array | None) -> Array:
 
 def _moments(X: Array, y: Array, weights: Array | None, dtype: DTypeLike) -> Array:
     """Xᵀ W [X, y]."""
-    right = jnp.concatenate([X, y[:, None]], axis=1).astype(dtype)
-    left = right[:, :-1] if weights is None else weights.astype(dtype)[:, None] * right[:, :-1]
-    return _product_of(left.T, right)
+    X, y, w = X.astype(dtype), y.astype(dtype), None if weights is None else weights.astype(dtype)
+    moment = transpose_product(X, y if w is None else w * y)
+    return jnp.concatenate([_gram(X, w), moment[:, None]], axis=1)
+
+
+def _is_better_in_blocks(m: int, d: int) -> bool:
+    return m >= 4 * TALL or (d > NARROW and m * d**2 > SMALL)
 
 
 def _gram_by_blocks(X: Array, weights: Array | None) -> Array:
@@ -187,33 +192,35 @@ def _moments_by_blocks(X: Array, y: Array, weights: Array | None, dtype: DTypeLi
 
 def _by_blocks(X: Array, y: Array | None, weights: Array | None, dtype: DTypeLike) -> Array:
     m, d = X.shape
-    narrow = d <= NARROW and m >= PAIR[0] * PAIR[1]
+    narrow = d <= NARROW
     side, rows = PAIR if narrow else (1, BLOCK * 8 // jnp.dtype(dtype).itemsize)
     cuts = [0] if narrow else sorted({i * d // PANELS for i in range(PANELS)})
 
-    def of_block(a, i):
-        return lax.dynamic_slice_in_dim(a, i * side * rows, side * rows).astype(dtype)
-
-    def add_block(i, panels):
-        X_i = of_block(X, i)
-        left = X_i if weights is None else of_block(weights, i)[:, None] * X_i
-        right = X_i if y is None else jnp.concatenate([X_i, of_block(y, i)[:, None]], axis=1)
+    def add(panels, X, y, w):
+        left = X if w is None else w[:, None] * X
+        right = X if y is None else jnp.concatenate([X, y[:, None]], axis=1)
         if narrow:
-            return [panels[0] + _sum_of_products(left.reshape(side, rows, d), right.reshape(side, rows, -1))]
+            beside = side if len(X) == side * rows else 1
+            return [panels[0] + _sum_of_products(*(a.reshape(beside, -1, a.shape[1]) for a in (left, right)))]
         # The barrier makes the transpose happen here, in the cache, instead of inside the matrix product.
         left = lax.optimization_barrier(left.T)
         return [
             panel + _product_of(left[a : a + len(panel)], right[:, a:]) for panel, a in zip(panels, cuts, strict=True)
         ]
 
+    def add_block(i, panels):
+        def block(a):
+            return lax.dynamic_slice_in_dim(a, i * side * rows, side * rows).astype(dtype)
+
+        return add(panels, *(None if a is None else block(a) for a in (X, y, weights)))
+
     ends = [*cuts[1:], d]
     panels = [jnp.zeros((b - a, d + (y is not None) - a), dtype) for a, b in zip(cuts, ends, strict=True)]
     done = m // (side * rows) * side * rows
-    total = _from_panels(lax.fori_loop(0, m // (side * rows), add_block, panels), d)
-    if done == m:
-        return total
-    left_over, w = X[done:], None if weights is None else weights[done:].astype(dtype)
-    return total + (_gram(left_over.astype(dtype), w) if y is None else _moments(left_over, y[done:], w, dtype))
+    panels = lax.fori_loop(0, m // (side * rows), add_block, panels) if done else panels
+    if done < m:
+        panels = add(panels, *(None if a is None else a[done:].astype(dtype) for a in (X, y, weights)))
+    return _from_panels(panels, d)
 
 
 def _sum_of_products(left: Array, right: Array) -> Array:

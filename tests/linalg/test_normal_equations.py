@@ -115,7 +115,7 @@ def test_the_size_decides_what_is_tried(monkeypatch):
 
 def test_predictions_have_their_digits_where_theta_has_them_not():
     """Columns that nearly depend, and a penalty that decides between them: θ itself needs the orthogonal factors."""
-    X, y = problem(400, 10, condition=1e6)
+    X, y = problem(400, 10, condition=1e7)
     delta2 = jnp.full(10, 1e-9)
     solved = predictive_least_squares(jnp.asarray(X), jnp.asarray(y), delta2)
     assert solved.way == CHOLESKY

@@ -1,0 +1,53 @@
+"""Large NumPy arrays, which arrive as a copy that NumPy makes."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jax_course import arrays, regression
+
+SIZE = arrays.LARGE // 8  # of float64
+
+
+def values(shape=(SIZE // 4, 4), seed=3):
+    return np.random.Generator(np.random.PCG64(seed)).normal(size=shape)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "int64", "int8", "bool"])
+def test_a_large_array_is_what_jax_makes_of_it(dtype):
+    X = (10 * values((8 * SIZE // 4, 4))).astype(dtype)
+    ours, theirs = arrays.numbers(X, "X"), jnp.asarray(X)
+    assert X.nbytes >= arrays.LARGE
+    assert (ours.dtype, ours.weak_type) == (theirs.dtype, False)
+    np.testing.assert_array_equal(ours, theirs)
+
+
+def test_columns_in_fortran_order_slices_and_reversed_rows_arrive_in_place():
+    X = values()
+    for view in (np.asfortranarray(X), np.concatenate([X, X])[::2], X[::-1], np.broadcast_to(X[:1], X.shape)):
+        np.testing.assert_array_equal(arrays.numbers(view, "X"), view)
+
+
+def test_what_becomes_of_the_callers_array_later_does_not_matter():
+    X = values()
+    kept = X.copy()
+    taken = arrays.numbers(X, "X")
+    X[:] = 0
+    np.testing.assert_array_equal(taken, kept)
+
+
+def test_without_64_bits_large_values_are_narrowed_as_by_jax():
+    X = values()
+    X[0, 0] = 1e300
+    with jax.enable_x64(False), pytest.warns(UserWarning, match="computed in float32"):
+        taken = arrays.numbers(X, "X")
+    assert taken.dtype == jnp.float32
+    assert taken[0, 0] == jnp.inf
+    np.testing.assert_array_equal(taken[1:], X[1:].astype(np.float32))
+
+
+def test_inside_jit_a_large_array_can_be_closed_over():
+    X, theta = values(), jnp.arange(4.0)
+    inside = jax.jit(lambda theta: regression.linear.predict(theta, X))(theta)
+    np.testing.assert_allclose(inside, X @ np.arange(4.0), rtol=1e-12)
