@@ -69,15 +69,22 @@ def metric_of(of: Logits, part: Examples, delta2: Array, theta: Array) -> tuple[
     return spd_factor(G + jnp.diag(of_penalty)), of_part
 
 
-def hessian_metric(of: Logits, part: Examples, delta2: Array, theta: Array) -> tuple[Factored, Array]:
-    """The factor of the Hessian of all d K parameters at theta, in float32, and whether it is near enough."""
+def hessian_metric(of: Logits, part: Examples, delta2: Array, theta: Array, metric: Factored) -> tuple[Factored, Array]:
+    """The factor of the Hessian of all d K parameters at theta, in float32, and whether it is near enough.
+
+    A vector added to all classes meets no curvature but the penalty's: there it has that of `metric` too, of d.
+    """
+    (d, K), size = delta2.shape, delta2.size
 
     def of_block(X: Array, w: Array) -> Array:
         half = (a.astype(jnp.float32) for a in (product(X, theta), X, w))
-        return of.curvature(*half).reshape((delta2.size,) * 2)
+        return of.curvature(*half)
 
-    H = _sum_over_blocks(of_block, part, HESSIAN_BLOCK) + jnp.diag(2 * delta2.reshape(-1).astype(jnp.float32))
-    factored = spd_factor(H)
+    root = (metric.L / metric.scale[:, None]).astype(jnp.float32)
+    of_a_shift = product(root, root.T)[:, None, :, None] / K
+    of_penalty = jnp.diag(2 * delta2.reshape(-1).astype(jnp.float32))
+    H = _sum_over_blocks(of_block, part, HESSIAN_BLOCK) + jnp.broadcast_to(of_a_shift, (d, K, d, K))
+    factored = spd_factor(H.reshape(size, size) + of_penalty)
     near = factored.rcond > NEAR * jnp.finfo(jnp.float32).eps
     return Factored(*(a.astype(theta.dtype) for a in factored)), near
 

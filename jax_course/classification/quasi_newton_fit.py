@@ -7,8 +7,9 @@ Newton's method forms XᵀSX at every step. Here a step only needs Z = Xθ and g
     φ'(t) = Σ ∂C/∂Z(Z + t Z_p) Z_p,  Z_p = X p                        |φ'(t)| ≤ ½ |φ'(0)|, without reading X
 
 C is convex, so that the slope alone says whether a step is short enough, and says it where C itself is lost in
-rounding. First the part alone is fitted, its examples counted so often that it stands for all, with A at θ = 0; it
-hands over θ, and A there. What a part can tell: `classification.part`.
+rounding. First the part alone is fitted, roughly, its examples counted so often that it stands for all, with A at
+θ = 0; it hands over θ, and A there: where the part is all there is, and dK is not large, the Hessian of all dK
+parameters. What a part can tell: `classification.part`.
 
 A fit is `trusted` where the gradient is small and the curvature is not. Otherwise it says nothing, there may be no
 minimum, and the fit is done again by `fitting.minimise`.
@@ -81,25 +82,24 @@ def quasi_newton_fit(of: Logits, examples: Examples, delta2: Array, max_steps: A
     roughly = _descended(of, part, delta2, origin, metric, close * size, close * _size_in_u(metric, start), max_steps)
     theta = roughly.theta
     if part is examples and 1 < delta2.ndim and delta2.size <= MOST_PARAMETERS:
-        there, near = hessian_metric(of, part, delta2, theta)
+        there, near = hessian_metric(of, part, delta2, theta, metric)
+        metric = _of_each(metric, delta2.shape[1])
     else:
         there, _ = metric_of(of, part, delta2, theta)
         near = there.is_safe()
+    metric = jax.tree.map(lambda new, old: jnp.where(near, new, old), there, metric)
     tolerance = jnp.maximum(1e-10 * size, rounding(part, delta2, theta))
-
-    def to_the_end(metric: Factored) -> _State:
-        in_u = jnp.maximum(FALL_IN_U, 64 * jnp.finfo(theta.dtype).eps) * _size_in_u(metric, start)
-        return _descended(of, examples, delta2, theta, metric, tolerance, in_u, max_steps)
-
-    end = lax.cond(near, lambda: to_the_end(there), lambda: to_the_end(metric))
+    in_u = jnp.maximum(FALL_IN_U, 64 * jnp.finfo(theta.dtype).eps) * _size_in_u(metric, start)
+    end = _descended(of, examples, delta2, theta, metric, tolerance, in_u, max_steps)
+    steps = end.steps + (roughly.steps if part is examples else 0)
     theta = _centred(end.theta, delta2)
     cost = jnp.sum(examples.w * of.cost(end.Z, examples.y)) + jnp.sum(delta2 * theta**2)
-    norm = jnp.linalg.norm(end.g)
+    norm = jnp.linalg.norm(end.g + 2 * delta2 * (theta - end.theta))
     trusted = (norm <= tolerance) & jnp.isfinite(cost) & of_part.is_safe()
     trusted &= jnp.all(delta2 > 0) | is_curved(of, part, delta2, theta, of_part)
-    evaluations = Evaluations(end.steps, end.steps + 1, jnp.zeros_like(end.steps))
+    evaluations = Evaluations(steps, steps + 1, jnp.zeros_like(steps))
     status, method = (jnp.array(code, jnp.int32) for code in (Status.CONVERGED, Method.QUASI_NEWTON))
-    return Solution(theta, cost, norm, end.steps, status, evaluations, method), trusted
+    return Solution(theta, cost, norm, steps, status, evaluations, method), trusted
 
 
 def _gradient(theta: Array, examples: Examples, slope: Array, *, delta2: Array) -> Array:
@@ -196,6 +196,12 @@ def _to_theta(metric: Factored, u: Array) -> Array:
 def _of_u(metric: Factored, theta: Array) -> Array:
     """T⁻¹ θ."""
     return product(metric.L.T, theta.reshape(len(metric.L), -1) / metric.scale[:, None]).reshape(theta.shape)
+
+
+def _of_each(metric: Factored, K: int) -> Factored:
+    """The same metric for each of K classes, as one of all d K parameters."""
+    one = jnp.eye(K, dtype=metric.L.dtype)
+    return Factored(jnp.kron(metric.L, one), jnp.repeat(metric.scale, K), metric.rcond)
 
 
 def _centred(theta: Array, delta2: Array) -> Array:

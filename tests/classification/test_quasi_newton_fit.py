@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from jax_course import logistic, softmax
-from jax_course.classification import part, quasi_newton_fit
+from jax_course.classification import logits, part, quasi_newton_fit
+from jax_course.linalg import spd_factor
 from jax_course.optimization.solution import Method, Status
 
 
@@ -57,6 +58,8 @@ PROBLEMS = {
     "softmax": (softmax, *several(0), 0.0),
     "softmax, penalised": (softmax, *several(1), 0.5),
     "softmax, bias free": (softmax, *several(2), FREE_BIAS[:, None]),
+    "softmax, no part": (softmax, *several(6, m=150), 0.5),
+    "softmax, no part, bias free": (softmax, *several(7, m=150), FREE_BIAS[:, None]),
     "softmax, penalties by class": (softmax, *several(3), np.array([[0.5, 1.0, 2.0]])),
 }
 
@@ -204,3 +207,34 @@ def test_what_is_chance_in_a_part_is_left_out_and_what_is_not_is_kept():
     for X, mostly in ((independent, True), (together, False)):
         examples = part.Examples(jnp.asarray(X), jnp.ones(300), jnp.ones(()))
         assert (part._chance(examples, examples.X.T @ examples.X) > 0.5) == mostly
+
+
+@pytest.mark.usefixtures("for_few_examples")
+@pytest.mark.parametrize("near", [part.NEAR, np.inf])
+def test_few_examples_of_several_classes_take_the_hessian_where_float32_knows_it(near, monkeypatch):
+    """Less than half of the steps; where it does not, every class has the same metric as before."""
+    jax.clear_caches()
+    monkeypatch.setattr(part, "NEAR", near)
+    monkeypatch.setattr(part, "PART", 2**13)  # all are the part
+    X, y = several(8, m=400, d=12, K=5)
+    X = X * np.geomspace(1, 100, 12)
+    found = softmax.fit(X, y, penalty=0.5).check()
+    np.testing.assert_allclose(found.theta, newton(softmax, X, y, 0.5), rtol=1e-7, atol=1e-9)
+    assert (int(found.steps) < 25) == np.isfinite(near)
+
+
+def test_the_metric_of_all_parameters_is_the_hessian_and_holds_what_is_added_to_all_classes():
+    X, y = several(9, m=400, d=5, K=3)
+    theta, weights = np.random.default_rng(0).standard_normal((5, 3)), np.linspace(0.5, 2, 400)
+    of = part.Logits(*(lambda Z, y: Z,) * 2, curvature=curvature, mean_spread=lambda Z: Z, least_spread=lambda Z: Z)
+    data = part.Examples(*map(jnp.asarray, (X, y, weights)))
+    A = spd_factor(jnp.eye(5) * 40.0)
+    metric, near = part.hessian_metric(of, data, jnp.full((5, 3), 0.5), jnp.asarray(theta), A)
+    root = metric.L / metric.scale[:, None]
+    assert near
+    exact = softmax.hessian(theta, X, y, penalty=0.5, weights=weights).reshape(15, 15)
+    np.testing.assert_allclose(root @ root.T, exact + np.kron(40 * np.eye(5), np.ones((3, 3)) / 3), atol=1e-3)
+
+
+def curvature(Z, X, w):
+    return logits.curvature(logits.probabilities(Z), X, w)
