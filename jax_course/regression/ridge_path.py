@@ -29,7 +29,7 @@ from jax_course import arrays, boundary, checks
 from jax_course.linalg import Spectrum, product, sum_over_blocks, transpose_product, with_spectrum
 from jax_course.typing import ArrayLike
 
-BLOCK = 1024  # rows whose errors are there at once
+BLOCK = 2048  # rows whose errors are there at once
 
 
 class Constrained(NamedTuple):
@@ -133,8 +133,11 @@ def _path(X: Array, y: Array, penalties: Array, factors: Array) -> Array:
 
         def corrected(state):
             theta, _, steps = state
-            residual = y[:, None] - product(X, theta.T)
-            minus_g = transpose_product(X, residual).T - penalties[:, None] * factors[None, :] * theta
+
+            def of_block(X: Array, y: Array) -> Array:
+                return transpose_product(X, y[:, None] - product(X, theta.T)).T
+
+            minus_g = sum_over_blocks(of_block, X, y, rows=BLOCK) - penalties[:, None] * factors[None, :] * theta
             step = product(product(minus_g, by.B) / shrunk, by.B.T)
             # below the root of rounding a correction leaves nothing for another
             more = jnp.max(jnp.abs(step) / by_size) > jnp.sqrt(jnp.finfo(X.dtype).eps)
