@@ -18,14 +18,14 @@ y − QQᵀy, and θ_F is the least squares of what they leave. For any θ, with
 
     J(θ) − D(u) = ‖Qᵀr‖² + (1 − s)²‖r̃‖² + Σ (penalty_j |θ_j| − 2s θ_j x_jᵀr̃)
 
-where each term is at least 0; D, and how the rest is minimised, stand in `regression.coordinate_descent`.
+where each term is at least 0; D, and how the rest is minimised, stand in `regression.coordinate_descent` and
+`regression.lasso_rounds`.
 
 The elastic net, Σ (y − ŷ)² + Σ penalty |θ| + δ²θᵀθ, is the lasso with δ as d more examples whose targets are 0:
 `fit(jnp.concatenate([X, delta * jnp.eye(d)]), jnp.concatenate([y, jnp.zeros(d)]), penalty=penalty)`.
 """
 
 from functools import partial
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -34,11 +34,11 @@ from jax import Array
 
 from jax_course import arrays, boundary, checks
 from jax_course.linalg import least_squares, product, transpose_product
-from jax_course.linalg.least_squares import column_scale, truncated_svd
 from jax_course.optimization.proximal import soft_threshold
 from jax_course.optimization.solution import Solution, Status
 from jax_course.regression import coordinate_descent
-from jax_course.regression.coordinate_descent import Descent
+from jax_course.regression.free_columns import count_free, free_columns, without_free_columns
+from jax_course.regression.lasso_rounds import Descent, descend
 from jax_course.regression.linear import predict
 from jax_course.typing import ArrayLike
 
@@ -81,7 +81,7 @@ def duality_gap(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayL
     """
     theta, X, y = checks.regression(theta, X, y)
     p = checks.penalties(penalty, theta)
-    rest = _without_free_columns(X, y - product(X, theta), p, _most_free(penalty, X))
+    rest = without_free_columns(X, y - product(X, theta), p, count_free(penalty, X))
     h = transpose_product(rest.X, rest.y)
     return rest.lost + coordinate_descent.duality_gap(theta, h, jnp.sum(rest.y**2), p)[0]
 
@@ -94,7 +94,7 @@ def certainly_zero(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: Arr
     """
     theta, X, y = checks.regression(theta, X, y)
     p = checks.penalties(penalty, theta)
-    rest = _without_free_columns(X, y - product(X, theta), p, _most_free(penalty, X))
+    rest = without_free_columns(X, y - product(X, theta), p, count_free(penalty, X))
     h, sizes = transpose_product(rest.X, rest.y), jnp.sum(rest.X**2, axis=0)
     return coordinate_descent.certainly_zero(theta, h, jnp.sum(rest.y**2), p, sizes)
 
@@ -107,8 +107,8 @@ def largest_penalty(X: ArrayLike, y: ArrayLike, *, factors: ArrayLike = 1.0) -> 
     """
     X = boundary.training_design(X)
     y = boundary.finite(checks.targets(y, X), "y")
-    most_free = _most_free(factors, X)
-    return _largest_penalty(X, y, boundary.nonnegative(checks.penalties(factors, X[0]), "factors"), most_free)
+    free = count_free(factors, X)
+    return _largest_penalty(X, y, boundary.nonnegative(checks.penalties(factors, X[0]), "factors"), free)
 
 
 def fit(X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, max_steps: int = 10_000) -> Solution:
@@ -123,7 +123,7 @@ def fit(X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, max_steps: int 
     X = boundary.training_design(X)
     y = boundary.finite(checks.targets(y, X), "y")
     p = boundary.nonnegative(checks.penalties(penalty, X[0]))
-    found = _minimisers(X, y, p[None, :], checks.whole(max_steps, "max_steps"), _most_free(penalty, X))
+    found = _minimisers(X, y, p[None, :], checks.whole(max_steps, "max_steps"), count_free(penalty, X))
     return jax.tree.map(lambda leaf: leaf[0], found)
 
 
@@ -143,19 +143,19 @@ def path(
     X = boundary.training_design(X)
     y = boundary.finite(checks.targets(y, X), "y")
     penalties = _descending(penalties, X)
-    most_free = _most_free(factors, X)
+    free = count_free(factors, X)
     factors = boundary.nonnegative(checks.penalties(factors, X[0]), "factors")
     P = penalties[:, None] * factors[None, :]
-    return _minimisers(X, y, P, checks.whole(max_steps, "max_steps"), most_free)
+    return _minimisers(X, y, P, checks.whole(max_steps, "max_steps"), free)
 
 
-def _minimisers(X: Array, y: Array, P: Array, max_steps: Array | int, most_free: int) -> Solution:
+def _minimisers(X: Array, y: Array, P: Array, max_steps: Array | int, free: int) -> Solution:
     """A Solution for each row of P, whose zeros are in the same columns."""
-    if most_free == 0:
-        return _solutions(coordinate_descent.descend(X, y, P, max_steps), P, max_steps)
-    rest = _without_free_columns(X, y, P[0], most_free)
-    found = coordinate_descent.descend(rest.X, rest.y, P, max_steps)
-    return _with_free_columns(found, X, y, P, max_steps, most_free)
+    if free == 0:
+        return _solutions(descend(X, y, P, max_steps), P, max_steps)
+    rest = without_free_columns(X, y, P[0], free)
+    found = descend(rest.X, rest.y, P, max_steps)
+    return _with_free_columns(found, X, y, P, max_steps, free)
 
 
 @jax.jit
@@ -170,10 +170,8 @@ def _solutions(found: Descent, P: Array, max_steps: Array | int) -> Solution:
 
 
 @partial(jax.jit, static_argnums=5)
-def _with_free_columns(
-    found: Descent, X: Array, y: Array, P: Array, max_steps: Array | int, most_free: int
-) -> Solution:
-    where, columns = _free_columns(X, P[0], most_free)
+def _with_free_columns(found: Descent, X: Array, y: Array, P: Array, max_steps: Array | int, free: int) -> Solution:
+    where, columns = free_columns(X, P[0], free)
 
     def solution(found: Descent, p: Array) -> Solution:
         in_free, rank, _ = least_squares(columns, y - product(X, found.theta))
@@ -194,49 +192,10 @@ def _status(solved: Array, J: Array, found: Descent, max_steps: Array | int) -> 
 
 
 @partial(jax.jit, static_argnums=3)
-def _largest_penalty(X: Array, y: Array, factors: Array, most_free: int) -> Array:
-    rest = _without_free_columns(X, y, factors, most_free)
+def _largest_penalty(X: Array, y: Array, factors: Array, free: int) -> Array:
+    rest = without_free_columns(X, y, factors, free)
     slopes = 2 * jnp.abs(transpose_product(rest.X, rest.y))
     return jnp.max(jnp.where(factors > 0, slopes / jnp.where(factors > 0, factors, 1), factors))
-
-
-# What has no penalty.
-
-
-class _Rest(NamedTuple):
-    """X − QQᵀX, y − QQᵀy and ‖Qᵀy‖², the columns without a penalty being 0."""
-
-    X: Array
-    y: Array
-    lost: Array
-
-
-def _most_free(penalty: ArrayLike, X: Array) -> int:
-    """How many columns may have no penalty: counted where the penalty can be read, all where it cannot."""
-    d = X.shape[1]
-    return int(np.sum(np.broadcast_to(np.asarray(penalty) == 0, d))) if arrays.is_concrete(penalty) else d
-
-
-def _free_columns(X: Array, p: Array, most_free: int) -> tuple[Array, Array]:
-    """Where the columns without a penalty are, shape (most_free,), and these columns; d and zeros behind the last."""
-    where = jnp.nonzero(p == 0, size=most_free, fill_value=X.shape[1])[0]
-    return where, jnp.take(X, where, axis=1, mode="fill", fill_value=0)
-
-
-@partial(jax.jit, static_argnums=3)
-def _without_free_columns(X: Array, y: Array, p: Array, most_free: int) -> _Rest:
-    if most_free == 0:
-        return _Rest(X, y, jnp.zeros_like(y[0]))
-    Q, R = jnp.linalg.qr(_free_columns(X, p, most_free)[1])
-    U, _, _, kept = truncated_svd(R, column_scale(R), len(X))
-    Q = product(Q, jnp.where(kept[None, :], U, 0))
-    rest = X - product(Q, transpose_product(Q, X))
-    # a column that depends on those without a penalty leaves rounding, which is not to be fitted to
-    left, whole = jnp.linalg.norm(rest, axis=0), jnp.linalg.norm(X, axis=0)
-    gone = (p == 0) | (left <= len(X) * jnp.finfo(X.dtype).eps * whole)
-    return _Rest(
-        jnp.where(gone[None, :], 0, rest), y - product(Q, transpose_product(Q, y)), jnp.sum(product(y, Q) ** 2)
-    )
 
 
 def _descending(penalties: ArrayLike, X: Array) -> Array:

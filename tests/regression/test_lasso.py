@@ -8,7 +8,7 @@ from sklearn.linear_model import ElasticNet, lars_path
 
 from jax_course import Status, data, features, lasso, linear
 from jax_course.optimization import accelerated_proximal_gradient, soft_threshold
-from jax_course.regression import coordinate_descent
+from jax_course.regression import lasso_rounds
 from tests import references
 
 
@@ -165,7 +165,7 @@ def test_wide_tall_and_collinear_designs_are_certified(shape, share):
 def test_the_residual_and_the_gram_matrix_carry_it_to_the_same_end(monkeypatch):
     X, y = sparse(40, 80)
     by_gram = lasso.fit(X, y, penalty=9.0).check()
-    monkeypatch.setattr(coordinate_descent, "GRAM", 0)
+    monkeypatch.setattr(lasso_rounds, "GRAM", 0)
     jax.clear_caches()
     by_residual = lasso.fit(X, y, penalty=9.0).check()
     jax.clear_caches()
@@ -175,14 +175,14 @@ def test_the_residual_and_the_gram_matrix_carry_it_to_the_same_end(monkeypatch):
 @pytest.mark.parametrize(("correlation", "share", "on_few"), [(0.0, 0.1, True), (1.0, 0.1, True), (0.0, 1e-3, False)])
 @pytest.mark.parametrize("unit", [1.0, 1e-90])
 def test_a_working_set_leads_where_all_columns_lead_or_says_that_it_does_not(correlation, share, on_few, unit):
-    X, y = sparse(2**11, 4 * coordinate_descent.WORKING_SET, correlation=correlation)
+    X, y = sparse(2**11, 4 * lasso_rounds.WORKING_SET, correlation=correlation)
     X, y = jnp.asarray(X * unit), jnp.asarray(y)
     largest = lasso.largest_penalty(X, y)
     penalties = largest * jnp.array([[0.5], [share]]) * jnp.ones((1, X.shape[1]))
-    problem = coordinate_descent._problem(X, y, penalties)
-    found, solved = coordinate_descent._on_a_working_set(problem, 10_000)
+    problem = lasso_rounds._problem(X, y, penalties)
+    found, solved = lasso_rounds._on_a_working_set(problem, 10_000)
     assert bool(solved) == on_few
-    expected = coordinate_descent._on_the_gram(problem, 10_000)
+    expected = lasso_rounds._on_the_gram(problem, 10_000)
     if on_few:
         np.testing.assert_allclose(found.theta * unit, expected.theta * unit, atol=1e-7)
     for fitted in (lasso.path(X, y, penalties[:, 0]).check().theta[1], lasso.fit(X, y, penalty=penalties[1]).theta):
