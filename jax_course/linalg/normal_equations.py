@@ -22,8 +22,10 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import DTypeLike
 
+from jax_course.linalg.blocks import residual_moments
+from jax_course.linalg.grams import gram_and_moment
 from jax_course.linalg.least_squares import LeastSquares, shortest_least_squares, unique_least_squares
-from jax_course.linalg.products import gram_and_moment, product, residual_moments, transpose_product
+from jax_course.linalg.products import product, transpose_product
 from jax_course.linalg.solve import spd_factor
 from jax_course.linalg.trust import first_trusted
 

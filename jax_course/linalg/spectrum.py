@@ -19,8 +19,9 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.scipy.linalg import solve_triangular
 
+from jax_course.linalg.grams import gram
 from jax_course.linalg.least_squares import column_scale
-from jax_course.linalg.products import gram, product, transpose_product
+from jax_course.linalg.products import product, transpose_product
 from jax_course.linalg.solve import spd_factor
 
 WORK = 2**22  # of the longer side times the square of the shorter

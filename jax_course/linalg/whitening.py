@@ -14,8 +14,9 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.scipy.linalg import solve_triangular
 
+from jax_course.linalg.grams import gram
 from jax_course.linalg.least_squares import column_scale, truncated_svd
-from jax_course.linalg.products import gram, product
+from jax_course.linalg.products import product
 from jax_course.linalg.solve import spd_factor
 
 

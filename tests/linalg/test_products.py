@@ -5,10 +5,22 @@ import numpy as np
 import pytest
 
 from jax_course.linalg import gram, gram_and_moment, product, residual_moments, there_and_back, transpose_product
-from jax_course.linalg.products import BLOCK, NARROW, ONE_READ, PAIR, TALL
+from jax_course.linalg.blocks import ONE_READ
+from jax_course.linalg.grams import BLOCK, NARROW, SMALL
+from jax_course.linalg.products import TALL
 
-# plain, at the switch, by quarters, two blocks side by side
-SIZES = [(1, 1), (3, 5), (4 * BLOCK - 1, 4), (4 * BLOCK, 4), (5 * BLOCK + 17, NARROW + 3), (PAIR[0] * PAIR[1] + 9, 7)]
+MANY = 4 * TALL  # rows
+# plain; panels of one block, of several with a rest; two blocks side by side, with a rest
+SMALLEST = SMALL // 300**2 + 1, 300  # in blocks
+SIZES = [(1, 1), (3, 5), (MANY - 1, 4), SMALLEST, (5 * BLOCK + 17, NARROW + 3), (MANY, 4), (MANY + 9, 7)]
+    (1, 1),
+    (3, 5),
+    (MANY - 1, 4),
+    (SMALL // 300**2 + 1, 300),
+    (5 * BLOCK + 17, NARROW + 3),
+    (MANY, 4),
+    (MANY + 9, 7),
+]
 
 
 @pytest.mark.parametrize("shape", SIZES)
@@ -71,10 +83,10 @@ def test_a_sum_over_rows_is_the_literal_product():
 
 
 def test_gram_can_be_differentiated_and_mapped():
-    X = jnp.asarray(np.random.default_rng(0).standard_normal((4 * BLOCK, 3)))
+    X = jnp.asarray(np.random.default_rng(0).standard_normal((MANY, 3)))
     grad = jax.grad(lambda X: jnp.sum(gram(X)))(X)
     chex.assert_trees_all_close(grad, 2 * jnp.sum(X, axis=1, keepdims=True) * jnp.ones((1, 3)), atol=1e-12)
-    weights = jnp.stack([jnp.ones(4 * BLOCK), X[:, 0] ** 2], axis=1)
+    weights = jnp.stack([jnp.ones(MANY), X[:, 0] ** 2], axis=1)
     mapped = jax.vmap(gram, in_axes=(None, 1))(X, weights)
     chex.assert_trees_all_close(mapped[1], (X * X[:, :1] ** 2).T @ X, rtol=1e-12)
 
