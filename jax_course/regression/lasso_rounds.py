@@ -29,7 +29,7 @@ from jax_course.regression.coordinate_descent import (
 
 ROUNDS = 4  # in which h is computed afresh from X
 GRAM = 2048  # columns up to which the Gram matrix is used whatever m is
-WORK = 2**20  # numbers in X: below, the whole Gram matrix takes no time worth saving
+WORK = 2**27  # m d²: below, the whole Gram matrix takes no time worth saving
 WORKING_SET = 128  # columns
 
 
@@ -53,10 +53,10 @@ def descend(X: Array, y: Array, penalties: Array, max_steps: Array | int) -> Des
     """
     m, d = X.shape
     problem = _problem(X, y, penalties)
-    if d > max(m, GRAM):
-        return _on_the_residual(problem, max_steps)
-    ways = [partial(_on_a_working_set, problem, max_steps)] if m * d >= WORK and d >= 4 * WORKING_SET else []
-    return first_trusted(*ways, otherwise=lambda: _on_the_gram(problem, max_steps))
+    on_all = _on_the_residual if d > max(m, GRAM) else _on_the_gram
+    few = m * d**2 >= WORK and d >= 4 * WORKING_SET
+    ways = [partial(_on_a_working_set, problem, max_steps)] if few else []
+    return first_trusted(*ways, otherwise=lambda: on_all(problem, max_steps))
 
 
 class _Problem(NamedTuple):
