@@ -62,7 +62,7 @@ def classification(theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> tuple[Array,
 
 def targets(y: ArrayLike, X: Array) -> Array:
     """y as shape (m,) of the dtype of X."""
-    y = _one_per_row(y, X)
+    y = one_per_row(y, X)
     if jnp.issubdtype(y.dtype, jnp.floating) and y.dtype != X.dtype:
         raise TypeError(f"y must have the dtype of X, {X.dtype}; got {y.dtype}: convert one of them")
     if y.dtype.kind == "c":
@@ -82,7 +82,7 @@ def target_rows(y: ArrayLike, z: Array) -> Array:
 
 def class_numbers(y: ArrayLike, X: Array) -> Array:
     """y as int32, shape (m,); what can be no class, negative or huge, becomes the largest number there is."""
-    y = _one_per_row(y, X)
+    y = one_per_row(y, X)
     if y.dtype.kind not in "iub":
         raise TypeError(f"y must hold class numbers 0…K−1, integers; got {y.dtype}: convert it with y.astype(int)")
     largest = jnp.iinfo(jnp.int32).max
@@ -184,7 +184,8 @@ def _parameters(theta: ArrayLike, X: Array, shape: tuple[int, ...], meaning: str
     return theta
 
 
-def _one_per_row(y: ArrayLike, X: Array) -> Array:
+def one_per_row(y: ArrayLike, X: Array) -> Array:
+    """y as shape (m,), of any numbers."""
     y = numbers(y, "y", like=X)
     if y.shape != (X.shape[0],):
         raise ValueError(

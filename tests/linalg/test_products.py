@@ -13,14 +13,6 @@ MANY = 4 * TALL  # rows
 # plain; panels of one block, of several with a rest; two blocks side by side, with a rest
 SMALLEST = SMALL // 300**2 + 1, 300  # in blocks
 SIZES = [(1, 1), (3, 5), (MANY - 1, 4), SMALLEST, (5 * BLOCK + 17, NARROW + 3), (MANY, 4), (MANY + 9, 7)]
-    (1, 1),
-    (3, 5),
-    (MANY - 1, 4),
-    (SMALL // 300**2 + 1, 300),
-    (5 * BLOCK + 17, NARROW + 3),
-    (MANY, 4),
-    (MANY + 9, 7),
-]
 
 
 @pytest.mark.parametrize("shape", SIZES)
