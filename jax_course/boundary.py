@@ -29,6 +29,8 @@ def finite(values: Array, name: str) -> Array:
     with jax.ensure_compile_time_eval():  # an array that a traced function closes over can be read, too
         unreadable_or_finite = not is_concrete(values) or bool(_all_finite(values))
     if not unreadable_or_finite:
+        if not values.is_fully_addressable:
+            raise ValueError(f"{name} must be finite; some of it in one of the processes is not")
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(np.asarray(values)))[0])
         place = f"[{', '.join(map(str, where))}]" if where else ""
         raise ValueError(f"{name} must be finite; {name}{place} is {np.asarray(values)[where]}")
@@ -67,7 +69,7 @@ def class_labels(y: ArrayLike, X: Array, weights: Array, classes: int | None) ->
 def nonnegative(values: Array, name: str = "penalty") -> Array:
     """The values; refused where one is negative or not finite, or NaN there in jit."""
     if is_concrete(values):
-        worst = np.asarray(values)
+        worst = _values_here(values)
         worst = worst[~((worst >= 0) & np.isfinite(worst))]
         if worst.size:
             raise ValueError(f"{name} must be finite and at least 0; got {worst.flat[0]}")
@@ -77,7 +79,7 @@ def nonnegative(values: Array, name: str = "penalty") -> Array:
 def counts(weights: ArrayLike, X: Array) -> Array:
     """The weights of the examples of a fit; refused also where none counts."""
     weights = nonnegative(example_weights(weights, X), "weights")
-    if is_concrete(weights) and not np.any(np.asarray(weights)):
+    if is_concrete(weights) and not jnp.any(weights > 0):
         raise ValueError("weights must not all be 0: no example would count")
     return weights
 
@@ -95,7 +97,7 @@ def positive(value: ArrayLike, name: str, like: Array) -> Array:
 def all_positive(values: Array, name: str) -> Array:
     """The values; refused where one is not positive and finite, or NaN there in jit."""
     if is_concrete(values):
-        worst = np.asarray(values)
+        worst = _values_here(values)
         worst = worst[~((worst > 0) & np.isfinite(worst))]
         if worst.size:
             raise ValueError(f"{name} must be positive and finite; got {worst.flat[0]}")
@@ -104,7 +106,7 @@ def all_positive(values: Array, name: str) -> Array:
 
 def determined(values: Array, otherwise: str) -> Array:
     """The values; refused where one is NaN for the reason given."""
-    if is_concrete(values) and np.isnan(np.asarray(values)).any():
+    if is_concrete(values) and np.isnan(_values_here(values)).any():
         raise ValueError(otherwise)
     return values
 
@@ -114,6 +116,13 @@ def class_number(number: int, theta: Array) -> int:
     if not 0 <= whole(number, "reference") < theta.shape[1]:
         raise ValueError(f"reference must be a class 0…{theta.shape[1] - 1}; got {number}")
     return number
+
+
+def _values_here(values: Array) -> np.ndarray:
+    """The values; of an array that is spread over several processes those that this one has."""
+    if values.is_fully_addressable:
+        return np.asarray(values)
+    return np.concatenate([np.ravel(part.data) for part in values.addressable_shards])
 
 
 @jax.jit
@@ -158,5 +167,5 @@ def _several_classes(seen: _Labels) -> None:
 
 
 def _listed(labels: ArrayLike) -> str:
-    values = np.unique(np.asarray(labels))
+    values = np.unique(_values_here(labels) if isinstance(labels, Array) else np.asarray(labels))
     return ", ".join(str(v) for v in values[:5]) + (", …" if len(values) > 5 else "")

@@ -1,14 +1,11 @@
 """A program of one process or several: fits of rows spread over all devices, and their results as numbers to FILE.
 
-    python fits.py FILE SHAPE        SHAPE: of the data, as in 1003x4
+python fits.py FILE SHAPE        SHAPE: of the data, as in 1003x4
 """
 
 import sys
 
 import jax
-
-jax.config.update("jax_enable_x64", True)
-import jax.numpy as jnp
 import numpy as np
 
 from jax_course import linear, logistic, ridge, softmax
@@ -40,6 +37,7 @@ def results(X: np.ndarray, y: np.ndarray, labels: np.ndarray, classes: np.ndarra
 
 
 if __name__ == "__main__":
+    jax.config.update("jax_enable_x64", True)
     file, shape = sys.argv[1:]
     m, d = map(int, shape.split("x"))
     data = problem(m, d)

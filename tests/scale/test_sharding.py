@@ -1,4 +1,4 @@
-"""Rows spread over devices and processes, in processes of their own: how many devices there are is fixed at the start."""
+"""Rows spread over devices and processes; in processes of their own, because their number is fixed at the start."""
 
 import functools
 import os
@@ -48,7 +48,9 @@ def test_spread_over_devices_and_processes_the_fits_are_the_same(shape, devices,
     alone, spread = fitted(shape, 1), fitted(shape, devices, processes)
     assert alone.keys() == spread.keys()
     for name, value in alone.items():
-        np.testing.assert_allclose(spread[name], value, rtol=0, atol=1e-12 * np.max(np.abs(value)), err_msg=name)
+        # many examples are fitted until the gradient is 1e-10 of that at the start, from where steps differ by rounding
+        bound = 1e-9 if shape == LARGE and name in ("logistic", "softmax") else 1e-12
+        np.testing.assert_allclose(spread[name], value, rtol=0, atol=bound * np.max(np.abs(value)), err_msg=name)
 
 
 COMMUNICATION = """
@@ -57,9 +59,7 @@ import jax
 jax.config.update("jax_enable_x64", True)
 import jax.numpy as jnp
 from jax_course import linear, logistic
-from jax_course.linalg import gram
 from jax_course.scale import shard
-from jax_course.typing import ArrayLike
 
 for m, d in ((1600, 4), (16_000, 200), (80_000, 20)):
     X, y, _ = shard(jnp.ones((m, d)), jnp.ones(m))
@@ -69,13 +69,13 @@ for m, d in ((1600, 4), (16_000, 200), (80_000, 20)):
         ("gradient", lambda X, y: logistic.gradient(jnp.ones(d), X, y), d),
     ):
         compiled = jax.jit(function).lower(X, y).compile().as_text()
-        moved = re.findall(r"= (\\S+) (all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter)\\(", compiled)
+        moved = re.findall(r"= (\\S+) (all-\\w+|collective-\\w+|reduce-scatter)\\(", compiled)
         print(m, name, [kind for _, kind in moved] == ["all-reduce"], moved[0][0].split("[")[1].split("]")[0], size)
 """
 
 
 def test_a_hessian_sends_its_entries_once_and_nothing_else():
     for line in run(COMMUNICATION, devices=8).strip().splitlines():
-        _, name, one_reduction, shape, size = line.split()
+        *_, one_reduction, shape, size = line.split()
         assert one_reduction == "True", line
         assert np.prod([int(n) for n in shape.split(",")]) == int(size), line
