@@ -36,7 +36,7 @@ def race(
         peers.append(Contender("scikit-learn Ridge, Cholesky", partial(with_ridge, X, y), targets[1]))
     if dtype == "float64":  # all it computes in
         peers.append(Contender("statsmodels OLS", partial(with_statsmodels, X, y)))
-    kind = "" if condition == 1 else f", condition {condition:.0e}"
+    kind = "" if condition == 1 else f", condition {condition:,.0f}"
     return Race(
         f"least squares {m:,} × {d:,}{kind}",
         Contender("jax_course", partial(ours, X, y)),

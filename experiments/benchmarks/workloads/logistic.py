@@ -37,7 +37,7 @@ def race(m: int, d: int, *, condition: float = 1.0, dtype: str = "float64", targ
     if dtype == "float64":  # all it computes in
         peers.append(Contender("statsmodels Logit", partial(with_statsmodels, X, y)))
     return Race(
-        f"logistic {m:,} × {d:,}{'' if condition == 1 else f', condition {condition:.0e}'}",
+        f"logistic {m:,} × {d:,}{'' if condition == 1 else f', condition {condition:,.0f}'}",
         Contender("jax_course", partial(ours, X, y)),
         tuple(peers),
         lambda theta: gradient(np.ravel(theta).astype(np.float64)) / at_0,
