@@ -87,6 +87,16 @@ WAMPLER1_Y = np.array(
 )
 WAMPLER1_THETA = np.ones(6)
 
+# NIST StRD, Wampler3: the same with errors; 4 and 5 have the same errors times 100 and 10⁴. The minimiser stays.
+WAMPLER3_Y = np.array(
+    [760, -2042, 2111, -1684, 3888, 1858, 11379, 17560, 39287, 64382, 113159, 175108, 273291, 400186, 581243, 811568,
+     1121004, 1506550, 2002767, 2611612, 3369180], float
+)  # fmt: skip
+
+# NIST StRD, NoInt1 and NoInt2: lines through the origin.
+NOINT1_X, NOINT1_Y, NOINT1_THETA = np.arange(60.0, 71), np.arange(130.0, 141), np.array([2.07438016528926])
+NOINT2_X, NOINT2_Y, NOINT2_THETA = np.array([4.0, 5, 6]), np.array([3.0, 4, 4]), np.array([0.727272727272727])
+
 # NIST StRD, Norris: a line through 36 points.
 NORRIS_X = np.array(
     [

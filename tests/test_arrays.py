@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jax_course import arrays, regression
+from jax_course import arrays, linear
 
 SIZE = arrays.LARGE // 8  # of float64
 
@@ -49,5 +49,5 @@ def test_without_64_bits_large_values_are_narrowed_as_by_jax():
 
 def test_inside_jit_a_large_array_can_be_closed_over():
     X, theta = values(), jnp.arange(4.0)
-    inside = jax.jit(lambda theta: regression.linear.predict(theta, X))(theta)
+    inside = jax.jit(lambda theta: linear.predict(theta, X))(theta)
     np.testing.assert_allclose(inside, X @ np.arange(4.0), rtol=1e-12)
