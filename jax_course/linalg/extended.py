@@ -22,7 +22,8 @@ def _split(a: Array) -> tuple[Array, Array]:
     return high, a - high
 
 
-def _exact_sum(a: Array, b: Array) -> tuple[Array, Array]:
+def exact_sum(a: Array, b: Array) -> tuple[Array, Array]:
+    """s = fl(a + b) and what it misses: s + e = a + b."""
     s = a + b
     from_b = s - a
     return s, (a - (s - from_b)) + (b - from_b)
@@ -35,7 +36,7 @@ def add_products(start: Array, rows: Array, factors: Array) -> Array:
         high, low = total
         (a, a_low), (b, b_low) = map(_split, row_and_factor)
         for part in (a * b, a * b_low, a_low * b):
-            high, error = _exact_sum(high, part)
+            high, error = exact_sum(high, part)
             low = low + error
         return (high, low + a_low * b_low), None
 

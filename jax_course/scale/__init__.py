@@ -1,9 +1,29 @@
-"""The same pure functions over several devices and several hosts.
+"""The same pure functions over several devices and several hosts, and over data larger than memory.
 
-A cost is a sum over examples, so that rows spread over devices and mini-batches are one fold.
+A cost is a sum over examples, so that rows spread over devices, batches of a file and mini-batches are one fold.
 """
 
+from jax_course.scale.batches import Batches, DataError, Skipping, from_npy, from_table, skipping
+from jax_course.scale.fold import fold
 from jax_course.scale.rehearsal import rehearse
 from jax_course.scale.sharding import Spread, mesh_of, shard, spread_parameters
+from jax_course.scale.stream import fit_linear, fit_logistic, fit_ridge, fit_softmax
 
-__all__ = ["Spread", "mesh_of", "rehearse", "shard", "spread_parameters"]
+__all__ = [
+    "Batches",
+    "DataError",
+    "Skipping",
+    "Spread",
+    "fit_linear",
+    "fit_logistic",
+    "fit_ridge",
+    "fit_softmax",
+    "fold",
+    "from_npy",
+    "from_table",
+    "mesh_of",
+    "rehearse",
+    "shard",
+    "skipping",
+    "spread_parameters",
+]

@@ -17,7 +17,7 @@ JOINED = (
     "jax.distributed.initialize(f'127.0.0.1:{port}', int(count), int(number)); "
     "sys.argv = [file, *arguments]; runpy.run_path(file, run_name='__main__')"
 )
-GRACE = 5.0  # seconds between asking a process to end and making it
+GRACE = 2.0  # seconds between asking a process to end, which JAX takes for a warning, and making it
 
 
 def rehearse(file: str, arguments: Sequence[str] = (), *, processes: int, devices: int = 1) -> int:

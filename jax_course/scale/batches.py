@@ -1,0 +1,168 @@
+"""Data larger than memory, a batch of rows at a time: NumPy files, Parquet and CSV, or whatever gives pairs (X, y).
+
+A source is anything that can be iterated more than once and gives pairs of X (rows, d) and y (rows,): a list, or what
+the functions here return. A batch is in memory while it is computed with, and the next one while it is read.
+
+What is wrong in a file is said with its name and the row, from 0 on: numbers that are none or not finite, text in a
+column of numbers, columns that are missing, a part that cannot be read. `skipping` leaves rows that are not finite out,
+and counts them.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Pair = tuple[np.ndarray, np.ndarray]
+ROWS = 2**16  # of a batch
+
+
+class DataError(ValueError):
+    """What a file holds that cannot be fitted: which file, and where."""
+
+
+@dataclass(frozen=True)
+class Batches:
+    """A source with a name, and how many rows it has where that is known; `open` begins at the first row again."""
+
+    name: str
+    open: Callable[[], Iterator[Pair]]
+    rows: int | None = None
+
+    def __iter__(self) -> Iterator[Pair]:
+        return self.open()
+
+
+def from_npy(X: str | os.PathLike, y: str | os.PathLike, *, rows: int = ROWS) -> Batches:
+    """X (m, d) and y (m,), each in a `.npy` file; nothing is read before it is needed."""
+    in_X, in_y = (_mapped(path) for path in (X, y))
+    if in_X.ndim != 2 or in_X.dtype.kind != "f":
+        raise DataError(f"{X} must hold floating-point numbers of shape (m, d); it holds {in_X.dtype} {in_X.shape}")
+    if in_y.shape != in_X.shape[:1]:
+        raise DataError(f"{y} must have shape ({len(in_X)},), a value per row of {X}; it has {in_y.shape}")
+
+    def read() -> Iterator[Pair]:
+        for first in range(0, len(in_X), rows):
+            yield _rows_of(in_X, first, rows), _rows_of(in_y, first, rows)
+
+    return Batches(os.fspath(X), read, len(in_X))
+
+
+def _rows_of(mapped: np.memmap, first: int, rows: int) -> np.ndarray:
+    """Read, not mapped: what has been mapped once stays in the process's memory as long as there is room."""
+    rows = min(rows, len(mapped) - first)
+    if not mapped.flags.c_contiguous:
+        return np.array(mapped[first : first + rows])
+    each = mapped.itemsize * (mapped.size // len(mapped))
+    begin = mapped.offset + first * each
+    read = np.fromfile(str(mapped.filename), mapped.dtype, rows * each // mapped.itemsize, offset=begin)
+    if read.size * mapped.itemsize < rows * each:
+        raise DataError(f"{mapped.filename} ends before row {first + rows}: it has become shorter")
+    return read.reshape(rows, *mapped.shape[1:])
+
+
+def _mapped(path: str | os.PathLike) -> np.memmap:
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise DataError(f"{path} must be a .npy file of numbers, whole: {error}") from error
+
+
+def from_table(
+    *paths: str | os.PathLike, target: str, columns: Sequence[str] | None = None, rows: int = ROWS
+) -> Batches:
+    """Parquet or CSV files of the same columns, one after the other, by pyarrow (`pip install 'jax-course[data]'`).
+
+    target is the column of y; columns are those of X, in this order: by default all others of the first file.
+    """
+    names = [os.fspath(path) for path in paths]
+    if not names:
+        raise ValueError("at least one file must be given")
+    chosen = _columns_of(names[0], target, columns)
+
+    def read() -> Iterator[Pair]:
+        for name in names:
+            yield from _batches_of(name, target, chosen, rows)
+
+    return Batches(", ".join(names), read, None)
+
+
+def _columns_of(name: str, target: str, columns: Sequence[str] | None) -> list[str]:
+    there = _opened(name).schema.names
+    wanted = [column for column in there if column != target] if columns is None else list(columns)
+    missing = [column for column in (target, *wanted) if column not in there]
+    if missing:
+        raise DataError(f"{name} has no column {', '.join(missing)}; it has {', '.join(there)}")
+    return wanted
+
+
+def _opened(name: str) -> Any:
+    try:
+        from pyarrow import ArrowInvalid, dataset
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("tables are read by pyarrow: pip install 'jax-course[data]'") from error
+    try:
+        return dataset.dataset(name, format="csv" if name.lower().endswith(".csv") else "parquet")
+    except (ArrowInvalid, OSError) as error:
+        if not os.path.exists(name):
+            raise FileNotFoundError(f"there is no file {name}") from error
+        raise DataError(f"{name} cannot be read: {error}") from error
+
+
+def _batches_of(name: str, target: str, columns: list[str], rows: int) -> Iterator[Pair]:
+    import pyarrow as pa
+
+    opened = _opened(name)
+    _check_types(name, opened.schema, [target, *columns])
+    row, batches = 0, iter(opened.to_batches(columns=[*columns, target], batch_size=rows))
+    while True:
+        try:
+            batch = next(batches)
+        except StopIteration:
+            return
+        except (pa.ArrowInvalid, OSError) as error:
+            raise DataError(f"{name} cannot be read behind row {row}: {error}") from error
+        if len(batch):
+            arrays = [batch.column(column).to_numpy(zero_copy_only=False) for column in columns]
+            yield (
+                np.stack(arrays, axis=1).astype(np.float64, copy=False),
+                batch.column(target).to_numpy(zero_copy_only=False),
+            )
+            row += len(batch)
+
+
+def _check_types(name: str, schema: Any, columns: list[str]) -> None:
+    import pyarrow as pa
+
+    for column in columns:
+        if column not in schema.names:
+            raise DataError(f"{name} has no column {column}; it has {', '.join(schema.names)}")
+        kind = schema.field(column).type
+        if not (pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
+            raise DataError(f"{name}: column {column} must hold numbers; it holds {kind}")
+
+
+class Skipping:
+    """The rows of a source without those that hold NaN or infinity; `skipped` counts them in the last pass."""
+
+    def __init__(self, source: Iterable[Pair]):
+        self.source, self.skipped = source, 0
+
+    def __iter__(self) -> Iterator[Pair]:
+        self.skipped = 0
+        for X, y in self.source:
+            finite = np.isfinite(X).all(axis=1) & np.isfinite(y)
+            self.skipped += int(np.sum(~finite))
+            yield (X, y) if finite.all() else (X[finite], y[finite])
+
+
+def skipping(source: Iterable[Pair]) -> Skipping:
+    """The source without the rows that hold NaN or infinity.
+
+    >>> some = skipping([(np.array([[1.0], [np.nan]]), np.array([2.0, 3.0]))])
+    >>> [len(X) for X, _ in some], some.skipped
+    ([1], 1)
+    """
+    return Skipping(source)

@@ -1,0 +1,228 @@
+"""Fits of data larger than memory against those of all rows at once, and what is said of data that are wrong."""
+
+import os
+import subprocess
+import sys
+from itertools import pairwise
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import csv, parquet
+
+from jax_course import Status, linear, logistic, ridge, scale, softmax
+from jax_course.scale.batches import DataError
+
+ROWS = 700
+
+
+@pytest.fixture(scope="module")
+def problem():
+    """X in units that differ, far from 0; a number, a truth value and a class for each row."""
+    rng = np.random.Generator(np.random.PCG64(3))
+    m, d = 5003, 5
+    X = np.concatenate([np.ones((m, 1)), 5 + rng.normal(size=(m, d - 1)) * np.geomspace(1, 100, d - 1)], axis=1)
+    unit = X / np.sqrt(np.mean(X**2, axis=0))
+    y = X @ rng.normal(size=d) + rng.normal(size=m)
+    truth = (unit @ rng.normal(size=d) + rng.logistic(size=m) > 0).astype(float)
+    return X, y, truth, np.argmax(unit @ rng.normal(size=(d, 4)) + rng.gumbel(size=(m, 4)), axis=1)
+
+
+def batches(X, y):
+    """Of unequal length, one of them empty."""
+    cuts = [0, 700, 700, 2100, 2101, len(X)]
+    return [(X[a:b], y[a:b]) for a, b in pairwise(cuts)]
+
+
+def assert_alike(streamed, at_once):
+    assert int(streamed.status) == int(at_once.status) == Status.CONVERGED
+    size = np.max(np.abs(at_once.theta))
+    np.testing.assert_allclose(streamed.theta, at_once.theta, rtol=0, atol=1e-12 * size)
+    np.testing.assert_allclose(streamed.cost, at_once.cost, rtol=1e-12)
+
+
+PENALTY = np.array([0.0, 1.0, 2.0, 3.0, 4.0])
+
+
+@pytest.mark.parametrize("penalty", [0.0, 3.0, PENALTY], ids=["none", "one", "bias free"])
+def test_the_fit_is_that_of_all_rows(penalty, problem):
+    X, y, truth, number = problem
+    assert_alike(scale.fit_ridge(batches(X, y), penalty=penalty), ridge.fit(X, y, penalty=penalty))
+    assert_alike(scale.fit_logistic(batches(X, truth), penalty=penalty), logistic.fit(X, truth, penalty=penalty))
+    of_classes = penalty if np.ndim(penalty) == 0 else penalty[:, None]
+    streamed = scale.fit_softmax(batches(X, number), classes=4, penalty=of_classes)
+    assert_alike(streamed, softmax.fit(X, number, penalty=of_classes))
+    assert_alike(scale.fit_linear(batches(X, y)), linear.fit(X, y))
+
+
+def test_columns_that_nearly_depend_take_a_further_pass_and_lose_no_digit(problem):
+    X, y, *_ = problem
+    X = np.concatenate([X, X[:, 1:2] + 1e-4 * X[:, 2:3] ** 2], axis=1)
+    streamed = scale.fit_linear(batches(X, y))
+    assert int(streamed.steps) > 1
+    np.testing.assert_allclose(streamed.theta, linear.fit(X, y).theta, rtol=1e-11)
+
+
+def test_where_nearly_all_is_explained_the_cost_has_its_digits(problem):
+    X, _, *_ = problem
+    y = X @ np.arange(1.0, 6) + 1e-6 * np.sin(np.arange(len(X)))
+    np.testing.assert_allclose(scale.fit_linear(batches(X, y)).cost, linear.fit(X, y).cost, rtol=1e-8)
+
+
+def test_what_has_no_minimiser_says_so(problem):
+    X, y, *_ = problem
+    assert int(scale.fit_linear(batches(np.concatenate([X, X[:, :1]], axis=1), y)).status) == Status.RANK_DEFICIENT
+    truth = (X[:, 1] > 5).astype(float)
+    assert int(scale.fit_logistic(batches(X, truth)).status) == Status.SEPARABLE
+    assert int(scale.fit_softmax(batches(X, truth.astype(int)), classes=2).status) == Status.SEPARABLE
+
+
+def test_in_float32_the_sums_are_carried_in_twice_the_precision(problem):
+    X, y, *_ = (a.astype(np.float32) for a in problem)
+    with jax.enable_x64(False):
+        one_by_one = [(X[i : i + 8], y[i : i + 8]) for i in range(0, len(X), 8)]
+        total, rows = scale.fold(one_by_one, lambda X, y, w: jnp.sum(w * y))
+    assert rows == len(X)
+    assert total.dtype == jnp.float32
+    np.testing.assert_allclose(total, np.sum(y.astype(float)), rtol=3e-7)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_files_of_numpy(order, problem, tmp_path):
+    X, y, *_ = problem
+    np.save(tmp_path / "X.npy", np.asarray(X, order=order))
+    np.save(tmp_path / "y.npy", y)
+    source = scale.from_npy(tmp_path / "X.npy", tmp_path / "y.npy", rows=ROWS)
+    assert source.rows == len(X)
+    np.testing.assert_array_equal(np.concatenate([X for X, _ in source]), X)
+    assert_alike(scale.fit_linear(source), linear.fit(X, y))
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+def test_tables(kind, problem, tmp_path):
+    X, y, *_ = problem
+    files = [
+        written(tmp_path / f"{i}.{kind}", X[part], y[part]) for i, part in enumerate((slice(2000), slice(2000, None)))
+    ]
+    source = scale.from_table(*files, target="y", rows=ROWS)
+    assert_alike(scale.fit_linear(source), linear.fit(X, y))
+    reordered = scale.from_table(*files, target="y", columns=["x4", "x0"], rows=ROWS)
+    np.testing.assert_array_equal(np.concatenate([X for X, _ in reordered]), X[:, [4, 0]])
+
+
+def written(path, X, y, **columns):
+    """A table of x0, x1, … and y."""
+    table = pa.table({f"x{j}": X[:, j] for j in range(X.shape[1])} | {"y": y} | columns)
+    if path.suffix == ".csv":
+        csv.write_csv(table, path)
+    else:
+        parquet.write_table(table, path, row_group_size=500)
+    return path
+
+
+def test_a_row_that_is_not_finite_is_named_or_left_out_and_counted(problem, tmp_path):
+    X, y, *_ = problem
+    X = X.copy()
+    X[[3001, 4000], 2] = np.nan, np.inf
+    path = written(tmp_path / "some.parquet", X, y)
+    source = scale.from_table(path, target="y", rows=ROWS)
+    with pytest.raises(DataError, match=r"some\.parquet.*row 3001: all numbers must be finite"):
+        scale.fit_linear(source)
+    skipping = scale.skipping(source)
+    good = np.isfinite(X).all(axis=1)
+    assert_alike(scale.fit_linear(skipping), linear.fit(X[good], y[good]))
+    assert skipping.skipped == 2
+
+
+def test_text_in_a_column_of_numbers_is_refused(problem, tmp_path):
+    X, y, *_ = problem
+    path = written(tmp_path / "text.csv", X[:50], y[:50], x9=np.array(["1"] * 49 + ["many"]))
+    with pytest.raises(DataError, match=r"text\.csv: column x9 must hold numbers; it holds string"):
+        scale.fit_linear(scale.from_table(path, target="y"))
+
+
+def test_a_file_of_other_columns_is_refused(problem, tmp_path):
+    X, y, *_ = problem
+    first, second = written(tmp_path / "1.parquet", X, y), written(tmp_path / "2.parquet", X[:, :3], y)
+    with pytest.raises(DataError, match=r"2\.parquet has no column x3"):
+        scale.fit_linear(scale.from_table(first, second, target="y"))
+    with pytest.raises(DataError, match=r"1\.parquet has no column z"):
+        scale.from_table(first, target="z")
+
+
+@pytest.mark.parametrize("where", ["in the middle", "at the end"])
+def test_a_damaged_table_is_refused_with_its_name(where, problem, tmp_path):
+    X, y, *_ = problem
+    path = written(tmp_path / "damaged.parquet", X, y)
+    content = bytearray(path.read_bytes())
+    if where == "at the end":
+        path.write_bytes(content[: len(content) // 2])
+    else:
+        content[20_000:60_000] = bytes(40_000)
+        path.write_bytes(content)
+    with pytest.raises(DataError, match=r"damaged\.parquet cannot be read"):
+        scale.fit_linear(scale.from_table(path, target="y", rows=ROWS))
+
+
+def test_a_file_of_numpy_that_is_cut_off_or_holds_objects_is_refused(problem, tmp_path):
+    X, y, *_ = problem
+    for name, array in (("X", X), ("y", y)):
+        np.save(tmp_path / f"{name}.npy", array)
+    source = scale.from_npy(tmp_path / "X.npy", tmp_path / "y.npy", rows=ROWS)
+    os.truncate(tmp_path / "X.npy", 100_000)
+    with pytest.raises(DataError, match=r"X\.npy ends before row"):
+        scale.fit_linear(source)
+    with pytest.raises(DataError, match=r"X\.npy must be a \.npy file of numbers, whole"):
+        scale.from_npy(tmp_path / "X.npy", tmp_path / "y.npy")
+    np.save(tmp_path / "objects.npy", np.array([{}, {}]), allow_pickle=True)
+    with pytest.raises(DataError, match=r"objects\.npy must be a \.npy file of numbers"):
+        scale.from_npy(tmp_path / "objects.npy", tmp_path / "y.npy")
+
+
+def test_what_cannot_be_a_source_is_refused(problem):
+    X, y, truth, number = problem
+    with pytest.raises(TypeError, match="iterable more than once"):
+        scale.fit_linear(iter([(X, y)]))
+    with pytest.raises(DataError, match="from row 5003 on"):
+        scale.fit_linear([(X, y), (X[:, :2], y)])
+    with pytest.raises(DataError, match="at least one row"):
+        scale.fit_linear([])
+    with pytest.raises(DataError, match="y must hold 0…1"):
+        scale.fit_logistic([(X, truth + 1)])
+    with pytest.raises(DataError, match="y must hold 0…2"):
+        scale.fit_softmax([(X, number)], classes=3)
+
+
+MEMORY = """
+import resource, sys
+import jax
+jax.config.update("jax_enable_x64", True)
+import numpy as np
+from jax_course import scale
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+before = peak()
+found = scale.fit_linear(scale.from_npy(*sys.argv[1:]))
+print(int(found.status), peak() - before)
+"""
+
+
+def test_the_memory_does_not_grow_with_the_file(tmp_path):
+    m, d = 1_500_000, 50  # 600 MB
+    X = np.lib.format.open_memmap(tmp_path / "X.npy", "w+", np.float64, (m, d))
+    rng = np.random.Generator(np.random.PCG64(1))
+    some = rng.normal(size=(m // 10, d))
+    for i in range(10):
+        X[i * len(some) : (i + 1) * len(some)] = some + i
+    X.flush()
+    np.save(tmp_path / "y.npy", rng.normal(size=m))
+    files = [str(tmp_path / name) for name in ("X.npy", "y.npy")]
+    run = subprocess.run([sys.executable, "-c", MEMORY, *files], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    status, megabytes = map(int, run.stdout.split())
+    assert status == Status.CONVERGED
+    assert megabytes < 300
