@@ -3,7 +3,7 @@
 A cost is a sum over examples, so that rows spread over devices, batches of a file and mini-batches are one fold.
 """
 
-from jax_course.scale.batches import Batches, DataError, Skipping, from_npy, from_table, skipping
+from jax_course.scale.batches import Batches, DataError, Skipping, from_npy, from_table, skipping, watched
 from jax_course.scale.fold import fold
 from jax_course.scale.rehearsal import rehearse
 from jax_course.scale.sharding import Spread, mesh_of, shard, spread_parameters
@@ -26,4 +26,5 @@ __all__ = [
     "shard",
     "skipping",
     "spread_parameters",
+    "watched",
 ]

@@ -149,6 +149,7 @@ class Skipping:
 
     def __init__(self, source: Iterable[Pair]):
         self.source, self.skipped = source, 0
+        self.name, self.rows = name_of(source), getattr(source, "rows", None)
 
     def __iter__(self) -> Iterator[Pair]:
         self.skipped = 0
@@ -166,3 +167,44 @@ def skipping(source: Iterable[Pair]) -> Skipping:
     ([1], 1)
     """
     return Skipping(source)
+
+
+class Watched:
+    """A source whose passes are drawn as a bar on stderr, with rows a second and the time left."""
+
+    def __init__(self, source: Iterable[Pair]):
+        self.source, self.passes = source, 0
+        self.name, self.rows = name_of(source), getattr(source, "rows", None)
+
+    def __iter__(self) -> Iterator[Pair]:
+        try:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError("the bar is drawn by rich: pip install 'jax-course[experiments]'") from error
+        self.passes += 1
+        columns = (
+            *(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("rows")),
+            *(TextColumn("{task.fields[speed]}"), TimeRemainingColumn()),
+        )
+        with Progress(*columns, console=Console(stderr=True)) as shown:
+            task = shown.add_task(f"{self.name}, pass {self.passes}", total=self.rows, speed="")
+            for X, y in self.source:
+                yield X, y
+                shown.advance(task, len(X))
+                speed = shown.tasks[0].speed
+                shown.update(task, speed=f"{speed:,.0f} a second" if speed else "")
+
+
+def watched(source: Iterable[Pair]) -> Watched:
+    """The source, its passes drawn as a bar on stderr: `fit_logistic(watched(source))`.
+
+    >>> watched(Batches("rows.npy", lambda: iter(()), 10)).name
+    'rows.npy'
+    """
+    return Watched(source)
+
+
+def name_of(source: Any) -> str:
+    """What errors and bars call it."""
+    return getattr(source, "name", type(source).__name__)

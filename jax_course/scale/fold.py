@@ -15,7 +15,7 @@ import numpy as np
 
 from jax_course import arrays
 from jax_course.linalg.extended import exact_sum
-from jax_course.scale.batches import DataError, Pair
+from jax_course.scale.batches import DataError, Pair, name_of
 
 
 def fold(source: Iterable[Pair], of_batch: Callable[..., Any], *arguments: Any) -> tuple[Any, int]:
@@ -37,7 +37,7 @@ def fold(source: Iterable[Pair], of_batch: Callable[..., Any], *arguments: Any) 
         total = jax.block_until_ready(_added(of_batch, total, *batch, *arguments))
         rows += len(X)
     if total is None:
-        raise DataError(f"{_name_of(source)} must hold at least one row; it holds none")
+        raise DataError(f"{name_of(source)} must hold at least one row; it holds none")
     sums = jax.tree.map(jnp.add, *total)
     if not all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(sums)):
         _refuse_what_is_not_finite(source)
@@ -76,7 +76,7 @@ def _alike(source: Iterable[Pair]) -> Iterator[Pair]:
         d = X.shape[1] if d is None and X.ndim == 2 else d
         if X.ndim != 2 or X.shape[1] != d or X.dtype.kind != "f" or y.shape != X.shape[:1]:
             raise DataError(
-                f"{_name_of(source)}, from row {row} on: a batch must be X (rows, {d}) of floating-point numbers and "
+                f"{name_of(source)}, from row {row} on: a batch must be X (rows, {d}) of floating-point numbers and "
                 f"y (rows,); got {X.dtype} {X.shape} and {y.dtype} {y.shape}"
             )
         row += len(X)
@@ -98,11 +98,7 @@ def _refuse_what_is_not_finite(source: Iterable[Pair]) -> None:
         bad = ~(np.isfinite(X).all(axis=1) & np.isfinite(y))
         if bad.any():
             raise DataError(
-                f"{_name_of(source)}, row {row + int(np.argmax(bad))}: all numbers must be finite; one is not "
+                f"{name_of(source)}, row {row + int(np.argmax(bad))}: all numbers must be finite; one is not "
                 "(scale.skipping leaves such rows out and counts them)"
             )
         row += len(X)
-
-
-def _name_of(source: Any) -> str:
-    return getattr(source, "name", type(source).__name__)

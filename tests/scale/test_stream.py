@@ -13,6 +13,7 @@ import pytest
 from pyarrow import csv, parquet
 
 from jax_course import Status, linear, logistic, ridge, scale, softmax
+from jax_course.checkpoint import CheckpointError
 from jax_course.scale.batches import DataError
 
 ROWS = 700
@@ -193,6 +194,62 @@ def test_what_cannot_be_a_source_is_refused(problem):
         scale.fit_logistic([(X, truth + 1)])
     with pytest.raises(DataError, match="y must hold 0…2"):
         scale.fit_softmax([(X, number)], classes=3)
+
+
+def test_a_fit_that_is_stopped_goes_on_from_the_last_pass(problem, tmp_path):
+    X, y, truth, number = problem
+    fits = {
+        "ridge": (lambda source, **more: scale.fit_ridge(source, penalty=1.0, **more), y),
+        "logistic": (lambda source, **more: scale.fit_logistic(source, penalty=1.0, **more), truth),
+        "softmax": (lambda source, **more: scale.fit_softmax(source, classes=4, penalty=1.0, **more), number),
+    }
+    for name, (fit, target) in fits.items():
+        whole = fit(batches(X, target))
+        source, file = Failing(batches(X, target)), tmp_path / name
+        stops, again = 0, None
+        while again is None:
+            source.left = 3  # the first batch, and two passes; then the disk is gone
+            try:
+                again = fit(source, checkpoint=file)
+            except OSError:
+                stops += 1
+        np.testing.assert_array_equal(again.theta, whole.theta)
+        assert int(again.steps) == int(whole.steps)
+        assert (stops > 0) == (int(whole.steps) > 2)
+
+
+class Failing:
+    """A source that can be read so many times, and fails in the middle of the next."""
+
+    def __init__(self, batches):
+        self.batches, self.left = batches, 0
+
+    def __iter__(self):
+        self.left -= 1
+        for i, pair in enumerate(self.batches):
+            if self.left < 0 and i > 1:
+                raise OSError("the disk is gone")
+            yield pair
+
+
+def test_a_checkpoint_of_another_fit_or_a_damaged_one_is_refused(problem, tmp_path):
+    X, _, truth, _ = problem
+    file = tmp_path / "fit"
+    scale.fit_logistic(batches(X, truth), penalty=1.0, checkpoint=file)
+    with pytest.raises(CheckpointError, match="with another penalty"):
+        scale.fit_logistic(batches(X, truth), penalty=2.0, checkpoint=file)
+    with pytest.raises(CheckpointError, match="something else"):
+        scale.fit_logistic(batches(X[:, :3], truth), penalty=1.0, checkpoint=file)
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match="damaged"):
+        scale.fit_logistic(batches(X, truth), penalty=1.0, checkpoint=file)
+
+
+def test_the_passes_can_be_watched(problem, capfd):
+    X, y, *_ = problem
+    source = scale.watched(scale.skipping(scale.Batches("some rows", lambda: iter(batches(X, y)), len(X))))
+    assert_alike(scale.fit_linear(source), linear.fit(X, y))
+    assert "some rows, pass" in capfd.readouterr().err
 
 
 MEMORY = """
