@@ -1,5 +1,6 @@
 """The one door for input: whatever holds numbers becomes an array, and what JAX would narrow is announced."""
 
+import math
 import os
 import sys
 import warnings
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.core import Tracer
+from jax.typing import DTypeLike
 
 from jax_course.typing import ArrayLike
 
@@ -48,14 +50,25 @@ def _taken_over(array: np.ndarray) -> Array:
     """A copy in JAX's hands; of a large array on a CPU it is NumPy that makes it, in a sixth of the time."""
     if array.nbytes < LARGE or jax.default_backend() != "cpu":
         return jnp.asarray(array)
-    dtype = jax.dtypes.canonicalize_dtype(array.dtype)
-    memory = np.empty(array.size * dtype.itemsize + ALIGNMENT, np.uint8)
-    begin = -memory.ctypes.data % ALIGNMENT
-    copy = memory[begin : begin + array.size * dtype.itemsize].view(dtype).reshape(array.shape)
+    copy = room_for(array.shape, array.dtype)
     with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, as by JAX
         np.copyto(copy, array, casting="unsafe")
+    return as_it_lies(copy)
+
+
+def room_for(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+    """An array, nothing in it, that JAX on a CPU can work on as it lies; of the dtype that JAX makes of this one."""
+    dtype = jax.dtypes.canonicalize_dtype(dtype)
+    size = math.prod(shape) * dtype.itemsize
+    memory = np.empty(size + ALIGNMENT, np.uint8)
+    begin = -memory.ctypes.data % ALIGNMENT
+    return memory[begin : begin + size].view(dtype).reshape(shape)
+
+
+def as_it_lies(array: np.ndarray) -> Array:
+    """The same memory in JAX's hands, where it is on a CPU: whoever writes to it later changes the result."""
     with jax.ensure_compile_time_eval():
-        return jax.device_put(copy, may_alias=True)
+        return jax.device_put(array, may_alias=True)
 
 
 def is_concrete(values: ArrayLike) -> bool:

@@ -4,10 +4,11 @@ A cost is a sum over examples, so that rows spread over devices, batches of a fi
 """
 
 from jax_course.scale.batches import Batches, DataError, Skipping, from_npy, from_table, skipping, watched
+from jax_course.scale.classifiers import fit_logistic, fit_softmax
 from jax_course.scale.fold import fold
+from jax_course.scale.least_squares import fit_linear, fit_ridge
 from jax_course.scale.rehearsal import rehearse
 from jax_course.scale.sharding import Spread, mesh_of, shard, spread_parameters
-from jax_course.scale.stream import fit_linear, fit_logistic, fit_ridge, fit_softmax
 
 __all__ = [
     "Batches",

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 Pair = tuple[np.ndarray, np.ndarray]
-ROWS = 2**16  # of a batch
+BATCH = 2**22  # bytes of a batch: what it holds is still in the cache when it is computed with
 
 
 class DataError(ValueError):
@@ -35,7 +35,7 @@ class Batches:
         return self.open()
 
 
-def from_npy(X: str | os.PathLike, y: str | os.PathLike, *, rows: int = ROWS) -> Batches:
+def from_npy(X: str | os.PathLike, y: str | os.PathLike, *, rows: int | None = None) -> Batches:
     """X (m, d) and y (m,), each in a `.npy` file; nothing is read before it is needed."""
     in_X, in_y = (_mapped(path) for path in (X, y))
     if in_X.ndim != 2 or in_X.dtype.kind != "f":
@@ -43,11 +43,17 @@ def from_npy(X: str | os.PathLike, y: str | os.PathLike, *, rows: int = ROWS) ->
     if in_y.shape != in_X.shape[:1]:
         raise DataError(f"{y} must have shape ({len(in_X)},), a value per row of {X}; it has {in_y.shape}")
 
+    many = _rows_of_a_batch(in_X.shape[1] * in_X.itemsize) if rows is None else rows
+
     def read() -> Iterator[Pair]:
-        for first in range(0, len(in_X), rows):
-            yield _rows_of(in_X, first, rows), _rows_of(in_y, first, rows)
+        for first in range(0, len(in_X), many):
+            yield _rows_of(in_X, first, many), _rows_of(in_y, first, many)
 
     return Batches(os.fspath(X), read, len(in_X))
+
+
+def _rows_of_a_batch(bytes_of_a_row: int) -> int:
+    return max(1, BATCH // max(1, bytes_of_a_row))
 
 
 def _rows_of(mapped: np.memmap, first: int, rows: int) -> np.ndarray:
@@ -71,7 +77,7 @@ def _mapped(path: str | os.PathLike) -> np.memmap:
 
 
 def from_table(
-    *paths: str | os.PathLike, target: str, columns: Sequence[str] | None = None, rows: int = ROWS
+    *paths: str | os.PathLike, target: str, columns: Sequence[str] | None = None, rows: int | None = None
 ) -> Batches:
     """Parquet or CSV files of the same columns, one after the other, by pyarrow (`pip install 'jax-course[data]'`).
 
@@ -82,9 +88,11 @@ def from_table(
         raise ValueError("at least one file must be given")
     chosen = _columns_of(names[0], target, columns)
 
+    many = _rows_of_a_batch(8 * len(chosen)) if rows is None else rows
+
     def read() -> Iterator[Pair]:
         for name in names:
-            yield from _batches_of(name, target, chosen, rows)
+            yield from _batches_of(name, target, chosen, many)
 
     return Batches(", ".join(names), read, None)
 

@@ -4,6 +4,7 @@ The last batch is filled up with rows of weight 0, so that one program serves al
 the precision: a thousand batches cost no digit.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -12,10 +13,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from jax_course import arrays
+from jax_course.checkpoint import load, save
 from jax_course.linalg.extended import exact_sum
+from jax_course.optimization.solution import Evaluations, Method, Solution, Status
 from jax_course.scale.batches import DataError, Pair, name_of
+
+FIRST = 2**25  # bytes: what a fit of a stream begins with
+AT_ONCE = 3  # batches: one is worked on, one waits, one is read
+
+File = str | os.PathLike | None
 
 
 def fold(source: Iterable[Pair], of_batch: Callable[..., Any], *arguments: Any) -> tuple[Any, int]:
@@ -26,16 +35,12 @@ def fold(source: Iterable[Pair], of_batch: Callable[..., Any], *arguments: Any) 
     >>> fold([(np.ones((2, 1)), np.array([3.0, 4.0]))], lambda X, y, w: jnp.sum(w * y))
     (Array(7., dtype=float64), 2)
     """
-    total, rows, room = None, 0, 0
-    for X, y in _ahead(_alike(source)):
-        room = max(room, len(X))
-        w = np.zeros(room, X.dtype)
-        w[: len(X)] = 1
-        batch = [arrays.numbers(a, name) for a, name in zip((*_filled(X, y, room), w), ("X", "y", "w"), strict=True)]
+    total, rows = None, 0
+    for size, batch in _ahead(_ready(source)):
         total = _nothing(of_batch, *batch, *arguments) if total is None else total
         # waiting here bounds the memory: the next batch is read meanwhile, none after it
         total = jax.block_until_ready(_added(of_batch, total, *batch, *arguments))
-        rows += len(X)
+        rows += size
     if total is None:
         raise DataError(f"{name_of(source)} must hold at least one row; it holds none")
     sums = jax.tree.map(jnp.add, *total)
@@ -57,13 +62,49 @@ def _added(of_batch: Callable, total: tuple[Any, Any], *batch: Any) -> tuple[Any
     return structure.unflatten([s for s, _ in pairs]), structure.unflatten(errors)
 
 
-def _ahead(batches: Iterator[Pair]) -> Iterator[Pair]:
-    """The same, each read by a thread while the one before is worked on."""
+def _ahead(batches: Iterator[Any]) -> Iterator[Any]:
+    """The same, each made by a thread while the one before is worked on."""
+    x64 = jax.config.read("jax_enable_x64")  # of this thread
+
+    def following() -> Any:
+        with jax.enable_x64(x64):
+            return next(batches, None)
+
     with ThreadPoolExecutor(1) as reader:
-        coming = reader.submit(next, batches, None)
-        while (pair := coming.result()) is not None:
-            coming = reader.submit(next, batches, None)
-            yield pair
+        coming = reader.submit(following)
+        while (batch := coming.result()) is not None:
+            coming = reader.submit(following)
+            yield batch
+
+
+def _ready(source: Iterable[Pair]) -> Iterator[tuple[int, list[Array]]]:
+    """How many rows a batch has, and X, y and w on the device, filled up to the most rows so far.
+
+    They lie in memory that is used again, two batches later: memory that is new for each takes longer than reading.
+    """
+    rooms, turn = [_Room(0, np.zeros((0, 0)), np.zeros(0))] * AT_ONCE, 0
+    for X, y in _alike(source):
+        turn = (turn + 1) % AT_ONCE
+        rows = max(len(X), *(room.rows for room in rooms))
+        if rows > rooms[turn].rows:
+            rooms[turn] = _Room(rows, X, y)
+        yield len(X), rooms[turn].filled(X, y)
+
+
+class _Room:
+    """Memory for batches of so many rows at most, like these."""
+
+    def __init__(self, rows: int, X: np.ndarray, y: np.ndarray):
+        self.rows = rows
+        like = (X.shape[1:], X.dtype), ((), y.dtype), ((), X.dtype)
+        self.X, self.y, self.w = (arrays.room_for((rows, *shape), dtype) for shape, dtype in like)
+
+    def filled(self, X: np.ndarray, y: np.ndarray) -> list[Array]:
+        """X, y and weights; behind the last row the first one again, whose label is one, with weight 0."""
+        for room, rows, rest in ((self.X, X, X[:1]), (self.y, y, y[:1]), (self.w, 1, 0)):
+            np.copyto(room[: len(X)], rows, casting="unsafe")
+            room[len(X) :] = rest
+        return [arrays.as_it_lies(room) for room in (self.X, self.y, self.w)]
 
 
 def _alike(source: Iterable[Pair]) -> Iterator[Pair]:
@@ -84,14 +125,6 @@ def _alike(source: Iterable[Pair]) -> Iterator[Pair]:
             yield X, y
 
 
-def _filled(X: np.ndarray, y: np.ndarray, rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """With the first row repeated: its label is one, and its weight is 0."""
-    missing = rows - len(X)
-    if not missing:
-        return X, y
-    return np.concatenate([X, np.repeat(X[:1], missing, axis=0)]), np.concatenate([y, np.repeat(y[:1], missing)])
-
-
 def _refuse_what_is_not_finite(source: Iterable[Pair]) -> None:
     row = 0
     for X, y in source:
@@ -102,3 +135,34 @@ def _refuse_what_is_not_finite(source: Iterable[Pair]) -> None:
                 "(scale.skipping leaves such rows out and counts them)"
             )
         row += len(X)
+
+
+def first_rows(source: Iterable[Pair]) -> Pair:
+    """The first rows of a source, `FIRST` bytes of them, or all."""
+    some, size = [], 0
+    for X, y in _alike(source):
+        some.append((X, y))
+        size += X.nbytes
+        if size >= FIRST:
+            break
+    if not some:
+        raise DataError(f"{name_of(source)} must hold at least one row; it holds none")
+    Xs, ys = zip(*some, strict=True)
+    return np.concatenate(Xs), np.concatenate(ys)
+
+
+def resumed(checkpoint: File, like: Any) -> Any:
+    """What the file holds, where there is one; None where there is none."""
+    return load(checkpoint, like) if checkpoint is not None and os.path.exists(checkpoint) else None
+
+
+def keep(checkpoint: File, reached: Any) -> None:
+    """Write the file, where one is wanted."""
+    if checkpoint is not None:
+        save(checkpoint, reached)
+
+
+def solution(theta: Array, cost: Array, norm: Array, passes: int, status: Status, method: Method) -> Solution:
+    """With the passes as steps and as evaluations."""
+    steps, code, way = (jnp.array(number, jnp.int32) for number in (passes, int(status), int(method)))
+    return Solution(theta, cost, norm, steps, code, Evaluations(passes, passes, passes), way)

@@ -1,0 +1,264 @@
+r"""Logistic and softmax regression of data larger than memory.
+
+    C, g = Σ over the examples of a pass,  θ ← θ − t H⁻¹ g
+
+The first θ is the minimiser for the first rows, with H of these. H is summed over all examples after the first
+step, and again only after one that has not brought the gradient down tenfold: between, L-BFGS keeps it up to date. The
+length t of a step is halved until C falls.
+The result is that of `logistic.fit` and `softmax.fit` of all rows at once, to the digits that these have. Memory: two
+batches and d² numbers, for K classes d²K², whatever the number of rows.
+
+`checkpoint` names a file that is written after every pass that led on, whole or not at all; a call that finds it goes
+on from there, on the same source. It is data: nothing in it is run. One of another problem is refused.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.scipy.linalg import solve_triangular
+
+from jax_course import arrays, boundary, checks
+from jax_course.checkpoint import CheckpointError
+from jax_course.classification import logistic, softmax
+from jax_course.linalg import Factored, product, spd_factor
+from jax_course.optimization.quasi_newton import Pairs, no_pairs, remembered, two_loop_product
+from jax_course.optimization.solution import Method, Solution, Status
+from jax_course.scale.batches import DataError, Pair
+from jax_course.scale.fold import File, first_rows, fold, keep, resumed, solution
+from jax_course.typing import ArrayLike
+
+FALL = 1e-10  # of the gradient, as in the fits of all rows
+HALVINGS = 30
+SLOW = 0.1  # of the gradient: a step that leaves more makes the next pass sum the Hessian, too
+MEMORY = 8  # pairs
+
+
+def fit_logistic(
+    source: Iterable[Pair], *, penalty: ArrayLike = 0.0, max_passes: int = 50, checkpoint: File = None
+) -> Solution:
+    """`logistic.fit` of all rows of a source whose y are 0 and 1; steps are passes. Course 8.6.
+
+    SEPARABLE: found where a pass meets no example on the wrong side; ties are not looked for.
+    """
+    of_batch = _of_logistic, _of_logistic_with_hessian
+    return _fit(source, of_batch, logistic.fit, penalty, None, max_passes, checkpoint)
+
+
+def fit_softmax(
+    source: Iterable[Pair], *, classes: int, penalty: ArrayLike = 0.0, max_passes: int = 50, checkpoint: File = None
+) -> Solution:
+    """`softmax.fit` of all rows of a source whose y are class numbers 0 … classes − 1; steps are passes. Course 9.2."""
+    K, of_batch = int(checks.whole(classes, "classes")), (_of_softmax, _of_softmax_with_hessian)
+    return _fit(source, of_batch, softmax.fit, penalty, K, max_passes, checkpoint)
+
+
+class _Sums(NamedTuple):
+    """Of the examples: cost, gradient, Hessian; how many are on the wrong side, and how many labels are none."""
+
+    cost: Array
+    gradient: Array
+    hessian: Array
+    wrong: Array
+    strange: Array
+
+
+def _of_logistic(X: Array, y: Array, w: Array, theta: Array) -> _Sums:
+    y, known = _truth(X, y)
+    cost, gradient = (part(theta, X, y, weights=w) for part in (logistic.cost, logistic.gradient))
+    return _sums(cost, gradient, w, (2 * y - 1) * product(X, theta), known)
+
+
+def _of_logistic_with_hessian(X: Array, y: Array, w: Array, theta: Array) -> _Sums:
+    return _of_logistic(X, y, w, theta)._replace(hessian=logistic.hessian(theta, X, _truth(X, y)[0], weights=w))
+
+
+def _of_softmax(X: Array, y: Array, w: Array, theta: Array) -> _Sums:
+    y, known = _number(y, theta.shape[1])
+    cost, gradient = (part(theta, X, y, weights=w) for part in (softmax.cost, softmax.gradient))
+    Z, own = product(X, theta), y[:, None] == jnp.arange(theta.shape[1], dtype=y.dtype)[None, :]
+    margins = jnp.sum(jnp.where(own, Z, 0), axis=1) - jnp.max(jnp.where(own, -jnp.inf, Z), axis=1)
+    return _sums(cost, gradient, w, margins, known)
+
+
+def _of_softmax_with_hessian(X: Array, y: Array, w: Array, theta: Array) -> _Sums:
+    hessian = softmax.hessian(theta, X, _number(y, theta.shape[1])[0], weights=w)
+    return _of_softmax(X, y, w, theta)._replace(hessian=hessian)
+
+
+def _truth(X: Array, y: Array) -> tuple[Array, Array]:
+    """The labels, and which of them are 0 or 1."""
+    y = y.astype(X.dtype)
+    known = (y == 0) | (y == 1)
+    return jnp.where(known, y, 0), known
+
+
+def _number(y: Array, K: int) -> tuple[Array, Array]:
+    """The labels, and which of them are whole numbers 0 … K − 1."""
+    whole = y == jnp.floor(y) if y.dtype.kind == "f" else jnp.ones_like(y, bool)
+    known = whole & (y >= 0) & (y < K)
+    return jnp.where(known, y, 0).astype(jnp.int32), known
+
+
+def _sums(cost: Array, gradient: Array, w: Array, margins: Array, known: Array) -> _Sums:
+    wrong, strange = (jnp.sum(jnp.where(bad, w, 0)) for bad in (margins <= 0, ~known))
+    return _Sums(cost, gradient, jnp.zeros((), w.dtype), wrong, strange)
+
+
+class _Reached(NamedTuple):
+    """θ; what a pass found there, the penalty included, with the last Hessian; how its gradient went on changing since;
+    whether the next pass is to sum it anew; the penalty; ‖g‖ at θ = 0; and the passes so far."""
+
+    theta: Array
+    sums: _Sums
+    pairs: Pairs
+    slow: Array
+    delta2: Array
+    first: Array
+    passes: Array
+
+
+def _fit(
+    source: Iterable[Pair], of_batch: tuple[Callable, Callable], in_memory: Callable, penalty: Any, K: int | None,
+    most: int, checkpoint: File,
+) -> Solution:  # fmt: skip
+    X, y = first_rows(source)
+    theta = jnp.zeros((X.shape[1],) if K is None else (X.shape[1], K), X.dtype)
+    delta2 = boundary.nonnegative(checks.penalties(penalty, theta))
+
+    def a_pass(theta: Array, with_hessian: bool) -> tuple[_Sums, int]:
+        sums, rows = fold(source, of_batch[with_hessian], theta)
+        if sums.strange > 0:
+            raise DataError(f"y must hold 0…{1 if K is None else K - 1}; {int(sums.strange)} rows hold something else")
+        g = sums.gradient + 2 * delta2 * theta
+        return sums._replace(cost=sums.cost + jnp.sum(delta2 * theta**2), gradient=g), rows
+
+    reached = resumed(checkpoint, _like(theta, delta2))
+    if reached is None:
+        reached = _start(a_pass, of_batch[True], in_memory, _rows_of(source), X, y, delta2)
+        keep(checkpoint, reached)
+    elif not jnp.array_equal(reached.delta2, delta2):
+        raise CheckpointError(f"{checkpoint} is a checkpoint of a fit with another penalty")
+    while (status := _status(reached, most)) is None:
+        further = _downhill(a_pass, reached, most)
+        if further is None:  # rounding has the last word
+            small = jnp.linalg.norm(reached.sums.gradient) <= FALL * reached.first
+            status = Status.CONVERGED if small else Status.NO_DESCENT
+            break
+        reached = further
+        keep(checkpoint, reached)
+    theta, sums, *_ = reached
+    metric = _metric(sums.hessian, delta2)
+    if status == Status.CONVERGED and metric.is_safe():
+        theta = theta - _step(metric, reached.pairs, sums.gradient)
+    return solution(theta, sums.cost, jnp.linalg.norm(sums.gradient), int(reached.passes), status, Method.NEWTON)
+
+
+def _start(
+    a_pass: Callable, of_batch: Callable, in_memory: Callable, rows: int, X: Any, y: Any, delta2: Array
+) -> _Reached:
+    """At the minimiser for the first rows alone, with the Hessian there; or at 0, if there is none, or C is less."""
+    yes, zero, pairs = jnp.array(True), jnp.zeros_like(delta2), no_pairs(MEMORY, delta2)
+    nearer = _of_first_rows(in_memory, X, y, delta2 * (len(X) / rows))
+    passes = jnp.zeros((), jnp.int32)
+    if nearer is not None:
+        batch = (*(arrays.numbers(a, name) for a, name in ((X, "X"), (y, "y"))), jnp.ones(len(X), delta2.dtype))
+        at_zero, there = (jax.jit(of_batch)(*batch, theta) for theta in (zero, nearer))
+        sums, passes = a_pass(nearer, False)[0], passes + 1
+        if sums.cost < at_zero.cost / len(X) * rows:
+            sums = sums._replace(hessian=there.hessian * (rows / len(X)))
+            first = jnp.linalg.norm(at_zero.gradient) * (rows / len(X))
+            return _Reached(nearer, sums, pairs, yes, delta2, first, passes)
+    sums, _ = a_pass(zero, True)
+    return _Reached(zero, sums, pairs, yes, delta2, jnp.linalg.norm(sums.gradient), passes + 1)
+
+
+def _rows_of(source: Iterable[Pair]) -> int:
+    rows = getattr(source, "rows", None)
+    return sum(len(X) for X, _ in source) if rows is None else rows
+
+
+def _status(reached: _Reached, most: int) -> Status | None:
+    """How a fit ends there; None where it goes on."""
+    # the last step, taken without another pass, leaves a hundredth of this
+    if jnp.linalg.norm(reached.sums.gradient) <= FALL * reached.first and _is_near(reached):
+        return Status.CONVERGED
+    if reached.sums.wrong == 0 and jnp.all(reached.delta2 == 0):
+        return Status.SEPARABLE
+    return Status.OUT_OF_STEPS if reached.passes >= most else None
+
+
+def _downhill(a_pass: Callable, start: _Reached, most: int) -> _Reached | None:
+    """The first of the points t = 1, ½, ¼ … at which cost or gradient is less; None where none is."""
+    old = jnp.linalg.norm(start.sums.gradient)
+    metric = _metric(start.sums.hessian, start.delta2)
+    step = _step(metric, start.pairs, start.sums.gradient)
+    t, passes, anew = 1.0, start.passes, bool(start.slow)
+    for _ in range(HALVINGS):
+        theta = start.theta - t * step
+        sums, _ = a_pass(theta, anew)
+        passes = passes + 1
+        norm = jnp.linalg.norm(sums.gradient)
+        if sums.cost <= start.sums.cost or norm < old:
+            pairs = no_pairs(MEMORY, theta) if anew else _changed(metric, start, theta, sums.gradient)
+            sums = sums if anew else sums._replace(hessian=start.sums.hessian)
+            return start._replace(theta=theta, sums=sums, pairs=pairs, slow=norm > SLOW * old, passes=passes)
+        if passes >= most:
+            return start._replace(passes=passes)
+        t, anew = t / 2, True
+    return None
+
+
+@jax.jit
+def _is_near(reached: _Reached) -> Array:
+    """Whether the next step is short, in units of θ, all columns alike."""
+    metric = _metric(reached.sums.hessian, reached.delta2)
+    theta_in_u = product(metric.L.T, reached.theta.reshape(-1) / metric.scale)
+    return jnp.linalg.norm(_in_u(metric, reached.sums.gradient)) <= FALL * jnp.linalg.norm(theta_in_u)
+
+
+@jax.jit
+def _metric(H: Array, delta2: Array) -> Factored:
+    """The factor of H with the penalty. What is added to all classes has no curvature of its own, and no gradient."""
+    H = H.reshape((delta2.size,) * 2) + jnp.diag(2 * delta2.reshape(-1))
+    if delta2.ndim == 2:
+        d, K = delta2.shape
+        of_a_shift = jnp.trace(H) / H.shape[0] * jnp.eye(d, dtype=H.dtype)[:, None, :, None] / K
+        H = H + jnp.broadcast_to(of_a_shift, (d, K, d, K)).reshape(H.shape)
+    return spd_factor(H)
+
+
+@jax.jit
+def _step(metric: Factored, pairs: Pairs, g: Array) -> Array:
+    """H⁻¹ g, with what has been learnt of H since, in coordinates in which it was the identity."""
+    u = two_loop_product(pairs, _in_u(metric, g))
+    return (metric.scale * solve_triangular(metric.L, u, lower=True, trans=1)).reshape(g.shape)
+
+
+@jax.jit
+def _changed(metric: Factored, start: _Reached, theta: Array, g: Array) -> Pairs:
+    s = product(metric.L.T, (theta - start.theta).reshape(-1) / metric.scale)
+    return remembered(start.pairs, s, _in_u(metric, g) - _in_u(metric, start.sums.gradient))
+
+
+def _in_u(metric: Factored, g: Array) -> Array:
+    return metric.half_solve(g.reshape(-1, 1))[:, 0]
+
+
+def _of_first_rows(in_memory: Callable, X: Any, y: Any, delta2: Array) -> Array | None:
+    """The minimiser for these rows alone, where there is one."""
+    settings, y = ({}, y.astype(X.dtype)) if delta2.ndim == 1 else ({"classes": delta2.shape[1]}, y.astype("int32"))
+    try:
+        found = in_memory(X, y, penalty=delta2, **settings)
+    except ValueError:  # one class alone
+        return None
+    return found.theta if found.status == Status.CONVERGED else None
+
+
+def _like(theta: Array, delta2: Array) -> _Reached:
+    """A tree of the shapes of what is kept."""
+    number = jnp.zeros((), theta.dtype)
+    sums = _Sums(number, theta, jnp.zeros(theta.shape * 2, theta.dtype), number, number)
+    return _Reached(theta, sums, no_pairs(MEMORY, theta), jnp.array(True), delta2, number, jnp.zeros((), jnp.int32))

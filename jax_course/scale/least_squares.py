@@ -1,0 +1,101 @@
+r"""Linear and ridge regression of data larger than memory.
+
+    A = Σ XᵀX + diag(δ²),  b = Σ Xᵀy,  A θ = b                                        one pass
+    θ ← θ + A⁻¹ (Σ Xᵀ(y − Xθ) − δ²θ)           where A alone leaves too few digits,   a pass each
+
+The result is that of `linear.fit` and `ridge.fit` of all rows at once, to the digits that these have. Memory: two
+batches and d² numbers, whatever the number of rows.
+
+`checkpoint` names a file that is written after the first pass, whole or not at all; a call that finds it goes on from
+there, on the same source. It is data: nothing in it is run. One of another problem is refused.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jax_course import boundary, checks
+from jax_course.linalg import Factored, gram_and_moment, residual_moments, spd_factor
+from jax_course.optimization.solution import Method, Solution, Status
+from jax_course.scale.batches import Pair
+from jax_course.scale.fold import File, first_rows, fold, keep, resumed, solution
+from jax_course.typing import ArrayLike
+
+ENOUGH = 1e-13  # of θ: what the digits of A may leave to a further pass
+MOST_PASSES = 8
+
+
+def fit_linear(source: Iterable[Pair], *, checkpoint: File = None) -> Solution:
+    """θ of least Σ (y − ŷ)² over all rows of a source. Course 3.3.
+
+    >>> import numpy as np
+    >>> fit_linear([(np.array([[1.0, 0.0], [1.0, 1.0]]), np.array([1.0, 3.0]))]).theta
+    Array([1., 2.], dtype=float64)
+    """
+    return fit_ridge(source, penalty=0.0, checkpoint=checkpoint)
+
+
+def fit_ridge(source: Iterable[Pair], *, penalty: ArrayLike = 0.0, checkpoint: File = None) -> Solution:
+    """θ of least Σ (y − ŷ)² + Σ penalty θ² over all rows of a source; steps are passes. Course 6.1.
+
+    RANK_DEFICIENT: A is singular within rounding, and theta is NaN; a penalty, or fewer columns, make it regular.
+
+    >>> import numpy as np
+    >>> fit_ridge([(np.array([[1.0]]), np.array([3.0])), (np.array([[2.0]]), np.array([7.0]))], penalty=3.5).theta
+    Array([2.], dtype=float64)
+    """
+    X, _ = first_rows(source)
+    moments = resumed(checkpoint, _Moments(*(jnp.zeros((X.shape[1],) * n, X.dtype) for n in (2, 1, 0))))
+    if moments is None:
+        moments, _ = fold(source, _moments)
+        keep(checkpoint, moments)
+    G, b, yy = moments
+    delta2 = boundary.nonnegative(checks.penalties(penalty, b))
+    factored, theta, digits = _solved(G, b, delta2)
+    g, cost, passes = G @ theta + delta2 * theta - b, _cost(theta, G, b, yy, delta2), 1
+    size = jnp.max(jnp.abs(theta / factored.scale))
+    # where nearly all of y is explained, the cost is a difference of what is much larger
+    while factored.is_safe() and passes < MOST_PASSES and (digits > ENOUGH or (passes == 1 and cost < 1e-2 * yy)):
+        (moment, squares), _ = fold(source, _residuals, theta)
+        g, cost, passes = delta2 * theta - moment, squares + jnp.sum(delta2 * theta**2), passes + 1
+        step = factored.solve(g)
+        last, digits = digits, jnp.max(jnp.abs(step / factored.scale)) / jnp.where(size > 0, size, 1)
+        if passes > 2 and digits > last / 2:
+            break
+        theta = theta - step
+    status = Status.CONVERGED if factored.is_safe() else Status.RANK_DEFICIENT
+    theta = jnp.where(factored.is_safe(), theta, jnp.nan)
+    return solution(theta, cost, 2 * jnp.linalg.norm(g), passes, status, Method.NORMAL_EQUATIONS)
+
+
+class _Moments(NamedTuple):
+    """Σ xxᵀ, Σ xy and Σ y²."""
+
+    G: Array
+    b: Array
+    yy: Array
+
+
+def _moments(X: Array, y: Array, w: Array) -> _Moments:
+    y = y.astype(X.dtype)
+    return _Moments(*gram_and_moment(X, y, w, X.dtype), jnp.sum(w * y**2))
+
+
+def _residuals(X: Array, y: Array, w: Array, theta: Array) -> tuple[Array, Array]:
+    return residual_moments(theta, X, y.astype(X.dtype), w)
+
+
+@jax.jit
+def _solved(G: Array, b: Array, delta2: Array) -> tuple[Factored, Array, Array]:
+    """The factor of A, θ, and the relative error that rounding in A may leave in it."""
+    factored = spd_factor(G + jnp.diag(delta2))
+    theta = factored.solve(b)
+    theta = theta + factored.solve(b - G @ theta - delta2 * theta)
+    return factored, theta, jnp.finfo(b.dtype).eps / jnp.maximum(factored.rcond, jnp.finfo(b.dtype).tiny)
+
+
+def _cost(theta: Array, G: Array, b: Array, yy: Array, delta2: Array) -> Array:
+    return yy - 2 * theta @ b + theta @ (G @ theta) + jnp.sum(delta2 * theta**2)
