@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from experiments.benchmarks import __main__, charts, guard, records, scaling, tables
+from experiments.benchmarks import __main__, charts, guard, records, scaling, streaming, tables
 from experiments.benchmarks.limits import Limits
 from experiments.benchmarks.problems import design, sparse_regression, two_classes
 from experiments.benchmarks.race import Contender, Outcome, Race, Terms, Work, best, hold, ratios
@@ -204,3 +204,12 @@ def rendered(table):
     with console.capture() as captured:
         console.print(table)
     return captured.get()
+
+
+def test_fits_of_a_file_are_measured_beside_reading_it(capsys, tmp_path):
+    assert streaming.main(["--gigabytes", "0.01", "--features", "4", "--folder", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert all(word in printed for word in ("linear", "logistic", "reading", "passes"))
+    assert not list(tmp_path.iterdir())
+    slower = streaming.Speed(reading=8.0, in_memory=3.0, streamed=1.0, passes=4, memory=None)
+    assert slower.share == 0.5  # 8 / 4 rows a second can be read
