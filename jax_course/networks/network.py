@@ -10,6 +10,7 @@ derivatives of the layers: positive semidefinite, and equal to ∇²C where the 
 
 Shapes: theta, a tuple with the parameters of each layer; X (m, d_in); y as the cost takes it (`networks.costs`).
 `penalty` is the course's δ², a number, or a tree like theta of numbers: `decay(theta, δ²)` spares the biases.
+`weights`, a scalar or (m,): an example of weight w counts as w examples, its row of δ^L and of Jv times w.
 """
 
 from collections.abc import Callable
@@ -32,10 +33,10 @@ class Network(NamedTuple):
 
     init: Callable  # (key, d_in)                     → theta
     predict: Callable  # (theta, X)                      → ŷ
-    cost: Callable  # (theta, X, y, *, penalty=0.0)   → C, a scalar
-    gradient: Callable  # (theta, X, y, *, penalty=0.0)   → like theta
-    hessian_product: Callable  # (theta, X, y, v, *, penalty=0.0) → like theta
-    gauss_newton_product: Callable  # (theta, X, y, v, *, penalty=0.0) → like theta
+    cost: Callable  # (theta, X, y, *, penalty=0.0, weights=1.0)   → C, a scalar
+    gradient: Callable  # (theta, X, y, *, penalty=0.0, weights=1.0)   → like theta
+    hessian_product: Callable  # (theta, X, y, v, *, penalty=0.0, weights=1.0) → like theta
+    gauss_newton_product: Callable  # (theta, X, y, v, *, penalty=0.0, weights=1.0) → like theta
     layers: tuple[Layer, ...]
     last: Cost
 
@@ -63,30 +64,49 @@ def network(*layers: Layer, cost: Cost) -> Network:
     def predict(theta: Any, X: ArrayLike) -> Array:
         return last.prediction(chain.forward(theta, checks.design(X))[0])
 
-    def cost_of(theta: Any, X: ArrayLike, y: ArrayLike, *, penalty: Any = 0.0) -> Array:
+    def cost_of(theta: Any, X: ArrayLike, y: ArrayLike, *, penalty: Any = 0.0, weights: ArrayLike = 1.0) -> Array:
         z, _ = chain.forward(theta, checks.design(X))
-        return last.value(z, _targets(last, y, z)) + _sum(penalties(penalty, theta, lambda p, t: jnp.sum(p * t**2)))
+        C = _weighted_value(last, z, _targets(last, y, z), checks.example_weights(weights, z))
+        return C + _sum(penalties(penalty, theta, lambda p, t: jnp.sum(p * t**2)))
 
-    def gradient(theta: Any, X: ArrayLike, y: ArrayLike, *, penalty: Any = 0.0) -> Any:
+    def gradient(theta: Any, X: ArrayLike, y: ArrayLike, *, penalty: Any = 0.0, weights: ArrayLike = 1.0) -> Any:
         z, caches = chain.forward(theta, checks.design(X))
-        dtheta, _ = chain.backward(theta, caches, last.delta(z, _targets(last, y, z)))
+        delta = _weighted(weights, last.delta(z, _targets(last, y, z)))
+        dtheta, _ = chain.backward(theta, caches, delta)
         return _plus(dtheta, penalties(penalty, theta, lambda p, t: 2 * p * t))
 
-    def hessian_product(theta: Any, X: ArrayLike, y: ArrayLike, v: Any, *, penalty: Any = 0.0) -> Any:
+    def hessian_product(
+        theta: Any, X: ArrayLike, y: ArrayLike, v: Any, *, penalty: Any = 0.0, weights: ArrayLike = 1.0
+    ) -> Any:
         X = checks.design(X)
         z, Rz = chain.forward(theta, X)[0], _tangent(chain, theta, X, v)
         y = _targets(last, y, z)
-        delta, Rdelta = last.delta(z, y), last.curvature_product(z, y, Rz)
+        delta, Rdelta = (_weighted(weights, of) for of in (last.delta(z, y), last.curvature_product(z, y, Rz)))
         Hv, _ = chain.tangent_backward(theta, X, delta, v, jnp.zeros_like(X), Rdelta)  # pyright: ignore[reportOptionalCall]
         return _plus(Hv, penalties(penalty, v, lambda p, direction: 2 * p * direction))
 
-    def gauss_newton_product(theta: Any, X: ArrayLike, y: ArrayLike, v: Any, *, penalty: Any = 0.0) -> Any:
+    def gauss_newton_product(
+        theta: Any, X: ArrayLike, y: ArrayLike, v: Any, *, penalty: Any = 0.0, weights: ArrayLike = 1.0
+    ) -> Any:
         X = checks.design(X)
         z, caches = chain.forward(theta, X)
         u = last.curvature_product(z, _targets(last, y, z), _tangent(chain, theta, X, v))
-        return _plus(chain.backward(theta, caches, u)[0], penalties(penalty, v, lambda p, w: 2 * p * w))
+        return _plus(
+            chain.backward(theta, caches, _weighted(weights, u))[0], penalties(penalty, v, lambda p, w: 2 * p * w)
+        )
 
     return Network(init, predict, cost_of, gradient, hessian_product, gauss_newton_product, layers, last)
+
+
+def _weighted_value(last: Cost, z: Array, y: Array, w: Array) -> Array:
+    """Σ w C_i."""
+    if w.ndim == 0:
+        return w * last.value(z, y)
+    return jnp.sum(w * jax.vmap(lambda z, y: last.value(z[None], y[None]))(z, y))
+
+
+def _weighted(weights: ArrayLike, rows: Array) -> Array:
+    return checks.example_weights(weights, rows).reshape(-1, *(1,) * (rows.ndim - 1)) * rows
 
 
 ACTIVATIONS = {

@@ -186,8 +186,20 @@ def test_a_cost_is_a_sum_over_the_examples():
         chex.assert_trees_all_close(jax.tree.map(jnp.add, *parts), verb(theta, X, y), rtol=1e-11, atol=1e-11)
 
 
-def _product(product, v, theta, X, y):
-    return product(theta, X, y, v)
+@pytest.mark.parametrize("cost_name", COSTS)
+def test_a_weight_counts_an_example_so_often(cost_name):
+    net, theta, v, X, y = problem(cost_name)
+    weights = np.arange(M) % 3
+    repeated = np.repeat(np.arange(M), weights)
+    products = (partial(_product, product, v) for product in (net.hessian_product, net.gauss_newton_product))
+    for verb in (net.cost, net.gradient, *products):
+        weighted = verb(theta, X, y, weights=weights.astype(float))
+        chex.assert_trees_all_close(weighted, verb(theta, X[repeated], y[repeated]), rtol=1e-11, atol=1e-11)
+        chex.assert_trees_all_close(verb(theta, X, y, weights=2.0), jax.tree.map(lambda a: 2 * a, verb(theta, X, y)))
+
+
+def _product(product, v, theta, X, y, **weights):
+    return product(theta, X, y, v, **weights)
 
 
 def test_the_penalty_spares_the_biases_if_asked():

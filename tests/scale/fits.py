@@ -10,7 +10,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from jax_course import linear, logistic, ridge, softmax
-from jax_course.networks import costs, mlp
+from jax_course.networks import Network, costs, mlp
 from jax_course.optimization import optimizers
 from jax_course.scale import shard
 from jax_course.train import train
@@ -41,12 +41,24 @@ def results(X: np.ndarray, y: np.ndarray, labels: np.ndarray, classes: np.ndarra
 
 
 def trained(X: np.ndarray, classes: np.ndarray) -> jax.Array:
-    """The parameters of a network, whose cost has no weights: on as many rows as the devices divide."""
-    even = shard(X, classes)
-    net = mlp([8, 4], "tanh", costs.cross_entropy())
-    theta = net.init(jax.random.key(0), X.shape[1])
+    """The parameters of a network after two epochs in random order, on as many rows as the devices divide."""
+    even, net = shard(X, classes), network()
     settings = {"key": jax.random.key(1), "epochs": 2, "batch_size": 100}
+    theta = net.init(jax.random.key(0), X.shape[1])
     return ravel_pytree(train(net.gradient, optimizers.adam(1e-2), theta, even.X, even.y, **settings).theta)[0]
+
+
+def stepped(X: np.ndarray, classes: np.ndarray) -> jax.Array:
+    """The parameters after a step of descent on all rows."""
+    given, net = shard(X, classes), network()
+    theta = net.init(jax.random.key(0), X.shape[1])
+    g = net.gradient(theta, given.X, given.y, weights=given.weights)
+    return ravel_pytree(jax.tree.map(lambda t, g: t - 1e-3 * g, theta, g))[0]
+
+
+def network() -> Network:
+    """Of one hidden layer."""
+    return mlp([8, 4], "tanh", costs.cross_entropy())
 
 
 if __name__ == "__main__":
@@ -60,6 +72,7 @@ if __name__ == "__main__":
         return a[len(a) * number // count : len(a) * (number + 1) // count]
 
     found = results(*map(mine, data))
+    found["step"] = stepped(mine(data[0]), mine(data[3]))
     found["network"] = trained(*(mine(a[: m // 40 * 40]) for a in (data[0], data[3])))
     if number == 0:
         np.savez(file, **jax.tree.map(np.asarray, found))
