@@ -23,7 +23,7 @@ from jax.scipy.linalg import solve_triangular
 from jax_course import arrays, boundary, checks
 from jax_course.checkpoint import CheckpointError
 from jax_course.classification import logistic, softmax
-from jax_course.linalg import Factored, product, spd_factor
+from jax_course.linalg import Factored, product, shortest_solution, spd_factor
 from jax_course.optimization.quasi_newton import Pairs, no_pairs, remembered, two_loop_product
 from jax_course.optimization.solution import Method, Solution, Status
 from jax_course.scale.batches import DataError, Pair
@@ -150,9 +150,12 @@ def _fit(
         reached = further
         keep(checkpoint, reached)
     theta, sums, *_ = reached
-    metric = _metric(sums.hessian, delta2)
-    if status == Status.CONVERGED and metric.is_safe():
-        theta = theta - _step(metric, reached.pairs, sums.gradient)
+    if status == Status.CONVERGED:
+        step, safe = _newton_step(reached)
+        theta = theta - step
+        if not safe:
+            H, status = _curvature(sums.hessian, delta2), Status.RANK_DEFICIENT
+            theta = shortest_solution(H, H @ theta.reshape(-1)).reshape(theta.shape)
     return solution(theta, sums.cost, jnp.linalg.norm(sums.gradient), int(reached.passes), status, Method.NEWTON)
 
 
@@ -193,16 +196,15 @@ def _status(reached: _Reached, most: int) -> Status | None:
 def _downhill(a_pass: Callable, start: _Reached, most: int) -> _Reached | None:
     """The first of the points t = 1, ½, ¼ … at which cost or gradient is less; None where none is."""
     old = jnp.linalg.norm(start.sums.gradient)
-    metric = _metric(start.sums.hessian, start.delta2)
-    step = _step(metric, start.pairs, start.sums.gradient)
-    t, passes, anew = 1.0, start.passes, bool(start.slow)
+    step, safe = _newton_step(start)
+    t, passes, anew = 1.0, start.passes, bool(start.slow) or not safe
     for _ in range(HALVINGS):
         theta = start.theta - t * step
         sums, _ = a_pass(theta, anew)
         passes = passes + 1
         norm = jnp.linalg.norm(sums.gradient)
         if sums.cost <= start.sums.cost or norm < old:
-            pairs = no_pairs(MEMORY, theta) if anew else _changed(metric, start, theta, sums.gradient)
+            pairs = no_pairs(MEMORY, theta) if anew else _changed(start, theta, sums.gradient)
             sums = sums if anew else sums._replace(hessian=start.sums.hessian)
             return start._replace(theta=theta, sums=sums, pairs=pairs, slow=norm > SLOW * old, passes=passes)
         if passes >= most:
@@ -216,29 +218,46 @@ def _is_near(reached: _Reached) -> Array:
     """Whether the next step is short, in units of θ, all columns alike."""
     metric = _metric(reached.sums.hessian, reached.delta2)
     theta_in_u = product(metric.L.T, reached.theta.reshape(-1) / metric.scale)
-    return jnp.linalg.norm(_in_u(metric, reached.sums.gradient)) <= FALL * jnp.linalg.norm(theta_in_u)
+    near = jnp.linalg.norm(_in_u(metric, reached.sums.gradient)) <= FALL * jnp.linalg.norm(theta_in_u)
+    return near | ~metric.is_safe()
 
 
-@jax.jit
 def _metric(H: Array, delta2: Array) -> Factored:
-    """The factor of H with the penalty. What is added to all classes has no curvature of its own, and no gradient."""
+    return spd_factor(_curvature(H, delta2))
+
+
+def _curvature(H: Array, delta2: Array) -> Array:
+    """H with the penalty. What is added to all classes has no curvature of its own, and no gradient."""
     H = H.reshape((delta2.size,) * 2) + jnp.diag(2 * delta2.reshape(-1))
     if delta2.ndim == 2:
         d, K = delta2.shape
         of_a_shift = jnp.trace(H) / H.shape[0] * jnp.eye(d, dtype=H.dtype)[:, None, :, None] / K
         H = H + jnp.broadcast_to(of_a_shift, (d, K, d, K)).reshape(H.shape)
-    return spd_factor(H)
+    return H
+
+
+def _newton_step(reached: _Reached) -> tuple[Array, bool]:
+    """H⁻¹ g and whether H is regular; if it is not, the shortest of those that H makes g of."""
+    step, safe = _step(reached)
+    if safe:
+        return step, True
+    _, sums, _, _, delta2, *_ = reached
+    shortest = shortest_solution(_curvature(sums.hessian, delta2), sums.gradient.reshape(-1))
+    return shortest.reshape(step.shape), False
 
 
 @jax.jit
-def _step(metric: Factored, pairs: Pairs, g: Array) -> Array:
+def _step(reached: _Reached) -> tuple[Array, Array]:
     """H⁻¹ g, with what has been learnt of H since, in coordinates in which it was the identity."""
-    u = two_loop_product(pairs, _in_u(metric, g))
-    return (metric.scale * solve_triangular(metric.L, u, lower=True, trans=1)).reshape(g.shape)
+    g, metric = reached.sums.gradient, _metric(reached.sums.hessian, reached.delta2)
+    u = two_loop_product(reached.pairs, _in_u(metric, g))
+    step = metric.scale * solve_triangular(metric.L, u, lower=True, trans=1)
+    return step.reshape(g.shape), metric.is_safe()
 
 
 @jax.jit
-def _changed(metric: Factored, start: _Reached, theta: Array, g: Array) -> Pairs:
+def _changed(start: _Reached, theta: Array, g: Array) -> Pairs:
+    metric = _metric(start.sums.hessian, start.delta2)
     s = product(metric.L.T, (theta - start.theta).reshape(-1) / metric.scale)
     return remembered(start.pairs, s, _in_u(metric, g) - _in_u(metric, start.sums.gradient))
 

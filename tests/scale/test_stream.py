@@ -72,9 +72,20 @@ def test_where_nearly_all_is_explained_the_cost_has_its_digits(problem):
     np.testing.assert_allclose(scale.fit_linear(batches(X, y)).cost, linear.fit(X, y).cost, rtol=1e-8)
 
 
+def test_of_several_minimisers_it_is_the_shortest_and_says_so(problem):
+    X, y, truth, number = problem
+    X = np.concatenate([X, X[:, :1], 2 * X[:, 1:2]], axis=1)
+    for streamed, at_once in (
+        (scale.fit_linear(batches(X, y)), linear.fit(X, y)),
+        (scale.fit_logistic(batches(X, truth)), logistic.fit(X, truth)),
+        (scale.fit_softmax(batches(X, number), classes=4), softmax.fit(X, number)),
+    ):
+        assert int(streamed.status) == int(at_once.status) == Status.RANK_DEFICIENT
+        np.testing.assert_allclose(streamed.theta, at_once.theta, atol=1e-7 * np.max(np.abs(at_once.theta)))
+
+
 def test_what_has_no_minimiser_says_so(problem):
-    X, y, *_ = problem
-    assert int(scale.fit_linear(batches(np.concatenate([X, X[:, :1]], axis=1), y)).status) == Status.RANK_DEFICIENT
+    X, *_ = problem
     truth = (X[:, 1] > 5).astype(float)
     assert int(scale.fit_logistic(batches(X, truth)).status) == Status.SEPARABLE
     assert int(scale.fit_softmax(batches(X, truth.astype(int)), classes=2).status) == Status.SEPARABLE
