@@ -54,7 +54,7 @@ def descend(X: Array, y: Array, penalties: Array, max_steps: Array | int) -> Des
     m, d = X.shape
     problem = _problem(X, y, penalties)
     on_all = _on_the_residual if d > max(m, GRAM) else _on_the_gram
-    few = m * d**2 >= WORK and d >= 4 * WORKING_SET
+    few = m * d**2 >= WORK and d >= 2 * WORKING_SET
     ways = [partial(_on_a_working_set, problem, max_steps)] if few else []
     return first_trusted(*ways, otherwise=lambda: on_all(problem, max_steps))
 
