@@ -125,7 +125,8 @@ def _fit(
     most: int, checkpoint: File,
 ) -> Solution:  # fmt: skip
     X, y = first_rows(source)
-    theta = jnp.zeros((X.shape[1],) if K is None else (X.shape[1], K), X.dtype)
+    dtype = arrays.numbers(X[:1], "X").dtype  # what JAX makes of it, with a warning where that is less
+    theta = jnp.zeros((X.shape[1],) if K is None else (X.shape[1], K), dtype)
     delta2 = boundary.nonnegative(checks.penalties(penalty, theta))
 
     def a_pass(theta: Array, with_hessian: bool) -> tuple[_Sums, int]:

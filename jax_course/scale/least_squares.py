@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jax_course import boundary, checks
+from jax_course import arrays, boundary, checks
 from jax_course.linalg import Factored, gram_and_moment, residual_moments, shortest_solution, spd_factor
 from jax_course.optimization.solution import Method, Solution, Status
 from jax_course.scale.batches import Pair
@@ -48,7 +48,8 @@ def fit_ridge(source: Iterable[Pair], *, penalty: ArrayLike = 0.0, checkpoint: F
     Array([2.], dtype=float64)
     """
     X, _ = first_rows(source)
-    moments = resumed(checkpoint, _Moments(*(jnp.zeros((X.shape[1],) * n, X.dtype) for n in (2, 1, 0))))
+    dtype = arrays.numbers(X[:1], "X").dtype  # what JAX makes of it, with a warning where that is less
+    moments = resumed(checkpoint, _Moments(*(jnp.zeros((X.shape[1],) * n, dtype) for n in (2, 1, 0))))
     if moments is None:
         moments, _ = fold(source, _moments)
         keep(checkpoint, moments)

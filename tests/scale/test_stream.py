@@ -294,3 +294,13 @@ def test_the_memory_does_not_grow_with_the_file(tmp_path):
     status, megabytes = map(int, run.stdout.split())
     assert status == Status.CONVERGED
     assert megabytes < 300
+
+
+def test_without_64_bits_it_says_that_float64_is_narrowed(problem):
+    X, y, truth, _ = problem
+    with jax.enable_x64(False):
+        for fit, target in ((scale.fit_linear, y), (scale.fit_logistic, truth)):
+            with pytest.warns(UserWarning, match="float64 data is computed in float32") as said:
+                theta = fit(batches(X, target)).theta
+            assert all("float64 data is computed" in str(one.message) for one in said)
+            assert theta.dtype == jnp.float32
