@@ -27,6 +27,13 @@ from jax_course.linalg import Factored, product, shortest_solution, spd_factor
 from jax_course.optimization.quasi_newton import Pairs, no_pairs, remembered, two_loop_product
 from jax_course.optimization.solution import Method, Solution, Status
 from jax_course.scale.batches import DataError, Pair
+from jax_course.scale.class_sums import (
+    Sums,
+    of_logistic,
+    of_logistic_with_hessian,
+    of_softmax,
+    of_softmax_with_hessian,
+)
 from jax_course.scale.fold import File, first_rows, fold, keep, resumed, solution
 from jax_course.typing import ArrayLike
 
@@ -43,7 +50,7 @@ def fit_logistic(
 
     SEPARABLE: found where a pass meets no example on the wrong side; ties are not looked for.
     """
-    of_batch = _of_logistic, _of_logistic_with_hessian
+    of_batch = of_logistic, of_logistic_with_hessian
     return _fit(source, of_batch, logistic.fit, penalty, None, max_passes, checkpoint)
 
 
@@ -51,60 +58,8 @@ def fit_softmax(
     source: Iterable[Pair], *, classes: int, penalty: ArrayLike = 0.0, max_passes: int = 50, checkpoint: File = None
 ) -> Solution:
     """`softmax.fit` of all rows of a source whose y are class numbers 0 … classes − 1; steps are passes. Course 9.2."""
-    K, of_batch = int(checks.whole(classes, "classes")), (_of_softmax, _of_softmax_with_hessian)
+    K, of_batch = int(checks.whole(classes, "classes")), (of_softmax, of_softmax_with_hessian)
     return _fit(source, of_batch, softmax.fit, penalty, K, max_passes, checkpoint)
-
-
-class _Sums(NamedTuple):
-    """Of the examples: cost, gradient, Hessian; how many are on the wrong side, and how many labels are none."""
-
-    cost: Array
-    gradient: Array
-    hessian: Array
-    wrong: Array
-    strange: Array
-
-
-def _of_logistic(X: Array, y: Array, w: Array, theta: Array) -> _Sums:
-    y, known = _truth(X, y)
-    cost, gradient = (part(theta, X, y, weights=w) for part in (logistic.cost, logistic.gradient))
-    return _sums(cost, gradient, w, (2 * y - 1) * product(X, theta), known)
-
-
-def _of_logistic_with_hessian(X: Array, y: Array, w: Array, theta: Array) -> _Sums:
-    return _of_logistic(X, y, w, theta)._replace(hessian=logistic.hessian(theta, X, _truth(X, y)[0], weights=w))
-
-
-def _of_softmax(X: Array, y: Array, w: Array, theta: Array) -> _Sums:
-    y, known = _number(y, theta.shape[1])
-    cost, gradient = (part(theta, X, y, weights=w) for part in (softmax.cost, softmax.gradient))
-    Z, own = product(X, theta), y[:, None] == jnp.arange(theta.shape[1], dtype=y.dtype)[None, :]
-    margins = jnp.sum(jnp.where(own, Z, 0), axis=1) - jnp.max(jnp.where(own, -jnp.inf, Z), axis=1)
-    return _sums(cost, gradient, w, margins, known)
-
-
-def _of_softmax_with_hessian(X: Array, y: Array, w: Array, theta: Array) -> _Sums:
-    hessian = softmax.hessian(theta, X, _number(y, theta.shape[1])[0], weights=w)
-    return _of_softmax(X, y, w, theta)._replace(hessian=hessian)
-
-
-def _truth(X: Array, y: Array) -> tuple[Array, Array]:
-    """The labels, and which of them are 0 or 1."""
-    y = y.astype(X.dtype)
-    known = (y == 0) | (y == 1)
-    return jnp.where(known, y, 0), known
-
-
-def _number(y: Array, K: int) -> tuple[Array, Array]:
-    """The labels, and which of them are whole numbers 0 … K − 1."""
-    whole = y == jnp.floor(y) if y.dtype.kind == "f" else jnp.ones_like(y, bool)
-    known = whole & (y >= 0) & (y < K)
-    return jnp.where(known, y, 0).astype(jnp.int32), known
-
-
-def _sums(cost: Array, gradient: Array, w: Array, margins: Array, known: Array) -> _Sums:
-    wrong, strange = (jnp.sum(jnp.where(bad, w, 0)) for bad in (margins <= 0, ~known))
-    return _Sums(cost, gradient, jnp.zeros((), w.dtype), wrong, strange)
 
 
 class _Reached(NamedTuple):
@@ -112,7 +67,7 @@ class _Reached(NamedTuple):
     whether the next pass is to sum it anew; the penalty; ‖g‖ at θ = 0; and the passes so far."""
 
     theta: Array
-    sums: _Sums
+    sums: Sums
     pairs: Pairs
     slow: Array
     delta2: Array
@@ -129,12 +84,12 @@ def _fit(
     theta = jnp.zeros((X.shape[1],) if K is None else (X.shape[1], K), dtype)
     delta2 = boundary.nonnegative(checks.penalties(penalty, theta))
 
-    def a_pass(theta: Array, with_hessian: bool) -> tuple[_Sums, int]:
-        sums, rows = fold(source, of_batch[with_hessian], theta)
+    def a_pass(theta: Array, with_hessian: bool) -> Sums:
+        sums, _ = fold(source, of_batch[with_hessian], theta)
         if sums.strange > 0:
             raise DataError(f"y must hold 0…{1 if K is None else K - 1}; {int(sums.strange)} rows hold something else")
         g = sums.gradient + 2 * delta2 * theta
-        return sums._replace(cost=sums.cost + jnp.sum(delta2 * theta**2), gradient=g), rows
+        return sums._replace(cost=sums.cost + jnp.sum(delta2 * theta**2), gradient=g)
 
     reached = resumed(checkpoint, _like(theta, delta2))
     if reached is None:
@@ -170,12 +125,12 @@ def _start(
     if nearer is not None:
         batch = (*(arrays.numbers(a, name) for a, name in ((X, "X"), (y, "y"))), jnp.ones(len(X), delta2.dtype))
         at_zero, there = (jax.jit(of_batch)(*batch, theta) for theta in (zero, nearer))
-        sums, passes = a_pass(nearer, False)[0], passes + 1
+        sums, passes = a_pass(nearer, False), passes + 1
         if sums.cost < at_zero.cost / len(X) * rows:
             sums = sums._replace(hessian=there.hessian * (rows / len(X)))
             first = jnp.linalg.norm(at_zero.gradient) * (rows / len(X))
             return _Reached(nearer, sums, pairs, yes, delta2, first, passes)
-    sums, _ = a_pass(zero, True)
+    sums = a_pass(zero, True)
     return _Reached(zero, sums, pairs, yes, delta2, jnp.linalg.norm(sums.gradient), passes + 1)
 
 
@@ -201,7 +156,7 @@ def _downhill(a_pass: Callable, start: _Reached, most: int) -> _Reached | None:
     t, passes, anew = 1.0, start.passes, bool(start.slow) or not safe
     for _ in range(HALVINGS):
         theta = start.theta - t * step
-        sums, _ = a_pass(theta, anew)
+        sums = a_pass(theta, anew)
         passes = passes + 1
         norm = jnp.linalg.norm(sums.gradient)
         if sums.cost <= start.sums.cost or norm < old:
@@ -280,5 +235,5 @@ def _of_first_rows(in_memory: Callable, X: Any, y: Any, delta2: Array) -> Array 
 def _like(theta: Array, delta2: Array) -> _Reached:
     """A tree of the shapes of what is kept."""
     number = jnp.zeros((), theta.dtype)
-    sums = _Sums(number, theta, jnp.zeros(theta.shape * 2, theta.dtype), number, number)
+    sums = Sums(number, theta, jnp.zeros(theta.shape * 2, theta.dtype), number, number)
     return _Reached(theta, sums, no_pairs(MEMORY, theta), jnp.array(True), delta2, number, jnp.zeros((), jnp.int32))
