@@ -4,13 +4,19 @@ The wings stand in the order of the course. A model is a module: `linear.cost(th
 `logistic.fit(X, y, penalty=1.0)`; `data` and `features` feed it, `linalg` carries its expensive operations.
 `networks` are built of layers; `optimization` minimises any cost of any tree, `train` looks at a few examples at a
 time, `verify` judges derivatives.
+
+A module is loaded when its name is first asked for: a script that fits a ridge waits for no network.
 """
 
-from jax_course import data, features, linalg, networks, optimization, train, verify
-from jax_course.classification import logistic, softmax
-from jax_course.optimization import Solution, Status
-from jax_course.probability import bernoulli, categorical, gaussian
-from jax_course.regression import kernel, lasso, linear, ridge
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jax_course import data, features, linalg, networks, optimization, train, verify
+    from jax_course.classification import logistic, softmax
+    from jax_course.optimization import Solution, Status
+    from jax_course.probability import bernoulli, categorical, gaussian
+    from jax_course.regression import kernel, lasso, linear, ridge
 
 __version__ = "0.1.0"
 
@@ -34,3 +40,25 @@ __all__ = [
     "train",
     "verify",
 ]
+
+_WINGS = {
+    "classification": ("logistic", "softmax"),
+    "optimization": ("Solution", "Status"),
+    "probability": ("bernoulli", "categorical", "gaussian"),
+    "regression": ("kernel", "lasso", "linear", "ridge"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    for wing, names in _WINGS.items():
+        if name in names:
+            home = import_module(f"{__name__}.{wing}")
+            found = getattr(home, name) if hasattr(home, name) else import_module(f"{home.__name__}.{name}")
+            return globals().setdefault(name, found)
+    return import_module(f"{__name__}.{name}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -15,12 +15,13 @@ from jax.typing import DTypeLike
 from jax_course.typing import ArrayLike
 
 LARGE = 2**20  # bytes
+FEW = 2**23  # bytes
 ALIGNMENT = 64  # bytes: JAX on a CPU works on memory that begins at a multiple as it lies
 
 _INSIDE = tuple(os.path.dirname(os.path.abspath(file)) + os.sep for file in (__file__, jax.__file__))
 
 
-def numbers(values: ArrayLike, name: str, like: Array | None = None) -> Array:
+def numbers(values: ArrayLike, name: str, like: Array | jax.ShapeDtypeStruct | None = None) -> Array:
     """`values` as an array of numbers or truth values; bare Python numbers take the dtype of `like`.
 
     float64 that JAX computes in float32 is announced by one warning, where it is not to be like another array.
@@ -69,6 +70,16 @@ def as_it_lies(array: np.ndarray) -> Array:
     """The same memory in JAX's hands, where it is on a CPU: whoever writes to it later changes the result."""
     with jax.ensure_compile_time_eval():
         return jax.device_put(array, may_alias=True)
+
+
+def at_hand(values: Array) -> np.ndarray | None:
+    """The values as NumPy sees them, where that takes no time: they are few, known, and all in this process.
+
+    What is asked of them then needs no program, the first of which a new process would wait for.
+    """
+    if isinstance(values, Tracer) or values.nbytes > FEW or not values.is_fully_addressable:
+        return None
+    return np.asarray(values)
 
 
 def is_concrete(values: ArrayLike) -> bool:

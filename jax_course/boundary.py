@@ -4,14 +4,17 @@ Only where values are there to be read: inside jit a NaN takes the place of what
 status.
 """
 
-from typing import NamedTuple
+from functools import partial
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jax_course.arrays import is_concrete, numbers
+from jax_course import checks
+from jax_course.arrays import at_hand, is_concrete, numbers
 from jax_course.checks import class_numbers, design, example_weights, targets, whole
 from jax_course.typing import ArrayLike
 
@@ -27,7 +30,7 @@ def training_design(X: ArrayLike) -> Array:
 def finite(values: Array, name: str) -> Array:
     """The values; refused with NaN or infinity, and where the first one is."""
     with jax.ensure_compile_time_eval():  # an array that a traced function closes over can be read, too
-        unreadable_or_finite = not is_concrete(values) or bool(_all_finite(values))
+        unreadable_or_finite = not is_concrete(values) or _is_finite(values)
     if not unreadable_or_finite:
         if not values.is_fully_addressable:
             raise ValueError(f"{name} must be finite; some of it in one of the processes is not")
@@ -45,6 +48,7 @@ def binary_labels(y: ArrayLike, X: Array, weights: Array) -> Array:
         if not seen.binary:
             raise ValueError(f"y must hold the labels 0 and 1; got {_listed(y)}")
         _several_classes(seen)
+        return labels
     return jnp.where((labels == 0) | (labels == 1), labels, jnp.nan)
 
 
@@ -73,13 +77,19 @@ def nonnegative(values: Array, name: str = "penalty") -> Array:
         worst = worst[~((worst >= 0) & np.isfinite(worst))]
         if worst.size:
             raise ValueError(f"{name} must be finite and at least 0; got {worst.flat[0]}")
+        return values
     return jnp.where(values >= 0, values, jnp.nan)
+
+
+def column_penalties(penalty: ArrayLike, X: Array, name: str = "penalty") -> Array:
+    """The penalties of a fit with one parameter per column of X, shape (d,)."""
+    return nonnegative(checks.penalties(penalty, jax.ShapeDtypeStruct(X.shape[1:], X.dtype)), name)
 
 
 def counts(weights: ArrayLike, X: Array) -> Array:
     """The weights of the examples of a fit; refused also where none counts."""
     weights = nonnegative(example_weights(weights, X), "weights")
-    if is_concrete(weights) and not jnp.any(weights > 0):
+    if is_concrete(weights) and not _any_positive(weights):
         raise ValueError("weights must not all be 0: no example would count")
     return weights
 
@@ -89,8 +99,10 @@ def positive(value: ArrayLike, name: str, like: Array) -> Array:
     value = numbers(value, name, like=like)
     if value.ndim != 0 or value.dtype.kind in "bc":
         raise TypeError(f"{name} must be one number; got {value.dtype} of shape {value.shape}")
-    if is_concrete(value) and not 0 < np.asarray(value) < np.inf:
-        raise ValueError(f"{name} must be positive and finite; got {value}")
+    if is_concrete(value):
+        if not 0 < np.asarray(value) < np.inf:
+            raise ValueError(f"{name} must be positive and finite; got {value}")
+        return value.astype(like.dtype)
     return jnp.where(value > 0, value, jnp.nan).astype(like.dtype)
 
 
@@ -101,6 +113,7 @@ def all_positive(values: Array, name: str) -> Array:
         worst = worst[~((worst > 0) & np.isfinite(worst))]
         if worst.size:
             raise ValueError(f"{name} must be positive and finite; got {worst.flat[0]}")
+        return values
     return jnp.where(values > 0, values, jnp.nan)
 
 
@@ -125,6 +138,16 @@ def _values_here(values: Array) -> np.ndarray:
     return np.concatenate([np.ravel(part.data) for part in values.addressable_shards])
 
 
+def _is_finite(values: Array) -> bool:
+    known = at_hand(values)
+    return bool(_all_finite(values)) if known is None else bool(np.isfinite(known).all())
+
+
+def _any_positive(weights: Array) -> bool:
+    known = at_hand(weights)
+    return bool(jnp.any(weights > 0) if known is None else np.any(known > 0))
+
+
 @jax.jit
 def _all_finite(values: Array) -> Array:
     # A sum shows NaN and infinity, in a fraction of the time of a test for each number; it may also overflow.
@@ -143,21 +166,26 @@ class _Labels(NamedTuple):
 
 def _summary(labels: Array, weights: Array) -> _Labels:
     """Of labels that can be read; where weights cannot, all count."""
+    known = at_hand(labels), at_hand(weights) if is_concrete(weights) else np.ones(())
+    if known[0] is not None and known[1] is not None:
+        return _summarised(np, *known)
     with jax.ensure_compile_time_eval():
-        return jax.device_get(_summarised(labels, weights if is_concrete(weights) else jnp.ones(())))
+        return jax.device_get(_summarised_by_jax(labels, weights if is_concrete(weights) else jnp.ones(())))
 
 
-@jax.jit
-def _summarised(labels: Array, weights: Array) -> _Labels:
-    counts = jnp.broadcast_to(weights > 0, labels.shape)
-    lowest, highest = jnp.min(labels), jnp.max(labels)
+def _summarised(xp: ModuleType, labels: Any, weights: Any) -> _Labels:
+    counts = xp.broadcast_to(weights > 0, labels.shape)
+    lowest, highest = xp.min(labels), xp.max(labels)
     return _Labels(
-        jnp.all((labels == 0) | (labels == 1)),
+        xp.all((labels == 0) | (labels == 1)),
         lowest,
         highest,
-        jnp.min(jnp.where(counts, labels, highest)),
-        jnp.max(jnp.where(counts, labels, lowest)),
+        xp.min(xp.where(counts, labels, highest)),
+        xp.max(xp.where(counts, labels, lowest)),
     )
+
+
+_summarised_by_jax = jax.jit(partial(_summarised, jnp))
 
 
 def _several_classes(seen: _Labels) -> None:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jax_course.arrays import numbers
+from jax_course.arrays import at_hand, numbers
 from jax_course.typing import ArrayLike
 
 
@@ -88,11 +88,14 @@ def class_numbers(y: ArrayLike, X: Array) -> Array:
     largest = jnp.iinfo(jnp.int32).max
     if y.dtype.kind == "b":
         return y.astype(jnp.int32)
+    known = at_hand(y)
+    if known is not None:
+        return jnp.asarray(np.where((known < 0) | (known > largest), largest, known).astype(np.int32))
     beyond = y < 0 if jnp.iinfo(y.dtype).max <= largest else (y < 0) | (y > largest)
     return jnp.where(beyond, largest, y.astype(jnp.int32))
 
 
-def penalties(penalty: ArrayLike, theta: Array) -> Array:
+def penalties(penalty: ArrayLike, theta: Array | jax.ShapeDtypeStruct) -> Array:
     """The penalty of every parameter: the scalar or array given, in the shape and dtype of theta."""
     penalty = numbers(penalty, "penalty", like=theta)
     if penalty.dtype.kind in "bc":
@@ -102,7 +105,10 @@ def penalties(penalty: ArrayLike, theta: Array) -> Array:
             f"penalty for theta of shape {theta.shape} must be a scalar or have two axes; got shape {penalty.shape}: "
             "write penalty[:, None] for one per column of X, penalty[None, :] for one per class"
         )
+    known = at_hand(penalty)
     try:
+        if known is not None:
+            return jnp.asarray(np.broadcast_to(known.astype(theta.dtype), theta.shape))
         return jnp.broadcast_to(penalty.astype(theta.dtype), theta.shape)
     except ValueError:
         raise ValueError(

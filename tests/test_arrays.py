@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jax_course import arrays, linear
+from jax_course import arrays, linear, logistic, softmax
 
 SIZE = arrays.LARGE // 8  # of float64
 
@@ -52,3 +52,26 @@ def test_inside_jit_a_large_array_can_be_closed_over():
     X, theta = values(), jnp.arange(4.0)
     inside = jax.jit(lambda theta: linear.predict(theta, X))(theta)
     np.testing.assert_allclose(inside, X @ np.arange(4.0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("few", [arrays.FEW, 0])
+def test_many_values_are_refused_like_few(few, monkeypatch):
+    """Few are looked at by NumPy, many by a compiled program."""
+    monkeypatch.setattr(arrays, "FEW", few)
+    X, y = np.arange(12.0).reshape(6, 2), np.array([0, 1, 0, 1, 1, 0])
+    broken = X.copy()
+    broken[3, 1] = np.nan
+    refusals = {
+        r"X\[3, 1\] is nan": lambda: linear.fit(broken, y),
+        "labels 0 and 1; got 0, 2": lambda: logistic.fit(X, 2 * y),
+        "at least two classes; all are 0": lambda: logistic.fit(X, y, weights=1 - y),
+        "class numbers 0…2; got -1, 0": lambda: softmax.fit(X, y - 1, classes=3),
+        "class numbers 0…1; got 0, 4294967298": lambda: softmax.fit(X, y * (2**32 + 2), classes=2),
+        "must not all be 0": lambda: logistic.fit(X, y, weights=0.0),
+        "penalty must be finite and at least 0; got -1.0": lambda: logistic.fit(X, y, penalty=np.array([1.0, -1.0])),
+        r"broadcast against theta, shape \(2,\); got shape \(3,\)": lambda: logistic.fit(X, y, penalty=np.ones(3)),
+    }
+    for message, call in refusals.items():
+        with pytest.raises(ValueError, match=message):
+            call()
+    assert softmax.fit(X, np.array([0, 1, 2, 0, 1, 2], np.int8), penalty=1.0).check().theta.shape == (2, 3)

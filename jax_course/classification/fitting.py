@@ -105,12 +105,13 @@ def _newton(of: Likelihood, X: Array, delta2: Array, white: Whitened, max_steps:
     def gradient(w):
         return of.gradient(w, white.X) + transpose_product(white.T, 2 * delta2 * product(white.T, w))
 
+    rounded = rounded_gradient(of, white.X, jnp.zeros_like(delta2), origin)
     found = damped_newton(
         cost,
         origin,
         gradient=gradient,
         hessian=hessian,
-        tolerance=_tolerance(of, white.X, jnp.zeros_like(delta2), origin, transpose_product(white.T, start)),
+        tolerance=tolerance(jnp.linalg.norm(transpose_product(white.T, start)), rounded),
         max_steps=max_steps,
         unbounded=lambda w: _separates(of, X, delta2, product(white.T, w))[0],
     )
@@ -139,7 +140,7 @@ def _solution(of: Likelihood, X: Array, delta2: Array, end: _End, theta: Array) 
         return of.gradient(theta, X) + 2 * delta2 * theta
 
     theta, g = _corrected(theta, gradient, end.white.T, end.factored)
-    small = jnp.linalg.norm(g) <= _tolerance(of, X, delta2, theta, end.start)
+    small = jnp.linalg.norm(g) <= tolerance(jnp.linalg.norm(end.start), rounded_gradient(of, X, delta2, theta))
     cost = of.cost(theta, X) + jnp.sum(delta2 * theta**2)
     status, method = (jnp.array(code, jnp.int32) for code in (Status.CONVERGED, Method.NEWTON))
     found = end.found
@@ -170,16 +171,20 @@ def _extra_curvature(white: Whitened, delta2: Array) -> Array:
     return curvature.reshape(delta2.shape + delta2.shape)
 
 
-def _tolerance(of: Likelihood, X: Array, delta2: Array, theta: Array, gradient_at_start: Array) -> Array:
-    """1e-10 of the gradient at the start, or what rounding leaves of it at theta if that is more.
+def tolerance(norm_at_start: Array, rounded: Array) -> Array:
+    """1e-10 of the gradient at the start, or what rounding leaves of it if that is more."""
+    return jnp.maximum(1e-10 * norm_at_start, jnp.linalg.norm(rounded))
+
+
+def rounded_gradient(of: Likelihood, X: Array, delta2: Array, theta: Array) -> Array:
+    """What rounding may add to the gradient at theta.
 
     Every z is rounded as a sum of x_j θ_j, and takes π along with the slope π(1 − π); π is rounded as a number up to 1.
     """
     pi, size = of.probabilities(product(X, theta)), jnp.abs(X)
     of_pi = 1 + pi * (1 - pi) * product(size, jnp.abs(theta))
     rounded = transpose_product(size, of.weights * of_pi) + 2 * delta2 * jnp.abs(theta)
-    rounding = 8 * jnp.finfo(X.dtype).eps * jnp.linalg.norm(rounded)
-    return jnp.maximum(1e-10 * jnp.linalg.norm(gradient_at_start), rounding)
+    return 8 * jnp.finfo(X.dtype).eps * rounded
 
 
 def _separates(of: Likelihood, X: Array, delta2: Array, v: Array) -> tuple[Array, Array]:

@@ -31,6 +31,7 @@ from jax_course.classification.logistic_confidence import (
     standard_errors,
 )
 from jax_course.classification.part import Examples, Logits
+from jax_course.classification.plain_newton import plain_newton
 from jax_course.classification.quasi_newton_fit import is_worth_it, quasi_newton_fit
 from jax_course.classification.sigmoid import sigmoid, sigmoid_derivative, softplus
 from jax_course.linalg import first_trusted, gram, product, spd_solve, transpose_product
@@ -171,10 +172,10 @@ def fit(
     X = boundary.training_design(X)
     w = boundary.counts(weights, X)
     y = boundary.binary_labels(y, X, w)
-    delta2 = boundary.nonnegative(checks.penalties(penalty, X[0]))
+    delta2 = boundary.column_penalties(penalty, X)
     data = X, y, delta2, w, checks.whole(max_steps, "max_steps")
-    ways = [partial(_by_quasi_newton, *data)] if is_worth_it(X, delta2) else []
-    return first_trusted(*ways, otherwise=partial(_by_newton, *data))
+    quick = _by_quasi_newton if is_worth_it(X, delta2) else _by_plain_newton
+    return first_trusted(partial(quick, *data), otherwise=partial(_by_newton, *data))
 
 
 @jax.jit
@@ -190,12 +191,21 @@ def _by_quasi_newton(X: Array, y: Array, delta2: Array, w: Array, max_steps: int
 
 
 @jax.jit
+def _by_plain_newton(X: Array, y: Array, delta2: Array, w: Array, max_steps: int) -> tuple[Solution, Array]:
+    return plain_newton(_likelihood(y, w), X, delta2, max_steps)
+
+
+@jax.jit
 def _by_newton(X: Array, y: Array, delta2: Array, w: Array, max_steps: int) -> Solution:
+    return minimise(_likelihood(y, w), X, delta2, max_steps)
+
+
+def _likelihood(y: Array, w: Array) -> Likelihood:
     def hessian_in_doubt(z, X, doubt):
         S = sigmoid_derivative(z)
         return gram(X, weights=jnp.where((S > doubt) & (w > 0), S, 0))
 
-    likelihood = Likelihood(
+    return Likelihood(
         *(partial(part, y=y, weights=w) for part in (cost, gradient, hessian)),
         hessian_in_doubt=hessian_in_doubt,
         probabilities=sigmoid,
@@ -203,4 +213,3 @@ def _by_newton(X: Array, y: Array, delta2: Array, w: Array, max_steps: int) -> S
         reach=lambda z: z,
         weights=w,
     )
-    return minimise(likelihood, X, delta2, max_steps)

@@ -29,6 +29,7 @@ from jax_course import boundary, checks
 from jax_course.classification import logits
 from jax_course.classification.fitting import Likelihood, minimise
 from jax_course.classification.part import Examples, Logits
+from jax_course.classification.plain_newton import plain_newton
 from jax_course.classification.quasi_newton_fit import is_worth_it, quasi_newton_fit
 from jax_course.classification.softmax_confidence import (
     confidence_interval,
@@ -162,10 +163,10 @@ def fit(
     X = boundary.training_design(X)
     w = boundary.counts(weights, X)
     y, K = boundary.class_labels(y, X, w, classes)
-    delta2 = boundary.nonnegative(checks.penalties(penalty, jnp.zeros((X.shape[1], K), X.dtype)))
+    delta2 = boundary.nonnegative(checks.penalties(penalty, jax.ShapeDtypeStruct((X.shape[1], K), X.dtype)))
     data = X, y, delta2, w, checks.whole(max_steps, "max_steps")
-    ways = [partial(_by_quasi_newton, *data)] if is_worth_it(X, delta2) else []
-    return first_trusted(*ways, otherwise=partial(_by_newton, *data))
+    quick = _by_quasi_newton if is_worth_it(X, delta2) else _by_plain_newton
+    return first_trusted(partial(quick, *data), otherwise=partial(_by_newton, *data))
 
 
 @jax.jit
@@ -185,7 +186,16 @@ def _by_quasi_newton(X: Array, y: Array, delta2: Array, w: Array, max_steps: int
 
 
 @jax.jit
+def _by_plain_newton(X: Array, y: Array, delta2: Array, w: Array, max_steps: int) -> tuple[Solution, Array]:
+    return plain_newton(_likelihood(y, w), X, delta2, max_steps)
+
+
+@jax.jit
 def _by_newton(X: Array, y: Array, delta2: Array, w: Array, max_steps: int) -> Solution:
+    return minimise(_likelihood(y, w), X, delta2, max_steps)
+
+
+def _likelihood(y: Array, w: Array) -> Likelihood:
     of_example = w.reshape(-1, 1)
 
     def of_own_class(Z):
@@ -195,7 +205,7 @@ def _by_newton(X: Array, y: Array, delta2: Array, w: Array, max_steps: int) -> S
         pi = logits.probabilities(Z)
         return logits.curvature(jnp.where((pi > doubt) & (of_example > 0), pi, 0), X, jnp.ones((), X.dtype))
 
-    likelihood = Likelihood(
+    return Likelihood(
         *(partial(part, y=y, weights=w) for part in (cost, gradient, hessian)),
         hessian_in_doubt=hessian_in_doubt,
         probabilities=logits.probabilities,
@@ -203,4 +213,3 @@ def _by_newton(X: Array, y: Array, delta2: Array, w: Array, max_steps: int) -> S
         reach=lambda Z: of_own_class(Z) + Z,
         weights=of_example,
     )
-    return minimise(likelihood, X, delta2, max_steps)

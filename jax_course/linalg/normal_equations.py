@@ -30,7 +30,7 @@ from jax_course.linalg.solve import spd_factor
 from jax_course.linalg.trust import first_trusted
 
 TALL = 4  # rows for each column, at least
-WORK = 2**24  # m d²: below, the orthogonal factorisation takes no time worth saving
+WORK = 2**20  # m d²: below, the orthogonal factorisation takes no time worth saving
 MANY_COLUMNS = 192  # from here on a Gram matrix in float32 saves more than the further steps take
 MOST_STEPS = 8
 LEAST_DIGITS = 0.65  # of all digits: ten in float64, four or five in float32

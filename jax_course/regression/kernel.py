@@ -160,7 +160,7 @@ def fit_with_bias(X: ArrayLike, y: ArrayLike, *, scale: ArrayLike, penalty: Arra
 
 def _fit_on_features(Phi: Array, y: ArrayLike, penalty: ArrayLike) -> Solution:
     y = boundary.finite(checks.targets(y, Phi), "y")
-    delta2 = boundary.nonnegative(checks.penalties(penalty, Phi[0]))
+    delta2 = boundary.column_penalties(penalty, Phi)
     return linear.solution_of(predictive_least_squares(Phi, y, delta2))
 
 

@@ -108,7 +108,7 @@ def largest_penalty(X: ArrayLike, y: ArrayLike, *, factors: ArrayLike = 1.0) -> 
     X = boundary.training_design(X)
     y = boundary.finite(checks.targets(y, X), "y")
     free = count_free(factors, X)
-    return _largest_penalty(X, y, boundary.nonnegative(checks.penalties(factors, X[0]), "factors"), free)
+    return _largest_penalty(X, y, boundary.column_penalties(factors, X, "factors"), free)
 
 
 def fit(X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, max_steps: int = 10_000) -> Solution:
@@ -122,7 +122,7 @@ def fit(X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, max_steps: int 
     """
     X = boundary.training_design(X)
     y = boundary.finite(checks.targets(y, X), "y")
-    p = boundary.nonnegative(checks.penalties(penalty, X[0]))
+    p = boundary.column_penalties(penalty, X)
     found = _minimisers(X, y, p[None, :], checks.whole(max_steps, "max_steps"), count_free(penalty, X))
     return jax.tree.map(lambda leaf: leaf[0], found)
 
@@ -144,7 +144,7 @@ def path(
     y = boundary.finite(checks.targets(y, X), "y")
     penalties = _descending(penalties, X)
     free = count_free(factors, X)
-    factors = boundary.nonnegative(checks.penalties(factors, X[0]), "factors")
+    factors = boundary.column_penalties(factors, X, "factors")
     P = penalties[:, None] * factors[None, :]
     return _minimisers(X, y, P, checks.whole(max_steps, "max_steps"), free)
 

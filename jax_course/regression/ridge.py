@@ -119,5 +119,5 @@ def fit(X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, weights: ArrayL
     """
     X = boundary.training_design(X)
     y = boundary.finite(checks.targets(y, X), "y")
-    delta2 = boundary.nonnegative(checks.penalties(penalty, X[0]))
+    delta2 = boundary.column_penalties(penalty, X)
     return linear.least_squares_fit(X, y, delta2, boundary.counts(weights, X))

@@ -114,7 +114,7 @@ def _check(X: ArrayLike, y: ArrayLike, penalties: ArrayLike, factors: ArrayLike)
     penalties = arrays.numbers(penalties, "penalties", like=X).astype(X.dtype)
     if penalties.ndim != 1 or not penalties.size:
         raise ValueError(f"penalties must have shape (n,), at least one; got shape {penalties.shape}")
-    factors = boundary.nonnegative(checks.penalties(factors, X[0]), "factors")
+    factors = boundary.column_penalties(factors, X, "factors")
     return X, y, boundary.nonnegative(penalties, "penalties"), factors
 
 

@@ -141,7 +141,8 @@ def difficult(kind, rng, m, d):
 @pytest.mark.usefixtures("for_few_examples")
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize(("model", "shape"), [(logistic, (3,)), (softmax, (3, 3))])
-def test_nothing_is_trusted_that_newton_s_method_finds_to_have_no_minimum(model, shape, dtype, monkeypatch):
+@pytest.mark.parametrize("way", ["_by_quasi_newton", "_by_plain_newton"])
+def test_nothing_is_trusted_that_newton_s_method_finds_to_have_no_minimum(way, model, shape, dtype, monkeypatch):
     """From easily told to separable: the two agree about each that is trusted, and most that have a minimum are."""
     monkeypatch.setattr(part, "PART", 16)
     m, trusted, converged = 90, 0, 0
@@ -155,7 +156,7 @@ def test_nothing_is_trusted_that_newton_s_method_finds_to_have_no_minimum(model,
             if len(np.unique(y)) < max(2, *shape[1:], 0):
                 continue
             examples = jnp.asarray(X, dtype), jnp.asarray(y, dtype if model is logistic else jnp.int32)
-            found, is_trusted = model._by_quasi_newton(*examples, *data)
+            found, is_trusted = getattr(model, way)(*examples, *data)
             by_newton = model._by_newton(*examples, *data)
             converged += int(by_newton.status) == Status.CONVERGED
             if is_trusted:
@@ -164,7 +165,8 @@ def test_nothing_is_trusted_that_newton_s_method_finds_to_have_no_minimum(model,
                 size = np.max(np.abs(by_newton.theta))
                 tolerance = 1e-6 if dtype == np.float64 else 2e-2
                 np.testing.assert_allclose(found.theta, by_newton.theta, rtol=0, atol=tolerance * size)
-    assert trusted > 0.6 * converged > 10
+    # rounding in float32 is soon as large as the curvature that proves a minimum to the plain way
+    assert trusted > (0.4 if (way, dtype) == ("_by_plain_newton", np.float32) else 0.6) * converged > 10
 
 
 @pytest.mark.usefixtures("for_few_examples")
