@@ -129,7 +129,8 @@ def _descended(
 
 def _stepped(of: Logits, examples: Examples, delta2: Array, metric: Factored, state: _State) -> _State:
     in_u = _to_u(metric, state.g)
-    p = _to_theta(metric, -two_loop_product(state.pairs, in_u.reshape(-1)).reshape(in_u.shape))
+    p_in_u = -two_loop_product(state.pairs, in_u.reshape(-1))
+    p = _to_theta(metric, p_in_u.reshape(in_u.shape))
     each = (examples.w,) if examples.w.ndim else ()
 
     def pull(Z, y, *w):
@@ -150,7 +151,7 @@ def _stepped(of: Logits, examples: Examples, delta2: Array, metric: Factored, st
     g = moment + of_penalty(t)
     new_in_u = _to_u(metric, g)
     size = jnp.linalg.norm(new_in_u)
-    pairs = remembered(state.pairs, _of_u(metric, t * p).reshape(-1), (new_in_u - in_u).reshape(-1))
+    pairs = remembered(state.pairs, t * p_in_u, (new_in_u - in_u).reshape(-1))
     since_least = jnp.where(size < state.least, 0, state.since_least + 1)
     searching = found & jnp.isfinite(size)
     least = jnp.minimum(size, state.least)
@@ -191,11 +192,6 @@ def _to_theta(metric: Factored, u: Array) -> Array:
     """T u."""
     columns = solve_triangular(metric.L, u.reshape(len(metric.L), -1), lower=True, trans=1)
     return (metric.scale[:, None] * columns).reshape(u.shape)
-
-
-def _of_u(metric: Factored, theta: Array) -> Array:
-    """T⁻¹ θ."""
-    return product(metric.L.T, theta.reshape(len(metric.L), -1) / metric.scale[:, None]).reshape(theta.shape)
 
 
 def _of_each(metric: Factored, K: int) -> Factored:

@@ -11,6 +11,7 @@ All are normal. An initializer is a function (key, d_in, d_out) → weights (d_i
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -46,5 +47,7 @@ def glorot(key: Array, d_in: int, d_out: int) -> Array:
     return _normal(key, d_in, d_out, 2 / (d_in + d_out))
 
 
+# one program for a shape, where a new process would wait for three
+@partial(jax.jit, static_argnames=("d_in", "d_out", "variance"))
 def _normal(key: Array, d_in: int, d_out: int, variance: float) -> Array:
     return jax.random.normal(key, (d_in, d_out)) * jnp.sqrt(variance)
