@@ -124,7 +124,7 @@ def _epoch(step: Callable, carry: Any, data: Any, order: Array, batch_size: int)
     """
     m = len(leaves_of(data)[0])
     full, short = divmod(m, batch_size)
-    if full == 1 and not short:
+    if m <= batch_size:
         return step(carry, data)
     if not order.size:
         carry = lax.fori_loop(0, full, lambda j, carry: step(carry, _rows(data, j * batch_size, batch_size)), carry)

@@ -173,8 +173,8 @@ def _runs(
 ) -> Iterator[Training]:
     """The run as it is, and after every round of epochs, to the last or to a stop."""
     yield run
-    for todo in _rounds(run, epochs, each=each):
-        run = _gone_on(prepared.compiled, run, prepared.X, prepared.y, todo)
+    for todo in rounds(run, epochs, each=each):
+        run = gone_on(prepared.compiled, run, prepared.X, prepared.y, todo)
         if checkpoint is not None and run.stop is None:
             save(checkpoint, run)
         yield run
@@ -182,7 +182,7 @@ def _runs(
             return
 
 
-def _rounds(run: Training, epochs: int, *, each: bool) -> Iterator[Round]:
+def rounds(run: Training, epochs: int, *, each: bool) -> Iterator[Round]:
     """The epochs from the run's on, in rounds of a block each, or of one epoch each."""
     size = max(1, BLOCK // run.m)
     for block in range(run.epochs // size, -(-epochs // size)):
@@ -196,8 +196,8 @@ def _rounds(run: Training, epochs: int, *, each: bool) -> Iterator[Round]:
             yield Round(orders, run.key, *map(np.int32, (block, first, first + 1 if each else end)))
 
 
-def _gone_on(compiled: Programs, run: Training, X: Any, y: Any, todo: Round) -> Training:
-    """The run after these epochs, or at its stop."""
+def gone_on(compiled: Programs, run: Training, X: Any, y: Any, todo: Round) -> Training:
+    """The run after the epochs of a round, or at its stop; `compiled` are `epochs.programs` of its recipe."""
     (theta, state), done, finite, records = compiled.run(run.theta, run.state, X, y, todo)
     done, records = np.int32(done), map_leaves(np.asarray, records)
     history = map_leaves(lambda past, new: np.concatenate([past, new[todo.first : done]]), run.history, records)
@@ -228,13 +228,20 @@ def _taken_up(start: Training, path: str | os.PathLike, epochs: int) -> Training
         save(path, start)
         return start
     run = load(path, start)
-    for name in ("m", "batch_size", "key"):
-        came, expected = (_listed(of.key) if name == "key" else getattr(of, name) for of in (run, start))
+    refuse_another_run(path, run, start, epochs, m=(run.m, start.m))
+    return run
+
+
+def refuse_another_run(
+    path: str | os.PathLike, run: Training, start: Training, epochs: int, **pairs: tuple[int, int]
+) -> None:
+    """CheckpointError where the run from the file did not begin like `start`; pairs: what came, what was expected."""
+    of_run = {"batch_size": (run.batch_size, start.batch_size), "key": (_listed(run.key), _listed(start.key))}
+    for name, (came, expected) in (pairs | of_run).items():
         if came != expected:
             raise CheckpointError(f"{path} is a checkpoint of another run: {name} must be {expected}; it has {came}")
     if run.epochs > epochs:
         raise CheckpointError(f"{path} has {run.epochs} epochs behind it, more than the {epochs} asked for")
-    return run
 
 
 def _listed(key: Array | None) -> list[int] | None:

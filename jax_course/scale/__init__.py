@@ -9,6 +9,7 @@ from jax_course.scale.fold import fold
 from jax_course.scale.least_squares import fit_linear, fit_ridge
 from jax_course.scale.rehearsal import rehearse
 from jax_course.scale.sharding import Spread, mesh_of, shard, spread_parameters
+from jax_course.scale.training import train
 
 __all__ = [
     "Batches",
@@ -27,5 +28,6 @@ __all__ = [
     "shard",
     "skipping",
     "spread_parameters",
+    "train",
     "watched",
 ]

@@ -36,7 +36,7 @@ def fold(source: Iterable[Pair], of_batch: Callable[..., Any], *arguments: Any) 
     (Array(7., dtype=float64), 2)
     """
     total, rows = None, 0
-    for size, batch in _ahead(_ready(source)):
+    for size, batch in ahead(_ready(source)):
         total = _nothing(of_batch, *batch, *arguments) if total is None else total
         # waiting here bounds the memory: the next batch is read meanwhile, none after it
         total = jax.block_until_ready(_added(of_batch, total, *batch, *arguments))
@@ -62,7 +62,7 @@ def _added(of_batch: Callable, total: tuple[Any, Any], *batch: Any) -> tuple[Any
     return structure.unflatten([s for s, _ in pairs]), structure.unflatten(errors)
 
 
-def _ahead(batches: Iterator[Any]) -> Iterator[Any]:
+def ahead(batches: Iterator[Any]) -> Iterator[Any]:
     """The same, each made by a thread while the one before is worked on."""
     x64 = jax.config.read("jax_enable_x64")  # of this thread
 
@@ -83,7 +83,7 @@ def _ready(source: Iterable[Pair]) -> Iterator[tuple[int, list[Array]]]:
     They lie in memory that is used again, two batches later: memory that is new for each takes longer than reading.
     """
     rooms, turn = [_Room(0, np.zeros((0, 0)), np.zeros(0))] * AT_ONCE, 0
-    for X, y in _alike(source):
+    for X, y in alike(source):
         turn = (turn + 1) % AT_ONCE
         rows = max(len(X), *(room.rows for room in rooms))
         if rows > rooms[turn].rows:
@@ -107,7 +107,7 @@ class _Room:
         return [arrays.as_it_lies(room) for room in (self.X, self.y, self.w)]
 
 
-def _alike(source: Iterable[Pair]) -> Iterator[Pair]:
+def alike(source: Iterable[Pair]) -> Iterator[Pair]:
     """The batches that hold rows; refused where one does not fit the first."""
     if iter(source) is source:
         raise TypeError("a source must be iterable more than once, like a list; got an iterator, which one pass ends")
@@ -140,7 +140,7 @@ def _refuse_what_is_not_finite(source: Iterable[Pair]) -> None:
 def first_rows(source: Iterable[Pair]) -> Pair:
     """The first rows of a source, `FIRST` bytes of them, or all."""
     some, size = [], 0
-    for X, y in _alike(source):
+    for X, y in alike(source):
         some.append((X, y))
         size += X.nbytes
         if size >= FIRST:
