@@ -30,10 +30,14 @@ def save(path: str | os.PathLike, tree: Any) -> None:
     about = {"format": FORMAT, "version": VERSION, "layout": _layout(tree)}
     about["digest"] = _digest(about, leaves)
     part = f"{os.fspath(path)}.part"  # in the same folder: only within a file system is a file replaced at once
-    with open(part, "wb") as file:
-        np.savez(file, about=np.array(json.dumps(about)), **leaves)  # pyright: ignore[reportArgumentType]
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with open(part, "wb") as file:
+            np.savez(file, about=np.array(json.dumps(about)), **leaves)  # pyright: ignore[reportArgumentType]
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        Path(part).unlink(missing_ok=True)  # on a full disk it would take the room of the next attempt
+        raise
     os.replace(part, path)
 
 

@@ -5,18 +5,18 @@ one of them fails or is killed, the others cannot go on: all are ended, and the 
 """
 
 import os
+import runpy
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 
-JOINED = (
-    "import runpy, sys, jax; number, count, port, file, *arguments = sys.argv[1:]; "
-    "jax.distributed.initialize(f'127.0.0.1:{port}', int(count), int(number)); "
-    "sys.argv = [file, *arguments]; runpy.run_path(file, run_name='__main__')"
-)
+import jax
+
+WORKER = "from jax_course.scale.rehearsal import join; join()"
 GRACE = 2.0  # seconds between asking a process to end, which JAX takes for a warning, and making it
 
 
@@ -29,7 +29,8 @@ def rehearse(file: str, arguments: Sequence[str] = (), *, processes: int, device
     port = _free_port()
     running = {
         number: subprocess.Popen(
-            [sys.executable, "-c", JOINED, str(number), str(processes), str(port), file, *arguments], env=environment
+            [sys.executable, "-c", WORKER, *map(str, (os.getpid(), number, processes, port)), file, *arguments],
+            env=environment,
         )
         for number in range(processes)
     }
@@ -37,6 +38,21 @@ def rehearse(file: str, arguments: Sequence[str] = (), *, processes: int, device
         return _until_one_fails(running)
     finally:
         _end(running)
+
+
+def join() -> None:
+    """What each process runs: the file, joined to the others; it ends when the one that started it does."""
+    launcher, number, count, port = map(int, sys.argv[1:5])
+    sys.argv = sys.argv[5:]
+
+    def watch() -> None:
+        while os.getppid() == launcher:
+            time.sleep(GRACE / 4)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+    jax.distributed.initialize(f"127.0.0.1:{port}", count, number)
+    runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 def _free_port() -> int:

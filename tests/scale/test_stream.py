@@ -293,7 +293,7 @@ def test_the_memory_does_not_grow_with_the_file(tmp_path):
     assert run.returncode == 0, run.stderr
     status, megabytes = map(int, run.stdout.split())
     assert status == Status.CONVERGED
-    assert megabytes < 300
+    assert megabytes < 150  # a quarter of the file
 
 
 def test_without_64_bits_it_says_that_float64_is_narrowed(problem):
