@@ -40,6 +40,8 @@ def numbers(values: ArrayLike, name: str, like: Array | jax.ShapeDtypeStruct | N
         raise TypeError(f"{name} must be an array of numbers; got {type(values).__name__} of {array.dtype}: {hint}")
     if array.dtype == np.longdouble and array.dtype.itemsize > 8:
         raise TypeError(f"{name} must hold float32 or float64; got {array.dtype}: convert it with astype('float64')")
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
     if bare and like is not None and array.dtype.kind == "f":
         return jnp.asarray(array, like.dtype)
     if not bare and like is None:

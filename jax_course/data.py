@@ -218,7 +218,7 @@ def one_hot(y: ArrayLike, classes: int) -> Array:
     Array([[0., 0., 1.],
            [1., 0., 0.]], dtype=float64)
     """
-    y = jnp.asarray(y)
+    y = arrays.numbers(y, "y")
     if y.ndim != 1 or y.dtype.kind not in "iu":
         raise ValueError(f"y must be integers of shape (m,); got {y.dtype} of shape {y.shape}")
     numbers = np.asarray(y) if arrays.is_concrete(y) and y.size else np.zeros(1)

@@ -137,7 +137,14 @@ def mlp(widths: list[int] | tuple[int, ...], activation: str, cost: Cost) -> Net
 
 def decay(theta: Any, penalty: ArrayLike) -> Any:
     """A penalty for every leaf with two axes or more, 0 for the others: biases are spared. Course 6.1, 7.4."""
-    return jax.tree.map(lambda leaf: jnp.asarray(penalty if leaf.ndim > 1 else 0.0, leaf.dtype), theta)
+    penalty = numbers(penalty, "penalty")
+    if penalty.ndim or penalty.dtype.kind in "bc":
+        raise TypeError(f"penalty must be one real number; got {penalty.dtype} of shape {penalty.shape}")
+
+    def of_leaf(leaf: Array) -> Array:
+        return penalty.astype(leaf.dtype) if leaf.ndim > 1 else jnp.zeros((), leaf.dtype)
+
+    return jax.tree.map(lambda leaf: of_leaf(numbers(leaf, "theta")), theta)
 
 
 def penalties(penalty: Any, theta: Any, term: Callable[[Array, Array], Array]) -> Any:

@@ -77,6 +77,8 @@ def xray(network: Network, theta: Any, X: ArrayLike, y: ArrayLike) -> XRay:
     >>> [row.name for row in report.layers], report.layers[1].shape, report.trouble
     (['0: linear(4)', '1: relu', '2: linear(1)'], (8, 4), '')
     """
+    if not isinstance(network, Network):
+        raise TypeError(f"network must be one of jax_course.networks; got {type(network).__name__}")
     z, inputs, caches = checks.design(X), [], []
     for layer, params in zip(network.layers, theta, strict=True):
         inputs.append(z)

@@ -210,6 +210,6 @@ def sample(key: Array, mean: ArrayLike, covariance: ArrayLike, m: int) -> Array:
     (3, 2)
     """
     mean, covariance = covariances.location(*parameters.floats(mean=mean, covariance=covariance))
-    z = jax.random.normal(key, (int(checks.whole(m, "m")), mean.size), mean.dtype)
+    z = jax.random.normal(checks.random_key(key, "key"), (int(checks.whole(m, "m")), mean.size), mean.dtype)
     x = mean.reshape(1, -1) + root(covariance).times(z)
     return x.reshape(len(z), *mean.shape)

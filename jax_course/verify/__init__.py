@@ -69,6 +69,8 @@ def model(module: Any, params: Any, *arguments: Any, **keywords: Any) -> Report:
     >>> model(linear, jnp.array([1.0]), jnp.array([[1.0], [2.0]]), jnp.array([3.0, 5.0])).ok
     True
     """
+    if not callable(getattr(module, "cost", None)):
+        raise TypeError(f"module must have a function cost, as a model has; got {type(module).__name__}")
     hands = {of: getattr(module, of, None) for of in ("gradient", "hessian", "hessian_product")}
     return derivatives(module.cost, params, *arguments, **hands, **keywords)
 
@@ -79,6 +81,8 @@ def layer(layer: Any, params: Any, z: Any) -> Report:
     import jax.numpy as jnp
     import numpy as np
 
+    if not callable(getattr(layer, "forward", None)) or not callable(getattr(layer, "backward", None)):
+        raise TypeError(f"layer must have forward and backward, as networks.Layer has; got {type(layer).__name__}")
     shape = np.shape(layer.forward(params, z)[0])
     delta = np.random.default_rng(0).standard_normal(shape)
 

@@ -1,0 +1,228 @@
+"""Whatever comes: the right answer, or an error that says what was expected."""
+
+import contextlib
+import importlib
+import inspect
+import traceback
+from pathlib import Path
+
+import hypothesis.extra.numpy as arrays
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import jax_course
+from jax_course import Status, kernel, lasso, linear, logistic, ridge, softmax
+from tests.cases import MODELS, M
+
+PACKAGE = str(Path(jax_course.__file__).parent)
+MODULES = [
+    *("linear", "ridge", "lasso", "kernel", "logistic", "softmax", "bernoulli", "categorical", "gaussian"),
+    *("features", "data", "optimization", "train", "verify", "networks", "scale"),
+]
+# what modules of this package call of each other, with what was checked before
+UNCHECKED = {"linear.least_squares_fit", "train.gone_on", "train.refuse_another_run", "train.rounds", "scale.rehearse"}
+
+JUNK = {
+    "None": None,
+    "text": "text",
+    "an object": object(),
+    "a function": len,
+    "a dict": {},
+    "nothing": np.zeros(0),
+    "no rows": np.zeros((0, 2)),
+    "three axes": np.zeros((2, 2, 2)),
+    "complex": np.ones((2, 2), complex),
+    "strings": np.array(["a", "b"]),
+    "objects": np.array([None, 1], object),
+    "ragged": [[1.0], [2.0, 3.0]],
+    "dates": np.array(["2024-01-01", "2024-01-02"], "datetime64[D]"),
+    "a gap": np.ma.masked_array([1.0, 2.0], [False, True]),
+}
+
+
+def public_functions():
+    for name in MODULES:
+        module = importlib.import_module(f"jax_course.{name}") if name in ("scale",) else getattr(jax_course, name)
+        for function in getattr(module, "__all__", vars(module)):
+            value = getattr(module, function)
+            own = function in getattr(module, "__all__", ()) or getattr(value, "__module__", "") == module.__name__
+            if inspect.isfunction(value) and own and not function.startswith("_"):
+                yield f"{name}.{function}", value
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("name", "function"), [pytest.param(*f, id=f[0]) for f in public_functions() if f[0] not in UNCHECKED]
+)
+def test_junk_for_all_arguments_is_refused_as_what_it_is(name, function):
+    parameters = inspect.signature(function).parameters.values()
+    needed = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    for junk in JUNK.values():
+        positional = [junk for p in needed if p.kind is not p.KEYWORD_ONLY]
+        with contextlib.suppress(TypeError, ValueError, FileNotFoundError):  # or it is no junk to this function
+            function(*positional, **{p.name: junk for p in needed if p.kind is p.KEYWORD_ONLY})
+
+
+@pytest.mark.parametrize("junk", JUNK.values(), ids=JUNK)
+def test_junk_for_one_argument_of_a_model_is_refused_by_the_argument_s_name(model, junk):
+    theta, X, y = model.problem(0, np.float64)
+    arguments = {"theta": theta, "X": X, "y": y}
+    calls = {verb: (("theta", "X", "y"), model.hyper) for verb in model.verbs}
+    calls["fit"] = (("X", "y"), model.hyper)
+    calls["predict"] = (("theta", "X"), {"centers": X, "scale": 1.0} if "scale" in model.hyper else {})
+    for verb, (names, hyper) in calls.items():
+        function = getattr(model.module, verb)
+        for name in (*names, *hyper):
+            positional = [junk if n == name else arguments[n] for n in names]
+            with pytest.raises((TypeError, ValueError)) as refused:
+                function(*positional, **(hyper | {name: junk} if name in hyper else hyper))
+            where = traceback.extract_tb(refused.value.__traceback__)[-1].filename
+            assert where.startswith(PACKAGE), (verb, name, where, refused.value)
+            assert name in str(refused.value) or "X" in str(refused.value), (verb, name, refused.value)
+
+
+def containers(X, y):
+    names = [f"x{j}" for j in range(X.shape[1])]
+    return {
+        "lists": (X.tolist(), y.tolist()),
+        "tuples of arrays": (tuple(X), tuple(y)),
+        "pandas": (pd.DataFrame(X, columns=names), pd.Series(y)),
+        "pandas, other rows": (pd.DataFrame(X, columns=names, index=range(7, 7 + len(X))), pd.Series(y)),
+        "polars": (pl.DataFrame(X, schema=names), pl.Series(y)),
+        "in the order of Fortran": (np.asfortranarray(X), y),
+        "a view": (np.repeat(X, 2, axis=0)[::2], np.repeat(y, 2)[::2]),
+        "big-endian": (X.astype(">f8"), y.astype(y.dtype.newbyteorder(">"))),
+        "read-only": (_frozen(X), _frozen(y)),
+        "JAX": (jnp.asarray(X), jnp.asarray(y)),
+    }
+
+
+def _frozen(array):
+    array = array.copy()
+    array.flags.writeable = False
+    return array
+
+
+def test_the_same_numbers_give_the_same_bits_whatever_holds_them(model):
+    theta, X, y = map(np.asarray, model.problem(0, np.float64))
+    expected = {verb: getattr(model.module, verb)(theta, X, y, **model.hyper) for verb in model.verbs}
+    fitted = model.module.fit(X, y, **model.hyper).theta
+    for name, (X_held, y_held) in containers(X, y).items():
+        for verb in model.verbs:
+            found = getattr(model.module, verb)(theta, X_held, y_held, **model.hyper)
+            np.testing.assert_array_equal(found, expected[verb], err_msg=f"{name}, {verb}")
+        np.testing.assert_array_equal(model.module.fit(X_held, y_held, **model.hyper).theta, fitted, err_msg=name)
+
+
+@pytest.mark.parametrize("kind", [pd, pl], ids=["pandas", "polars"])
+def test_a_frame_with_text_or_gaps_is_refused(kind):
+    y = np.arange(3.0)
+    with pytest.raises(TypeError, match="X must be an array of numbers"):
+        linear.fit(kind.DataFrame({"a": [1.0, 2.0, 3.0], "b": ["x", "y", "z"]}), y)
+    with pytest.raises((TypeError, ValueError), match=r"X must be (finite|an array of numbers)"):
+        linear.fit(kind.DataFrame({"a": [1.0, None, 3.0], "b": [1.0, 2.0, 3.0]}), y)
+
+
+# Numbers of every size: subnormal, huge, equal, 0.
+ANY = st.floats(allow_nan=False, allow_infinity=False)
+TAME = st.floats(-1e3, 1e3).map(lambda x: 0.0 if abs(x) < 1e-3 else x)
+ROWS, COLUMNS = 6, 2
+
+
+def tables(elements):
+    return arrays.arrays(np.float64, (ROWS, COLUMNS), elements=elements)
+
+
+def vectors(elements, n):
+    return arrays.arrays(np.float64, n, elements=elements)
+
+
+LABELS = arrays.arrays(np.int64, ROWS, elements=st.integers(0, 1)).filter(lambda y: 0 < y.sum() < ROWS)
+
+
+def softplus(z):
+    return np.where(z > 0, z, 0) + np.log1p(np.exp(-abs(z)))
+
+
+def literally(model, theta, X, y):
+    """The cost in extended precision, and how large the numbers are that it is a sum of."""
+    theta, X, y = (np.asarray(a, np.longdouble) for a in (theta, X, y))
+    if model is softmax:
+        Z, label = X @ theta, y.astype(int)
+        own = np.take_along_axis(Z, label[:, None], axis=1)
+        other = np.take_along_axis(Z, 1 - label[:, None], axis=1)
+        return np.sum(softplus(other - own)), np.sum(np.abs(X) @ np.abs(theta)) + ROWS
+    z, size = X @ theta, np.abs(X) @ np.abs(theta)
+    if model is logistic:
+        return np.sum(softplus((1 - 2 * y) * z)), np.sum(size) + ROWS
+    penalty = {lasso: np.sum(np.abs(theta)), ridge: np.sum(theta**2)}.get(model, 0)
+    return np.sum((y - z) ** 2) + penalty, np.sum((size + np.abs(y)) ** 2) + penalty
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("model", [linear, ridge, lasso, logistic, softmax])
+@settings(deadline=None, max_examples=60, derandomize=True)
+@given(X=tables(ANY), theta=vectors(ANY, (COLUMNS, 2)), y=vectors(ANY, ROWS), labels=LABELS)
+def test_the_cost_of_any_numbers_is_the_formula_as_far_as_they_reach(model, dtype, X, theta, y, labels):
+    with np.errstate(over="ignore"):
+        X, theta, y = (np.asarray(a, dtype) for a in (X, theta, y))
+    y = labels.astype(dtype if model is logistic else np.int64) if model in (logistic, softmax) else y
+    theta = theta if model is softmax else theta[:, 0]
+    hyper = {"penalty": dtype(1)} if model in (ridge, lasso) else {}
+    found = float(model.cost(theta, X, y, **hyper))
+    if not all(np.isfinite(np.asarray(a, np.float64)).all() for a in (X, theta, y)):
+        return  # what float32 cannot hold
+    with np.errstate(over="ignore", invalid="ignore"):
+        expected, size = literally(model, theta, X, y)
+    limits = np.finfo(dtype)
+    if 16 * (size + np.sum(np.asarray(theta, np.longdouble) ** 2)) < limits.max:  # the penalty is of θ²
+        allowed = 32 * limits.eps * size + 64 * limits.tiny  # what is below `tiny` may be 0 on a CPU
+        assert abs(found - float(expected)) <= allowed
+    elif np.isfinite(found):  # no wrong number where it cannot be held
+        assert abs(found - expected) <= 32 * limits.eps * size
+
+
+@pytest.mark.parametrize("model", [linear, ridge, lasso, kernel, logistic, softmax])
+@settings(deadline=None, max_examples=60, derandomize=True)
+@given(X=tables(TAME | ANY), y=vectors(TAME | ANY, ROWS), labels=LABELS)
+def test_a_fit_of_any_numbers_ends_with_a_minimum_or_says_what_it_is(model, X, y, labels):
+    """What is called CONVERGED has a gradient of rounding; no other status hides a NaN in what was well-behaved."""
+    hyper = {ridge: {"penalty": 1.0}, lasso: {"penalty": 1.0}, kernel: {"penalty": 1.0, "scale": 1.0}}.get(model, {})
+    y = labels if model in (logistic, softmax) else y
+    found = model.fit(X, y, **hyper)
+    status = Status(int(found.status))
+    tame = max(np.max(np.abs(X)), np.max(np.abs(y))) <= 1e3
+    if status is Status.CONVERGED:
+        assert np.isfinite(found.theta).all()
+        assert np.isfinite(found.cost)
+    if tame:
+        assert status in (Status.CONVERGED, Status.RANK_DEFICIENT, Status.SEPARABLE)
+        assert np.isfinite(found.theta).all()
+    if tame and model in (linear, ridge):
+        at = model.gradient(found.theta, X, y, **hyper)
+        scale = 2 * np.abs(X).T @ (np.abs(X) @ np.abs(found.theta) + np.abs(y)) + 2 * np.abs(found.theta)
+        assert (np.abs(at) <= 1e-10 * (scale + 1e-300)).all()
+
+
+@pytest.mark.parametrize("model", [linear, ridge, logistic, softmax])
+@settings(deadline=None, max_examples=25, derandomize=True)
+@given(X=tables(st.floats(width=32)), labels=LABELS)
+def test_nan_and_infinity_are_refused_wherever_they_are(model, X, labels):
+    y = labels if model in (logistic, softmax) else labels * 1.0
+    if np.isfinite(X).all():
+        return
+    row, column = np.argwhere(~np.isfinite(X))[0]
+    with pytest.raises(ValueError, match=rf"X must be finite; X\[{row}, {column}\] is -?(nan|inf)"):
+        model.fit(X, y)
+    assert not np.isfinite(jax.jit(model.cost)(np.ones(COLUMNS if model is not softmax else (COLUMNS, 2)), X, y))
+
+
+def test_the_registry_holds_every_model():
+    assert {model.module for model in MODELS.values()} == {linear, ridge, lasso, kernel, logistic, softmax}
+    assert M > 1
