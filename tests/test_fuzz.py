@@ -178,14 +178,16 @@ def test_the_cost_of_any_numbers_is_the_formula_as_far_as_they_reach(model, dtyp
     found = float(model.cost(theta, X, y, **hyper))
     if not all(np.isfinite(np.asarray(a, np.float64)).all() for a in (X, theta, y)):
         return  # what float32 cannot hold
+    limits = np.finfo(dtype)
     with np.errstate(over="ignore", invalid="ignore"):
         expected, size = literally(model, theta, X, y)
-    limits = np.finfo(dtype)
+        # to a CPU numbers below `tiny` may be 0, whatever they are multiplied by
+        flushed, _ = literally(model, *(np.where(np.abs(a) < limits.tiny, 0, a) for a in (theta, X, y)))
     if 16 * (size + np.sum(np.asarray(theta, np.longdouble) ** 2)) < limits.max:  # the penalty is of θ²
-        allowed = 32 * limits.eps * size + 64 * limits.tiny  # what is below `tiny` may be 0 on a CPU
-        assert abs(found - float(expected)) <= allowed
+        allowed = 32 * limits.eps * size + 64 * limits.tiny
+        assert min(abs(found - float(expected)), abs(found - float(flushed))) <= allowed
     elif np.isfinite(found):  # no wrong number where it cannot be held
-        assert abs(found - expected) <= 32 * limits.eps * size
+        assert min(abs(found - expected), abs(found - flushed)) <= 32 * limits.eps * size + 64 * limits.tiny
 
 
 @pytest.mark.parametrize("model", [linear, ridge, lasso, kernel, logistic, softmax])

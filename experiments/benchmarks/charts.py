@@ -92,6 +92,9 @@ def scaling(record: Record) -> Figure:
             if known and name in record[along]["given_up"]:
                 axes.plot(*known[-1], "x", color=looks[name]["color"], markersize=11)
         axes.set(xscale="log", yscale="log", xlabel=f"{along} ({of})")
+        sizes = record[along]["sizes"]
+        axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        axes.set_xticks([], minor=True)
     both[0].set_ylabel("seconds")
     figure.suptitle(record["title"])
     figure.legend(*both[0].get_legend_handles_labels(), loc="outside right center")

@@ -44,7 +44,7 @@ def epoch(m: int, *hidden: int, side: int = 28, target: float | None = None) -> 
             Contender("PyTorch, compiled", partial(with_compiled, X, y, hidden), compiles=True),
         ),
         lambda layers: mean_cost(layers, X, y),
-        0.5 if m >= 10_000 else 1,
+        0.5 if m >= 50_000 else 1,
         X.nbytes + y.nbytes,
         Work(X.nbytes, m * of_weights),
         "float32",
