@@ -28,6 +28,7 @@ EXPERIMENTS = (
     "momentum_ravine",
     "rare_features",
     "optimizer_race",
+    "neuron",
     "descent_against_irls",
     "softmax_iris",
     "softmax_digits",

@@ -12,9 +12,11 @@ from experiments import EXPERIMENTS
 
 try:
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
     from rich.table import Table
 
+    from experiments.book.build import BookError, build
     from experiments.runner import Outcome, begin, run, write_index
 except ModuleNotFoundError as error:
     sys.exit(f"{error.name} is not installed; the experiments need an extra: pip install -e '.[experiments]'")
@@ -57,6 +59,14 @@ def main(arguments: list[str] | None = None) -> int:
     _report(console, outcomes)
     page = write_index(outcomes, options.out, quick=options.quick)
     console.print(f"\nFigures, numbers, and the page that shows them: {page}", soft_wrap=True, highlight=False)
+    if options.names:
+        return 0 if all(outcome.ok for outcome in outcomes) else 1
+    try:
+        book = build(outcomes, options.out, quick=options.quick)
+    except BookError as error:
+        console.print(f"\n[bold red]{escape(str(error))}[/]")
+        return 1
+    console.print(f"The lab book: {book}", soft_wrap=True, highlight=False)
     return 0 if all(outcome.ok for outcome in outcomes) else 1
 
 

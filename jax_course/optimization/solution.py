@@ -4,10 +4,16 @@ Nothing raises inside jit: the status travels as a number and becomes a sentence
 """
 
 import enum
+import html
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 from jax import Array
+
+FEW = 30  # numbers that a notebook shows of theta
+
+keystr, leaves_with_path = jax.tree_util.keystr, jax.tree_util.tree_leaves_with_path
 
 
 class Spoken(enum.IntEnum):
@@ -119,6 +125,24 @@ class Solution(NamedTuple):
 
     def __str__(self) -> str:
         return f"{Status(int(np.max(np.asarray(self.status)))).sentence} ({_figures(self)})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the status in words, then the figures, then theta or the shapes of its leaves."""
+        status = Status(int(np.max(np.asarray(self.status))))
+        rows = {"": f"{status.name}: {status.sentence}", "found": _figures(self)}
+        rows |= {f"theta{keystr(path)}": _shown(leaf) for path, leaf in leaves_with_path(self.theta)}
+        cell = "text-align:left;vertical-align:top;padding:.25rem 1rem .25rem 0"
+        return "<table>" + "".join(
+            f'<tr><th style="{cell}">{html.escape(name)}</th><td style="{cell}">{html.escape(text)}</td></tr>'
+            for name, text in rows.items()
+        ) + "</table>"  # fmt: skip
+
+
+def _shown(leaf: Any) -> str:
+    array = np.asarray(leaf)
+    if array.ndim < 3 and array.size <= FEW:
+        return np.array2string(array, precision=6)
+    return f"{array.dtype} of shape {array.shape}"
 
 
 def _figures(solution: Solution) -> str:

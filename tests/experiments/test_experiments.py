@@ -12,6 +12,7 @@ from PIL import Image
 
 import experiments
 from experiments import EXPERIMENTS, __main__, runner
+from experiments.book.build import ROWS
 
 mpl.use("Agg")
 
@@ -21,6 +22,8 @@ def test_every_experiment_runs_and_proves(name, tmp_path):
     (outcome,) = runner.run([name], tmp_path, quick=True)
     assert outcome.ok, outcome.error
     assert outcome.proofs
+    in_the_book = {figure.partition("/")[2] for row in ROWS for figure in row.figures if figure.startswith(f"{name}/")}
+    assert in_the_book <= set(outcome.captions)
     record = json.loads((tmp_path / name / "numbers.json").read_text())
     assert record["title"] == outcome.title
     assert record["numbers"]

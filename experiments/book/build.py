@@ -1,0 +1,221 @@
+"""From what the experiments found, and the ledger, to pages: one for each chapter, and an index."""
+
+import datetime
+import importlib
+import inspect
+import os
+import platform
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jinja2
+import numpy as np
+from latex2mathml.converter import convert
+from markupsafe import Markup
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
+
+import jax_course
+from experiments.book import classification, networks, optimization, regression
+from experiments.book.row import Row
+from experiments.book.slips import SLIPS, Slip
+from experiments.lab import Proof
+from experiments.runner import Outcome
+
+ROWS = (*regression.ROWS, *optimization.ROWS, *classification.ROWS, *networks.ROWS)
+CHAPTERS = {
+    2: "Learning",
+    3: "Linear regression",
+    4: "Probability",
+    5: "Maximum likelihood",
+    6: "Penalties, bases, kernels",
+    7: "Gradients and the ways down",
+    8: "Logistic regression",
+    9: "Softmax regression",
+    10: "Backpropagation",
+    11: "A hidden layer",
+    12: "Many layers",
+}
+TESTS = Path(__file__).parent.parent.parent / "tests"
+HERE = Path(jax_course.__file__).parent.parent
+
+
+class BookError(Exception):
+    """What keeps the book from being built, a line for each row of the ledger."""
+
+
+class Code(NamedTuple):
+    """A function, as it stands in the library."""
+
+    name: str
+    place: str  # file:line
+    link: str
+    html: Markup
+
+
+class Figure(NamedTuple):
+    """A picture of an experiment."""
+
+    file: str
+    moves: bool
+    caption: str
+    experiment: str
+
+
+class Erratum(NamedTuple):
+    """A slip, and how far what is printed and what is meant are from the witness, as measured in this run."""
+
+    number: int
+    printed: Markup
+    meant: Markup
+    proofs: tuple[Proof, ...]
+
+
+class Entry(NamedTuple):
+    """A row, ready to be laid out."""
+
+    row: Row
+    statements: tuple[Markup, ...]
+    codes: tuple[Code, ...]
+    proofs: tuple[Proof, ...]
+    figures: tuple[Figure, ...]
+    errata: tuple[Erratum, ...]
+
+
+def build(outcomes: list[Outcome], out: Path, *, quick: bool, rows: Iterable[Row] = ROWS) -> Path:
+    """Write the pages to out/book; BookError, by row, where something is missing or does not hold."""
+    folder, faults = out / "book", []
+    folder.mkdir(parents=True, exist_ok=True)
+    by_name = {outcome.name: outcome for outcome in outcomes}
+    tests = "\n".join(path.read_text() for path in sorted(TESTS.rglob("*.py"))) if TESTS.is_dir() else None
+    entries = []
+    with jax.enable_x64(True):
+        for row in rows:
+            try:
+                entries.append(_entry(row, by_name, folder, tests))
+            except Exception as error:  # whatever is wrong with a row, it is told beside its name, with the others
+                faults.append(f"{row.id}: {error or type(error).__name__}")
+    if faults:
+        raise BookError("the lab book cannot be built:\n  " + "\n  ".join(faults))
+    return _write(entries, outcomes, folder, quick)
+
+
+def _entry(row: Row, outcomes: dict[str, Outcome], folder: Path, tests: str | None) -> Entry:
+    proofs = row.prove()
+    wrong = [f"{proof.of} (error {proof.error:.0e})" for proof in proofs if not proof.holds]
+    if wrong or not proofs:
+        raise BookError(f"does not hold: {'; '.join(wrong)}" if wrong else "there is no proof")
+    codes = tuple(_code(name, folder) for name in row.carried_by)
+    if not codes:
+        raise BookError("no function carries it")
+    for name in row.carried_by:
+        if tests is not None and f"{name.rsplit('.', 1)[1]}" not in tests:
+            raise BookError(f"no test mentions {name}")
+    statements = tuple(_formula(latex) for latex in row.latex)
+    figures = tuple(_figure(name, outcomes) for name in row.figures)
+    return Entry(row, statements, codes, proofs, figures, tuple(_erratum(n, outcomes) for n in row.slips))
+
+
+def _formula(latex: str, display: str = "block") -> Markup:
+    return Markup(convert(latex, display=display))
+
+
+def _code(name: str, folder: Path) -> Code:
+    module, _, attribute = f"jax_course.{name}".rpartition(".")
+    function = inspect.unwrap(_found(module, attribute))
+    lines, line = inspect.getsourcelines(function)
+    file = Path(str(inspect.getsourcefile(function))).relative_to(HERE)
+    link = f"{os.path.relpath(HERE / file, folder)}#L{line}"
+    shown = highlight("".join(lines), PythonLexer(), HtmlFormatter(nowrap=True))
+    return Code(name, f"{file}:{line}", link, Markup(shown))
+
+
+def _found(module: str, attribute: str) -> Callable:
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError:  # a model, which `jax_course` shows as its own
+        package, _, name = module.rpartition(".")
+        return getattr(getattr(importlib.import_module(package), name), attribute)
+
+
+def _figure(name: str, outcomes: dict[str, Outcome]) -> Figure:
+    experiment, _, picture = name.partition("/")
+    outcome = outcomes.get(experiment)
+    if outcome is None or picture not in outcome.captions:
+        raise BookError(
+            f"the figure {name} is missing" + (f": {experiment} failed" if outcome and outcome.error else "")
+        )
+    return Figure(f"../{name}", picture in outcome.films, outcome.captions[picture], experiment)
+
+
+def _erratum(number: int, outcomes: dict[str, Outcome]) -> Erratum:
+    proofs = tuple(
+        proof
+        for experiment in ("errata", "statements")
+        if experiment in outcomes
+        for proof in outcomes[experiment].proofs
+        if proof.of.startswith(f"E {number} ")
+    )
+    if len(proofs) != 2 or not all(proof.holds for proof in proofs):
+        raise BookError(f"the slip E {number} has no witness that holds")
+    printed, meant = _told(SLIPS[number])
+    return Erratum(number, printed, meant, proofs)
+
+
+def _told(slip: Slip) -> tuple[Markup, Markup]:
+    if slip.words:
+        return Markup.escape(slip.printed), Markup.escape(slip.meant)
+    return _formula(slip.printed, "inline"), _formula(slip.meant, "inline")
+
+
+def _write(entries: list[Entry], outcomes: list[Outcome], folder: Path, quick: bool) -> Path:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    chapters = {n: title for n, title in CHAPTERS.items() if any(entry.row.chapter == n for entry in entries)}
+    common: dict[str, Any] = {
+        "chapters": chapters,
+        "css": Markup(_code_css()),
+        "about": f"jax_course {jax_course.__version__} · JAX {jax.__version__} · Python {platform.python_version()} · "
+        f"{jax.devices()[0].device_kind} · float64 · {datetime.date.today().isoformat()}"
+        + (" · quick mode" if quick else ""),
+    }
+    numbers = list(chapters)
+    for place, number in enumerate(numbers):
+        page = environment.get_template("chapter.html").render(
+            **common,
+            number=number,
+            title=chapters[number],
+            entries=[entry for entry in entries if entry.row.chapter == number],
+            before=numbers[place - 1] if place else None,
+            after=numbers[place + 1] if place + 1 < len(numbers) else None,
+        )
+        (folder / f"chapter-{number}.html").write_text(page, encoding="utf-8")
+    proofs = [proof for entry in entries for proof in entry.proofs] + [
+        p for outcome in outcomes for p in outcome.proofs
+    ]
+    errata = {erratum.number: (entry, erratum) for entry in entries for erratum in entry.errata}
+    page = environment.get_template("index.html").render(
+        **common,
+        entries=entries,
+        outcomes=outcomes,
+        proven=len(proofs),
+        worst=max((p.error for p in proofs if np.isfinite(p.error) and p.error < 1e-3), default=0.0),
+        errata=[errata[number] for number in sorted(errata)],
+    )
+    (folder / "index.html").write_text(page, encoding="utf-8")
+    return folder / "index.html"
+
+
+def _code_css() -> str:
+    """Of highlighted code, for a light and a dark page."""
+    light, dark = (HtmlFormatter(style=style).get_style_defs("pre.code") for style in ("friendly", "github-dark"))
+    colours = "\n".join(line for line in dark.splitlines() if "color" in line)
+    return f"{light}\n@media (prefers-color-scheme: dark) {{\n{colours}\n}}"

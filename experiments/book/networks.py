@@ -1,0 +1,195 @@
+"""Chapters 10 to 12: backpropagation and multi-layer perceptrons."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.book.data import BINARY, CLASSES, OF_CLASSES, X, Y
+from experiments.book.row import Row, same, true
+from experiments.lab import prove
+from jax_course import kernel, logistic, softmax, verify
+from jax_course.networks import chain, costs, jacobians, layers, mlp, network, serial
+
+KEY = jax.random.key(3)
+
+
+def _as_layers():
+    net = mlp([3], "tanh", costs.cross_entropy())
+    theta = (layers.LinearParams(jnp.zeros(3), jnp.asarray(OF_CLASSES)),)
+    return (
+        same("its cost is softmax regression's", net.cost(theta, X, CLASSES), softmax.cost(OF_CLASSES, X, CLASSES)),
+        same("its gradient too", net.gradient(theta, X, CLASSES)[0].weights, softmax.gradient(OF_CLASSES, X, CLASSES)),
+    )
+
+
+def _paths():
+    steps = chain.softmax_jacobians(OF_CLASSES, X[0], 1)
+    naive, layered = chain.naive(steps), chain.by_layers(steps)
+    return (
+        same("along every path and by layers, the same", naive.gradient, layered.gradient),
+        true("with fewer products by layers", layered.products < naive.products),
+    )
+
+
+def _layer():
+    chained = serial(layers.linear(4), layers.tanh(), layers.linear(2))
+    params, _ = chained.init(KEY, 3)
+    return (true("(δ) → (δ₋, ∂C/∂θ), by the doctor", verify.layer(chained, params, jnp.asarray(X)).ok),)
+
+
+def _no_hidden_layer():
+    net = mlp([1], "tanh", costs.binary_cross_entropy())
+    theta = (layers.LinearParams(jnp.zeros(1), jnp.asarray(OF_CLASSES[:, :1])),)
+    return (same("it is logistic regression", net.cost(theta, X, BINARY), logistic.cost(OF_CLASSES[:, 0], X, BINARY)),)
+
+
+def _of(net, y):
+    return lambda: prove("network", net, net.init(KEY, 3), X, jnp.asarray(y))
+
+
+def _rbf_units():
+    layer = layers.rbf(4)
+    params, _ = layer.init(KEY, 3)
+    expected = np.exp(-((X[:, None, :] - np.asarray(params.centers)) ** 2).sum(-1) / np.asarray(params.scales))
+    net = network(layer, layers.linear(1), cost=costs.squared_error())
+    theta = (params._replace(scales=jnp.full(4, 2.0)), layers.LinearParams(jnp.zeros(1), jnp.ones((4, 1))))
+    by_kernels = kernel.predict(np.ones(4), X, centers=params.centers, scale=2.0)
+    return (
+        same("the units are bumps", layer.forward(params, jnp.asarray(X))[0], expected),
+        same("with a linear layer behind, RBF regression", net.predict(theta, X), by_kernels),
+    )
+
+
+def _depth():
+    net = mlp([4, 4, 1], "sigmoid", costs.squared_error())
+    return (
+        *prove("network", net, net.init(KEY, 3), X, jnp.asarray(Y)),
+        true(
+            "σ′ is at most ¼, which is why it vanishes", logistic.sigmoid_derivative(jnp.linspace(-5, 5, 101)) <= 0.25
+        ),
+    )
+
+
+def _ways():
+    net = mlp([5, 2, 1], "tanh", costs.squared_error())
+    theta = net.init(KEY, 3)
+    one, two = (way(net, theta, X[0], jnp.array(Y[0])) for way in (jacobians.solution_1, jacobians.solution_2))
+    by_autodiff = jax.grad(lambda x: net.cost(theta, x[None], jnp.array([Y[0]])))(jnp.asarray(X[0]))
+    return same("solution 1 is solution 2", one, two), same("and autodiff", np.ravel(two), by_autodiff)
+
+
+def _linear_layer():
+    layer = layers.linear(2)
+    params, _ = layer.init(KEY, 3)
+    z, delta = jnp.asarray(X), jnp.asarray(X[:, :2])
+    out, cache = layer.forward(params, z)
+    gradient, back = layer.backward(params, cache, delta)
+    W = np.asarray(params.weights)
+    return (
+        same("z_o = Σ z_i θ_io", out, X @ W),
+        same("δ_i = Σ_o δ_o θ_io", back, X[:, :2] @ W.T),
+        same("∂C/∂θ_io = δ_o z_i, summed over the examples", gradient.weights, np.einsum("mi,mo->io", X, X[:, :2])),
+    )
+
+
+def _relu():
+    z = jnp.array([[-2.0, 0.0, 3.0]])
+    out, cache = layers.relu().forward((), z)
+    _, back = layers.relu().backward((), cache, jnp.ones_like(z))
+    return (
+        same("max(0, z)", out, [[0.0, 0.0, 3.0]]),
+        same("δ where z > 0, 0 elsewhere and at the kink", back, [[0.0, 0.0, 1.0]]),
+    )
+
+
+ROWS = (
+    Row(
+        "10.1a",
+        "Softmax regression as layers",
+        (r"z^0 = x, \quad z^1 = x\Theta, \quad z^2 = \log\mathrm{softmax}\,z^1, \quad z^3 = -z^2_y",),
+        ("networks.mlp",),
+        _as_layers,
+        ("paths/graph",),
+    ),
+    Row(
+        "10.1b",
+        "Every path",
+        (r"\frac{\partial C}{\partial z^0} = \sum_{\text{paths}} \prod \frac{\partial z^{l+1}_j}{\partial z^l_i}",),
+        ("networks.chain.naive", "networks.chain.by_layers"),
+        _paths,
+        ("paths/products",),
+    ),
+    Row(
+        "10.2",
+        "A layer",
+        (
+            r"\delta^{l-1} = \delta^l \frac{\partial z^l}{\partial z^{l-1}}",
+            r"\frac{\partial C}{\partial \theta^l} = \delta^l \frac{\partial z^l}{\partial \theta^l}",
+        ),
+        ("networks.serial", "networks.layers.linear"),
+        _layer,
+        ("paths/graph",),
+        (17,),
+    ),
+    Row("11.1", "No hidden layer", (r"\pi = \sigma(x\theta + \theta_0)",), ("networks.mlp",), _no_hidden_layer),
+    Row(
+        "11.2",
+        "A hidden layer, two classes",
+        (r"\pi = \sigma\left(\tanh(x\Theta^1 + \theta^1_0)\,\theta^2 + \theta^2_0\right)",),
+        ("networks.mlp", "networks.costs.binary_cross_entropy"),
+        _of(mlp([4, 1], "tanh", costs.binary_cross_entropy()), BINARY),
+        ("nonlinear_boundaries/boundaries", "nonlinear_boundaries/hidden"),
+        (14,),
+    ),
+    Row("11.2b", "RBF units", (r"z = e^{-\|x - \mu\|^2/\sigma^2}",), ("networks.layers.rbf",), _rbf_units),
+    Row(
+        "11.3",
+        "A hidden layer, regression",
+        (r"\hat y = \sigma(x\Theta^1 + \theta^1_0)\,\theta^2 + \theta^2_0",),
+        ("networks.mlp", "networks.costs.squared_error"),
+        _of(mlp([4, 1], "sigmoid", costs.squared_error()), Y),
+        ("sigmoid_bumps/bumps", "function_approximation/units"),
+        (18,),
+    ),
+    Row(
+        "11.4",
+        "A hidden layer, several classes",
+        (r"\pi = \mathrm{softmax}\left(\mathrm{relu}(x\Theta^1 + \theta^1_0)\,\Theta^2 + \theta^2_0\right)",),
+        ("networks.mlp", "networks.costs.cross_entropy"),
+        _of(mlp([4, 3], "tanh", costs.cross_entropy()), CLASSES),
+        ("spiral_arms/regions", "digits_network/confusion"),
+        (19,),
+    ),
+    Row(
+        "12.1",
+        "Many layers",
+        (r"\delta^l = \delta^{l+1}\,\mathrm{diag}\left(\sigma'(z^l)\right)\,{\Theta^{l}}^\top",),
+        ("networks.network",),
+        _depth,
+        ("vanishing_gradient/norms", "vanishing_gradient/draws"),
+    ),
+    Row(
+        "12.2",
+        "Two ways",
+        (
+            r"\delta^L\left(J^L \left(J^{L-1} \cdots J^1\right)\right)"
+            r" = \left(\left(\delta^L J^L\right) J^{L-1}\right) \cdots J^1",
+        ),
+        ("networks.jacobians.solution_1", "networks.jacobians.solution_2"),
+        _ways,
+        ("two_ways/costs", "two_ways/ratios"),
+    ),
+    Row(
+        "12.3",
+        "A linear layer",
+        (
+            r"z_o = \sum_i z_i \theta_{io}, \qquad \delta_i = \sum_o \delta_o \theta_{io}",
+            r"\frac{\partial C}{\partial\theta_{io}} = \delta_o z_i",
+        ),
+        ("networks.layers.linear",),
+        _linear_layer,
+        (),
+        (20,),
+    ),
+    Row("12.4", "ReLU", (r"z = \max(0, z), \qquad \delta\,1[z > 0]",), ("networks.layers.relu",), _relu),
+)

@@ -1,0 +1,277 @@
+"""Chapter 7: gradients, Hessians, and the ways to a minimum."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from scipy import optimize
+
+from experiments.book.data import BINARY, ONES, SPARES_THE_BIAS, THETA, X, Y
+from experiments.book.row import Row, same, true
+from experiments.lab import prove
+from jax_course import linear, logistic, ridge, verify
+from jax_course.networks import chain
+from jax_course.optimization import Status, bfgs, gradient_descent, lbfgs, newton, newton_cg, optimizers
+from jax_course.train import train
+
+
+def _cost(theta):
+    return linear.cost(theta, X, Y)
+
+
+def _gradient(theta):
+    return linear.gradient(theta, X, Y)
+
+
+def _limit():
+    steps = np.eye(3) * 1e-6
+    slopes = [(float(_cost(THETA + e)) - float(_cost(THETA - e))) / 2e-6 for e in steps]
+    g = np.asarray(_gradient(THETA))
+    level = np.array([g[1], -g[0], 0.0])
+    return (
+        same("g is the limit of differences", slopes, g, 1e-7),
+        true("orthogonal to its level curve", abs(level @ g) <= 1e-12 * (g @ g)),
+        true("and the steepest way up", g @ g / np.linalg.norm(g) >= max(np.abs(g))),
+        true("the doctor's witnesses agree", verify.model(linear, THETA, X, Y).ok),
+    )
+
+
+def _curvature():
+    by_pairs = sum(np.outer(x, x) for x in X) * 2
+    saddle = newton(lambda t: t[0] ** 2 - t[1] ** 2, jnp.zeros(2))
+    return (
+        same("H is a sum over the examples", linear.hessian(THETA, X, Y), by_pairs),
+        same("H is symmetric", linear.hessian(THETA, X, Y), linear.hessian(THETA, X, Y).T),
+        true("a saddle is called one", int(saddle.status) == Status.SADDLE),
+    )
+
+
+def _two_paths():
+    z = chain.by_layers([jnp.array([[2.0], [3.0]]), jnp.array([[5.0, 7.0]])])
+    return (
+        same("∂z/∂x ∂x/∂u + ∂z/∂y ∂y/∂u", np.ravel(z.gradient)[0], 5 * 2 + 7 * 3),
+        same(
+            "by every path alone, the same",
+            chain.naive([jnp.array([[2.0], [3.0]]), jnp.array([[5.0, 7.0]])]).gradient,
+            z.gradient,
+        ),
+    )
+
+
+def _free_bias():
+    theta = THETA
+    residual = ONES @ theta - Y
+    scalar = [2 * np.sum(residual * ONES[:, j]) + 2 * delta2 * theta[j] for j, delta2 in enumerate(SPARES_THE_BIAS)]
+    return (
+        same("each parameter's sum, one by one", ridge.gradient(theta, ONES, Y, penalty=SPARES_THE_BIAS), scalar),
+        *prove("ridge", ridge, theta, ONES, Y, penalty=SPARES_THE_BIAS),
+    )
+
+
+def _descent():
+    start, eta = jnp.asarray(THETA), 1e-3
+    by_hand = start - eta * _gradient(start)
+    updates, _ = optimizers.sgd(eta).update(_gradient(start), optimizers.sgd(eta).init(start), start)
+    return (same("one step, by hand", start + updates, by_hand),)
+
+
+def _largest_step():
+    largest = float(jnp.linalg.eigvalsh(linear.hessian(THETA, X, Y))[-1])
+
+    def end(eta):
+        return gradient_descent(_cost, jnp.asarray(THETA), gradient=_gradient, line_search=eta, max_steps=3000)
+
+    return (
+        true("η just below 2/λ_max converges", int(end(1.9 / largest).status) == Status.CONVERGED),
+        true("η just above does not", int(end(2.1 / largest).status) != Status.CONVERGED),
+    )
+
+
+def _one_step():
+    found = newton(_cost, jnp.asarray(THETA), gradient=_gradient, hessian=lambda t: linear.hessian(t, X, Y)).check()
+    return (
+        true("least squares in one step", int(found.steps) <= 2),
+        same("at the minimum", found.theta, linear.fit(X, Y).theta),
+    )
+
+
+def _without_the_hessian():
+    def cost(theta):
+        return logistic.cost(theta, X, BINARY, penalty=0.5)
+
+    expected = optimize.minimize(lambda t: float(cost(t)), np.zeros(3), jac=lambda t: np.asarray(jax.grad(cost)(t)),
+                                 method="BFGS", tol=1e-10).x  # fmt: skip
+    return tuple(
+        same(
+            f"{solver.__name__} ends where SciPy's BFGS does", solver(cost, jnp.zeros(3)).check().theta, expected, 1e-6
+        )
+        for solver in (bfgs, lbfgs, newton_cg)
+    )
+
+
+def _noise():
+    rng = np.random.default_rng(0)
+    draws = [np.asarray(linear.gradient(THETA, X[i], Y[i])) * 6 for i in (rng.permutation(24)[:4] for _ in range(4000))]
+    whole = np.asarray(_gradient(THETA))
+    spread = np.std(draws, axis=0) / np.sqrt(4000)
+    return (true("the mean of mini-batch gradients is the gradient, within 5 deviations",
+                 np.abs(np.mean(draws, axis=0) - whole) < 5 * spread),)  # fmt: skip
+
+
+def _batches():
+    settings = {"key": None, "epochs": 1}
+    eta = 0.1
+    whole = train(linear.gradient, optax.sgd(eta), THETA, X, Y, batch_size=24, **settings).theta
+    online = jnp.asarray(THETA)
+    for x, y in zip(X, Y, strict=True):
+        online = online - eta * linear.gradient(online, x[None], y[None])
+    one = train(linear.gradient, optax.sgd(eta), THETA, X, Y, batch_size=1, **settings).theta
+    return (
+        same("a batch of all is descent on the mean", whole, THETA - eta * np.asarray(_gradient(THETA)) / 24),
+        same("a batch of 1 is online learning", one, online),
+    )
+
+
+def _like_optax(ours, theirs):
+    gradients = [jnp.asarray(g) for g in np.random.default_rng(1).standard_normal((6, 3))]
+
+    def steps(optimizer):
+        state, taken = optimizer.init(jnp.zeros(3)), []
+        with jax.numpy_dtype_promotion("standard"):  # optax mixes types
+            for g in gradients:
+                update, state = optimizer.update(g, state)
+                taken.append(update)
+        return jnp.stack(taken)
+
+    return (same("step by step what optax does", steps(ours), steps(theirs)),)
+
+
+ROWS = (
+    Row(
+        "7.1",
+        "The gradient",
+        (r"\frac{\partial f}{\partial \theta_j} = \lim_{h \to 0} \frac{f(\theta + h e_j) - f(\theta)}{h}",),
+        ("verify.derivatives",),
+        _limit,
+        ("level_curves/level_curves", "level_curves/limit"),
+    ),
+    Row(
+        "7.2",
+        "Hessian and curvature",
+        (r"H = \left[\frac{\partial^2 f}{\partial\theta_i\,\partial\theta_j}\right] \in \mathbb{R}^{d \times d}",),
+        ("linear.hessian", "logistic.hessian"),
+        _curvature,
+        ("curvature/landscapes", "curvature/directions"),
+        (9,),
+    ),
+    Row(
+        "7.3",
+        "The chain rule",
+        (
+            r"\frac{\partial z}{\partial u} = \frac{\partial z}{\partial x}\frac{\partial x}{\partial u}"
+            r" + \frac{\partial z}{\partial y}\frac{\partial y}{\partial u}",
+        ),
+        ("networks.chain.naive", "networks.chain.by_layers"),
+        _two_paths,
+        ("paths/graph",),
+    ),
+    Row(
+        "7.4a",
+        "By each parameter, the bias free",
+        (
+            r"\frac{\partial J}{\partial \theta_0} = 2\sum (\theta_0 + x\theta_1 - y), \quad"
+            r" \frac{\partial J}{\partial \theta_1} = 2\sum (\theta_0 + x\theta_1 - y)\,x + 2\delta^2\theta_1",
+        ),
+        ("ridge.gradient",),
+        _free_bias,
+        (),
+        (10,),
+    ),
+    Row(
+        "7.4b",
+        "By all parameters at once",
+        (r"\nabla J = 2X^\top(X\theta - y), \qquad \nabla^2 J = 2X^\top X",),
+        ("linear.gradient", "linear.hessian", "linear.hessian_product"),
+        lambda: prove("linear", linear, THETA, X, Y),
+        ("cost_bowl/bowl",),
+        (9,),
+    ),
+    Row(
+        "7.5a",
+        "Gradient descent",
+        (r"\theta \leftarrow \theta - \eta\,g",),
+        ("optimization.optimizers.sgd", "optimization.gradient_descent"),
+        _descent,
+        ("cost_bowl/bowl",),
+    ),
+    Row(
+        "7.5b",
+        "How large a step",
+        (r"\text{stable} \iff \eta < \frac{2}{\lambda_{\max}(H)}",),
+        ("optimization.gradient_descent",),
+        _largest_step,
+        ("step_sizes/paths", "step_sizes/pace"),
+    ),
+    Row(
+        "7.6a",
+        "Newton's step",
+        (r"\theta \leftarrow \theta - H^{-1} g",),
+        ("optimization.newton",),
+        _one_step,
+        ("newton_against_descent/bowl", "newton_against_descent/pace"),
+    ),
+    Row(
+        "7.6b",
+        "Without storing the Hessian",
+        (r"H \in \mathbb{R}^{1\,000\,000 \times 1\,000\,000}",),
+        ("optimization.bfgs", "optimization.lbfgs", "optimization.newton_cg"),
+        _without_the_hessian,
+        ("storing_the_hessian/costs",),
+    ),
+    Row(
+        "7.7",
+        "A gradient from samples",
+        (r"E[\nabla f_i] = \frac{1}{m}\sum_i \nabla f_i, \qquad \text{update} = \text{what we want} + \text{noise}",),
+        ("train.train",),
+        _noise,
+        ("gradient_noise/clouds", "gradient_noise/variance"),
+    ),
+    Row(
+        "7.8a",
+        "Batch, online, mini-batch",
+        (r"\theta \leftarrow \theta - \frac{\eta}{|B|}\sum_{i \in B} \nabla f_i",),
+        ("train.train",),
+        _batches,
+        ("batch_sizes/paths", "batch_sizes/costs"),
+        (11,),
+    ),
+    Row(
+        "7.8b",
+        "Momentum",
+        (r"\Delta \leftarrow \alpha\Delta - (1 - \alpha)\,\eta\,\nabla J, \qquad \theta \leftarrow \theta + \Delta",),
+        ("optimization.optimizers.momentum",),
+        lambda: _like_optax(optimizers.momentum(0.1, 0.8), optax.sgd(0.2 * 0.1, momentum=0.8)),
+        ("momentum_ravine/ravine", "momentum_ravine/steps"),
+    ),
+    Row(
+        "7.8c",
+        "Adagrad",
+        (r"\theta \leftarrow \theta - \frac{\eta}{\sqrt{\sum g^2 + \varepsilon}}\,g",),
+        ("optimization.optimizers.adagrad",),
+        lambda: _like_optax(optimizers.adagrad(0.1), optax.adagrad(0.1)),
+        ("rare_features/epochs", "rare_features/rates"),
+        (12,),
+    ),
+    Row(
+        "7.8d",
+        "Adam",
+        (
+            r"\theta \leftarrow \theta - \eta\,\frac{\hat m}{\sqrt{\hat v} + \varepsilon}",
+            r"\hat m = \frac{m}{1 - \beta_1^t}, \qquad \hat v = \frac{v}{1 - \beta_2^t}",
+        ),
+        ("optimization.optimizers.adam",),
+        lambda: _like_optax(optimizers.adam(0.1), optax.adam(0.1)),
+        ("optimizer_race/paths", "optimizer_race/costs"),
+        (13,),
+    ),
+)

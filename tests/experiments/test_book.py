@@ -1,0 +1,111 @@
+"""The lab book: every row with its statement, code, proof and figure; what is missing or wrong fails it by its name."""
+
+import re
+from collections import defaultdict
+
+import html5lib
+import pytest
+
+from experiments import EXPERIMENTS
+from experiments.book.build import CHAPTERS, ROWS, BookError, build
+from experiments.book.row import Row, true
+from experiments.book.slips import SLIPS
+from experiments.lab import Fit, Proof
+from experiments.runner import Outcome
+from jax_course import ridge
+
+REGRESSION = [row for row in ROWS if row.chapter == 6]
+
+
+def outcomes(without=()):
+    """As if all experiments had run: with the figures that the rows name, and witnesses to all slips."""
+    captions = defaultdict(dict)
+    for row in ROWS:
+        for figure in row.figures:
+            experiment, _, picture = figure.partition("/")
+            captions[experiment][picture] = f"What to see in {picture} & why"
+    witnesses = tuple(
+        Proof(f"E {n} as {how}", error, True)
+        for n in SLIPS
+        for how, error in (("printed is wrong", 0.5), ("corrected is right", 1e-16))
+    )
+    return [
+        Outcome(name, name.title(), "1.1", 0.1, captions[name], frozenset(["means"]),
+                witnesses if name == "errata" else (), (Fit("a <model>", "data", "good", "converged", 3),), "")
+        for name in EXPERIMENTS if name not in without
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("book")
+    build(outcomes(), folder, quick=True)
+    return {path.name: path.read_text() for path in (folder / "book").iterdir()}
+
+
+def test_every_row_has_its_statement_code_proof_and_figures(pages):
+    for row in ROWS:
+        page = pages[f"chapter-{row.chapter}.html"]
+        section = page.partition(f'<section id="row-{row.id}">')[2].partition("</section>")[0]
+        assert section.count("<math") >= len(row.latex), row.id
+        assert section.count('<pre class="code"') == len(row.carried_by), row.id
+        assert 'class="good">holds' in section, row.id
+        assert section.count("<img") == len(row.figures), row.id
+        assert section.count('class="slip"') == len(row.slips), row.id
+        assert f'href="chapter-{row.chapter}.html#row-{row.id}"' in pages["index.html"]
+
+
+def test_every_section_of_the_course_and_every_slip_is_there(pages):
+    assert {row.chapter for row in ROWS} == set(CHAPTERS)
+    assert len({row.id for row in ROWS}) == len(ROWS) >= 60
+    assert {number for row in ROWS for number in row.slips} == set(SLIPS) == set(range(1, 21))
+    assert {row.figures[0].partition("/")[0] for row in ROWS if row.figures} <= set(EXPERIMENTS)
+
+
+def test_the_pages_are_valid_and_need_nothing_else(pages):
+    for name, page in pages.items():
+        html5lib.HTMLParser(strict=True).parse(page)
+        assert not re.search(r'(src|href)="(https?:)?//', page), name
+        assert len(page.encode()) < 2_000_000
+        links = re.findall(r'href="(chapter-\d+\.html|index\.html)', page)
+        assert set(links) <= set(pages), name
+        assert "<h1>" in page
+        assert page.count("<img") == len(re.findall(r'<img [^>]*alt="[^"]+"', page))
+    assert "a &lt;model&gt;" in pages["index.html"]
+
+
+def test_a_wrong_function_fails_the_book_by_the_name_of_its_row(monkeypatch, tmp_path):
+    right = ridge.gradient
+    monkeypatch.setattr(ridge, "gradient", lambda *arguments, **hyper: 1.01 * right(*arguments, **hyper))
+    with pytest.raises(BookError, match=r"6\.1a: does not hold: ridge\.gradient"):
+        build(outcomes(), tmp_path, quick=True, rows=REGRESSION)
+
+
+ROW = next(row for row in ROWS if row.id == "3.2")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (ROW._replace(carried_by=("linear.nothing",)), "has no attribute 'nothing'"),
+        (ROW._replace(carried_by=()), "no function carries it"),
+        (ROW._replace(carried_by=("linalg.blocks.in_pieces_of",)), "in_pieces_of"),
+        (ROW._replace(prove=lambda: ()), "there is no proof"),
+        (ROW._replace(prove=lambda: (true("one", False),)), "does not hold: one"),
+        (ROW._replace(figures=("line_and_plane/nothing",)), "the figure line_and_plane/nothing is missing"),
+        (ROW._replace(figures=("nothing/line",)), "the figure nothing/line is missing"),
+        (ROW._replace(latex=(r"\frac{",)), "3.2: "),
+    ],
+)
+def test_what_is_missing_fails_the_book_by_the_name_of_the_row(row: Row, message, tmp_path):
+    with pytest.raises(BookError, match=r"3\.2: ") as failed:
+        build(outcomes(), tmp_path, quick=True, rows=[row])
+    assert message in str(failed.value)
+
+
+def test_all_that_is_missing_is_told_at_once(tmp_path):
+    with pytest.raises(BookError) as failed:
+        build(outcomes(without=("line_and_plane", "statements", "errata")), tmp_path, quick=True, rows=ROWS[:8])
+    assert "3.1: " in str(failed.value)
+    assert "3.2: " in str(failed.value)
+    assert "3.3: the slip E 2 has no witness" in str(failed.value)
