@@ -5,7 +5,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
-from jax import Array
+from jax.typing import ArrayLike
 from matplotlib.animation import Animation
 from matplotlib.figure import Figure
 
@@ -70,7 +70,9 @@ def apart(a: Any, b: Any) -> float:
     return float(np.max(np.abs(np.asarray(a) - np.asarray(b))) / np.max(np.abs(np.asarray(b))))
 
 
-def prove(name: str, model: ModuleType | Network, theta: Any, X: Array, y: Array, **hyper: Any) -> tuple[Proof, ...]:
+def prove(
+    name: str, model: ModuleType | Network, theta: Any, X: ArrayLike, y: ArrayLike, **hyper: Any
+) -> tuple[Proof, ...]:
     """The doctor's verdict on gradient, Hessian and Hessian product of a model at theta, and at points beside it."""
     report = verify.model(model, theta, X, y, **hyper)
     wrong = {finding.of for finding in report.findings if finding.kind not in HARMLESS}

@@ -90,7 +90,8 @@ def _neuron(pi):
             place, 0, text, ha="center", va="center", bbox={"boxstyle": "circle,pad=0.5", "fc": "white", "ec": "black"}
         )
     axes.annotate("", (5.55, 0), (4.65, 0), arrowprops={"arrowstyle": "->"})
-    axes.annotate("P(y = 1)", (8.2, 0), (6.85, 0), va="center", arrowprops={"arrowstyle": "<-"})
+    axes.annotate("", (7.75, 0), (6.85, 0), arrowprops={"arrowstyle": "->"})
+    axes.text(7.85, 0, "P(y = 1)", va="center")
     axes.set(xlim=(-0.8, 9), ylim=(-1.8, 1.8), title="A neuron")
     return figure
 

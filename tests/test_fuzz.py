@@ -73,7 +73,7 @@ def test_junk_for_all_arguments_is_refused_as_what_it_is(name, function):
 def test_junk_for_one_argument_of_a_model_is_refused_by_the_argument_s_name(model, junk):
     theta, X, y = model.problem(0, np.float64)
     arguments = {"theta": theta, "X": X, "y": y}
-    calls = {verb: (("theta", "X", "y"), model.hyper) for verb in model.verbs}
+    calls: dict[str, tuple[tuple[str, ...], dict]] = {v: (("theta", "X", "y"), model.hyper) for v in model.verbs}
     calls["fit"] = (("X", "y"), model.hyper)
     calls["predict"] = (("theta", "X"), {"centers": X, "scale": 1.0} if "scale" in model.hyper else {})
     for verb, (names, hyper) in calls.items():

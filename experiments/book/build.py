@@ -179,6 +179,7 @@ def _write(entries: list[Entry], outcomes: list[Outcome], folder: Path, quick: b
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["error"] = _error
     chapters = {n: title for n, title in CHAPTERS.items() if any(entry.row.chapter == n for entry in entries)}
     common: dict[str, Any] = {
         "chapters": chapters,
@@ -207,11 +208,16 @@ def _write(entries: list[Entry], outcomes: list[Outcome], folder: Path, quick: b
         entries=entries,
         outcomes=outcomes,
         proven=len(proofs),
-        worst=max((p.error for p in proofs if np.isfinite(p.error) and p.error < 1e-3), default=0.0),
+        worst=max(proof.error for entry in entries for proof in entry.proofs if np.isfinite(proof.error)),
         errata=[errata[number] for number in sorted(errata)],
     )
     (folder / "index.html").write_text(page, encoding="utf-8")
     return folder / "index.html"
+
+
+def _error(error: float) -> str:
+    """Nothing where there is no distance to tell."""
+    return "" if np.isnan(error) else f"{error:.0e}" if error else "0"
 
 
 def _code_css() -> str:

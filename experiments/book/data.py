@@ -1,5 +1,7 @@
 """The small data that the proofs of the ledger are made on."""
 
+from typing import Any
+
 import numpy as np
 
 RNG = np.random.Generator(np.random.PCG64(7))
@@ -11,5 +13,5 @@ BINARY = (RNG.permutation(24) % 2) * 1.0
 CLASSES = RNG.permutation(24) % 3
 OF_CLASSES = RNG.standard_normal((3, 3))
 A = RNG.standard_normal((3, 3))
-SIGMA = A @ A.T + np.eye(3)
+SIGMA: Any = A @ A.T + np.eye(3)  # SciPy says that its covariances are integers
 SPARES_THE_BIAS = np.array([0.0, 0.7, 0.7])

@@ -72,7 +72,7 @@ def _descent():
     start, eta = jnp.asarray(THETA), 1e-3
     by_hand = start - eta * _gradient(start)
     updates, _ = optimizers.sgd(eta).update(_gradient(start), optimizers.sgd(eta).init(start), start)
-    return (same("one step, by hand", start + updates, by_hand),)
+    return (same("one step, by hand", optax.apply_updates(start, updates), by_hand),)
 
 
 def _largest_step():

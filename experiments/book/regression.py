@@ -65,7 +65,7 @@ def _covariance():
 
 def _density():
     ours = gaussian.log_pdf(X, THETA, SIGMA)
-    return (same("log N(x; μ, Σ) is SciPy's", ours, stats.multivariate_normal(THETA, SIGMA).logpdf(X)),)
+    return (same("log N(x; μ, Σ) is SciPy's", ours, stats.multivariate_normal.logpdf(X, THETA, SIGMA)),)
 
 
 def _independent():
@@ -95,8 +95,8 @@ def _maximum_likelihood():
     theta = linear.fit(X, Y).check().theta
     sigma = float(linear.noise_variance(theta, X, Y)) ** 0.5
 
-    def nll(*at):
-        return float(linear.negative_log_likelihood(*at, X, Y))
+    def nll(theta, sigma):
+        return float(linear.negative_log_likelihood(theta, sigma, X, Y))
 
     nearby = [nll(theta + 1e-3 * e, sigma) for e in np.eye(3)] + [nll(theta, s * sigma) for s in (0.99, 1.01)]
     return (
@@ -132,7 +132,7 @@ def _entropy_of_a_coin():
 
 
 def _entropy_of_a_gaussian():
-    return (same("H(N) is SciPy's", gaussian.entropy(SIGMA), stats.multivariate_normal(np.zeros(3), SIGMA).entropy()),)
+    return (same("H(N) is SciPy's", gaussian.entropy(SIGMA), stats.multivariate_normal.entropy(np.zeros(3), SIGMA)),)
 
 
 def _ridge():

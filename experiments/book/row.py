@@ -41,4 +41,4 @@ def same(claim: str, found: Any, expected: Any, within: float = ROUNDING) -> Pro
 
 def true(claim: str, holds: Any) -> Proof:
     """That something is so, with no distance to tell."""
-    return Proof(claim, 0.0, bool(np.all(holds)))
+    return Proof(claim, np.nan, bool(np.all(holds)))

@@ -14,7 +14,7 @@ from jax_course.optimization import bfgs
 def cells(solution):
     """Of the table, by row; it must be well-formed."""
     rows = ElementTree.fromstring(solution._repr_html_())
-    return {row[0].text or "": row[1].text for row in rows}
+    return {row[0].text or "": row[1].text or "" for row in rows}
 
 
 def test_the_status_in_words_the_figures_and_theta():

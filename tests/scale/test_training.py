@@ -132,6 +132,7 @@ def test_a_row_that_breaks_the_run_is_named():
     huge = X.copy()
     huge[57, 1] = 1e200
     stopped = run(batches(huge), window=40, key=None)
+    assert stopped.stop is not None
     assert stopped.stop.epoch == 1
     assert 57 in stopped.stop.examples
     assert stopped.stop.step == 6
