@@ -107,23 +107,31 @@ def _save(result: Result, folder: Path, title: str, section: str) -> None:
     (folder / "numbers.json").write_text(json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def write_index(outcomes: list[Outcome], out: Path, *, quick: bool) -> Path:
-    """The page that shows them all."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+def templates(folder: Path) -> jinja2.Environment:
+    """The templates of pages in a folder."""
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    page = environment.get_template("index.html").render(
-        outcomes=outcomes,
-        quick=quick,
-        version=jax_course.__version__,
-        jax_version=jax.__version__,
-        python_version=platform.python_version(),
-        device=jax.devices()[0].device_kind,
-        date=datetime.date.today().isoformat(),
+
+
+def write_index(outcomes: list[Outcome], out: Path, *, quick: bool) -> Path:
+    """The page that shows them all."""
+    page = (
+        templates(Path(__file__).parent / "templates")
+        .get_template("index.html")
+        .render(
+            outcomes=outcomes,
+            quick=quick,
+            version=jax_course.__version__,
+            jax_version=jax.__version__,
+            python_version=platform.python_version(),
+            device=jax.devices()[0].device_kind,
+            date=datetime.date.today().isoformat(),
+        )
     )
     path = out / "index.html"
     path.write_text(page)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jinja2
 import numpy as np
 from latex2mathml.converter import convert
 from markupsafe import Markup
@@ -23,7 +22,7 @@ from experiments.book import classification, networks, optimization, regression
 from experiments.book.row import Row
 from experiments.book.slips import SLIPS, Slip
 from experiments.lab import Proof
-from experiments.runner import Outcome
+from experiments.runner import Outcome, templates
 
 ROWS = (*regression.ROWS, *optimization.ROWS, *classification.ROWS, *networks.ROWS)
 CHAPTERS = {
@@ -172,13 +171,7 @@ def _told(slip: Slip) -> tuple[Markup, Markup]:
 
 
 def _write(entries: list[Entry], outcomes: list[Outcome], folder: Path, quick: bool) -> Path:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates(Path(__file__).parent / "templates")
     environment.filters["error"] = _error
     chapters = {n: title for n, title in CHAPTERS.items() if any(entry.row.chapter == n for entry in entries)}
     common: dict[str, Any] = {
