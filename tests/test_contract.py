@@ -213,7 +213,7 @@ def test_a_second_call_does_not_trace(model):
     gradient = jax.jit(getattr(model.module, model.verbs[1]))
     gradient(theta, X, y, **model.hyper)
     model.module.fit(X, y, **model.hyper)
-    others = theta + 1, X + 1
+    others = theta + 1, 1.5 * X  # as easy or as difficult as X: what data are the first to need is compiled for them
     with jax.no_tracing(True):
         gradient(*others, y, **model.hyper)
         model.module.fit(others[1], y, **model.hyper)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -189,7 +190,8 @@ for name, found in {
 
 
 def test_the_same_call_gives_the_same_bits_in_another_process():
-    first, second = run(SAME), run(SAME)
+    with ThreadPoolExecutor() as both:
+        first, second = both.map(run, [SAME, SAME])
     assert first.returncode == 0, first.stderr
     assert first.stdout == second.stdout
     assert len(first.stdout.splitlines()) == 9

@@ -167,7 +167,7 @@ def literally(model, theta, X, y):
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("model", [linear, ridge, lasso, logistic, softmax])
-@settings(deadline=None, max_examples=60, derandomize=True)
+@settings(deadline=None, max_examples=25, derandomize=True)
 @given(X=tables(ANY), theta=vectors(ANY, (COLUMNS, 2)), y=vectors(ANY, ROWS), labels=LABELS)
 def test_the_cost_of_any_numbers_is_the_formula_as_far_as_they_reach(model, dtype, X, theta, y, labels):
     with np.errstate(over="ignore"):
@@ -191,7 +191,7 @@ def test_the_cost_of_any_numbers_is_the_formula_as_far_as_they_reach(model, dtyp
 
 
 @pytest.mark.parametrize("model", [linear, ridge, lasso, kernel, logistic, softmax])
-@settings(deadline=None, max_examples=60, derandomize=True)
+@settings(deadline=None, max_examples=25, derandomize=True)
 @given(X=tables(TAME | ANY), y=vectors(TAME | ANY, ROWS), labels=LABELS)
 def test_a_fit_of_any_numbers_ends_with_a_minimum_or_says_what_it_is(model, X, y, labels):
     """What is called CONVERGED has a gradient of rounding; no other status hides a NaN in what was well-behaved."""

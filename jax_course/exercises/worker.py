@@ -18,10 +18,11 @@ def main() -> None:
     """Write the verdict on sys.argv[1] to sys.argv[2]."""
     file, verdict = sys.argv[1:3]
     sys.argv = [file]
-    Path(verdict).write_text(json.dumps(_verdict(file)), encoding="utf-8")
+    Path(verdict).write_text(json.dumps(verdict_on(file)), encoding="utf-8")
 
 
-def _verdict(file: str) -> dict[str, Any]:
+def verdict_on(file: str) -> dict[str, Any]:
+    """What becomes of the file and of its answer, as `Grade` has it."""
     try:
         answer = runpy.run_path(file, run_name="exercise")
     except SyntaxError as error:
