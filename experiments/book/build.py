@@ -5,6 +5,7 @@ import importlib
 import inspect
 import os
 import platform
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -89,7 +90,7 @@ def build(outcomes: list[Outcome], out: Path, *, quick: bool, rows: Iterable[Row
     folder, faults = out / "book", []
     folder.mkdir(parents=True, exist_ok=True)
     by_name = {outcome.name: outcome for outcome in outcomes}
-    tests = "\n".join(path.read_text() for path in sorted(TESTS.rglob("*.py"))) if TESTS.is_dir() else None
+    tests = "\n".join(path.read_text() for path in TESTS.rglob("*.py") if path.parent.name != "experiments")
     entries = []
     with jax.enable_x64(True):
         for row in rows:
@@ -102,7 +103,7 @@ def build(outcomes: list[Outcome], out: Path, *, quick: bool, rows: Iterable[Row
     return _write(entries, outcomes, folder, quick)
 
 
-def _entry(row: Row, outcomes: dict[str, Outcome], folder: Path, tests: str | None) -> Entry:
+def _entry(row: Row, outcomes: dict[str, Outcome], folder: Path, tests: str) -> Entry:
     proofs = row.prove()
     wrong = [f"{proof.of} (error {proof.error:.0e})" for proof in proofs if not proof.holds]
     if wrong or not proofs:
@@ -111,11 +112,18 @@ def _entry(row: Row, outcomes: dict[str, Outcome], folder: Path, tests: str | No
     if not codes:
         raise BookError("no function carries it")
     for name in row.carried_by:
-        if tests is not None and f"{name.rsplit('.', 1)[1]}" not in tests:
+        if TESTS.is_dir() and not _is_tested(name, tests):
             raise BookError(f"no test mentions {name}")
     statements = tuple(_formula(latex) for latex in row.latex)
     figures = tuple(_figure(name, outcomes) for name in row.figures)
     return Entry(row, statements, codes, proofs, figures, tuple(_erratum(n, outcomes) for n in row.slips))
+
+
+def _is_tested(name: str, tests: str) -> bool:
+    """Whether a test names it as `module.function`, or imports it."""
+    module, function = name.split(".")[-2:]
+    forms = rf"\b{module}\.{function}\b", rf"import [^\n]*\b{function}\b", rf"import \([^)]*\b{function}\b"
+    return any(re.search(form, tests) for form in forms)
 
 
 def _formula(latex: str, display: str = "block") -> Markup:
@@ -200,7 +208,7 @@ def _write(entries: list[Entry], outcomes: list[Outcome], folder: Path, quick: b
         **common,
         entries=entries,
         outcomes=outcomes,
-        proven=len(proofs),
+        proven=sum(proof.holds for proof in proofs),
         worst=max(proof.error for entry in entries for proof in entry.proofs if np.isfinite(proof.error)),
         errata=[errata[number] for number in sorted(errata)],
     )

@@ -173,6 +173,34 @@ def _polynomials():
     return (true("the columns are 1, x₁, x₂, x₁², x₂², x₁x₂", rows == expected),)
 
 
+def _complexity():
+    """Of a cubic, from 20 noisy points and from 400: the error on new points by a line, a cubic, and degree 9."""
+    rng = np.random.default_rng(0)
+
+    def error(degree, m):
+        x, new = rng.uniform(-1, 1, (m, 1)), np.linspace(-1, 1, 200)[:, None]
+        Phi, Phi_new = (np.asarray(features.polynomial(of, degree=degree)) for of in (x, new))
+        theta = np.linalg.lstsq(Phi, _cubic(x) + 0.3 * rng.standard_normal(m))[0]
+        return np.mean((Phi_new @ theta - _cubic(new)) ** 2)
+
+    few, many = (np.array([np.mean([error(degree, m) for _ in range(20)]) for degree in (1, 3, 9)]) for m in (20, 400))
+    return (
+        true("from few examples the right degree is the best, too simple and too complex are worse", few.argmin() == 1),
+        true("from many, too complex is nearly as good, too simple is not", 2 * many[2] < many[0]),
+    )
+
+
+def _cubic(x):
+    return 4 * x[:, 0] ** 3 - 2 * x[:, 0]
+
+
+def _held_by_a_penalty():
+    Phi = features.polynomial(np.linspace(-1, 1, 40)[:, None], degree=25)
+    y = _cubic(np.linspace(-1, 1, 40)[:, None]) + 0.3 * np.random.default_rng(1).standard_normal(40)
+    sizes = [float(jnp.linalg.norm(ridge.fit(Phi, y, penalty=delta2).check().theta)) for delta2 in (1e-8, 1e-4, 1.0)]
+    return (true("the larger δ², the smaller θ", sizes == sorted(sizes, reverse=True) and sizes[0] > 10 * sizes[2]),)
+
+
 def _mixed():
     Phi = features.concatenate(partial(features.polynomial, degree=2), partial(features.rbf, centers=X[:2], scale=1.5))(
         X
@@ -387,7 +415,7 @@ ROWS = (
         "The right complexity",
         (r"\text{error on new examples} \quad \text{against} \quad m",),
         ("features.polynomial",),
-        _polynomials,
+        _complexity,
         ("complexity/curves",),
     ),
     Row(
@@ -395,7 +423,7 @@ ROWS = (
         "Complexity held by a penalty",
         (r"\text{degree 25}, \quad \delta^2 \text{ growing}",),
         ("ridge.fit",),
-        _ridge,
+        _held_by_a_penalty,
         ("complexity/controlled",),
     ),
     Row(

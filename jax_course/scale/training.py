@@ -5,7 +5,7 @@ r"""Training on more examples than memory holds: a window of rows at a time, in 
 
 An epoch is one pass, the next window read while one is trained on. Rows change places within a window only: if the file
 is sorted, by class or by date, it must be shuffled once before, or the windows be large. A window that holds all rows
-makes this `train`, bit for bit; and so does no key at all, which takes the rows as they stand.
+makes this `train`, bit for bit; no key, which takes the rows as they stand, does so to rounding, whatever the window.
 """
 
 import os

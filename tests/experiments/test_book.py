@@ -89,7 +89,7 @@ ROW = next(row for row in ROWS if row.id == "3.2")
     [
         (ROW._replace(carried_by=("linear.nothing",)), "has no attribute 'nothing'"),
         (ROW._replace(carried_by=()), "no function carries it"),
-        (ROW._replace(carried_by=("linalg.blocks.in_pieces_of",)), "in_pieces_of"),
+        (ROW._replace(carried_by=("exercises.catalogue.Exercise",)), "no test mentions exercises.catalogue.Exercise"),
         (ROW._replace(prove=lambda: ()), "there is no proof"),
         (ROW._replace(prove=lambda: (true("one", False),)), "does not hold: one"),
         (ROW._replace(figures=("line_and_plane/nothing",)), "the figure line_and_plane/nothing is missing"),

@@ -222,7 +222,7 @@ def test_conjugate_gradients_solve_what_the_factor_solves(penalty, width):
     rounding = np.finfo(width.dtype).eps * np.linalg.norm(K @ np.abs(theta))
     enough = 1e-10 if width.dtype == np.float64 else 1e-5
     assert np.linalg.norm(left) <= max(enough * np.linalg.norm(y), rounding)
-    assert steps < 90  # in float32 from 50 to 64, by how a processor rounds
+    assert steps < 70  # a processor's rounding in float32 moves it: one takes 64, others fewer than 60
 
 
 @pytest.mark.parametrize("penalty", [1e-3, 0.1])
