@@ -113,6 +113,6 @@ def _cost(costs, slopes):
             axes.plot(Z, values[y], color=color, label=f"y = {y}")
     both[0].set(xlabel="z", ylabel="C of one example, in nats", title="Cost")
     both[1].set(xlabel="z", ylabel="∂C/∂z = π − y", title="Its slope")
-    for axes in both:
-        axes.legend()
+    for axes, free in zip(both, ("upper center", "center right"), strict=True):
+        axes.legend(loc=free)
     return figure
