@@ -43,3 +43,6 @@ EXPERIMENTS = (
     "errata",
     "statements",
 )
+
+# they measure time, and want the machine for themselves
+TIMED = ("storing_the_hessian", "two_ways")

@@ -6,13 +6,14 @@ import json
 import platform
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jinja2
@@ -47,21 +48,44 @@ class Outcome(NamedTuple):
         return not self.error and all(proof.holds for proof in self.proofs)
 
 
-def run(names: Iterable[str], out: Path, *, quick: bool, jobs: int = 1) -> Iterator[Outcome]:
-    """Run in float64, in this process or `jobs` at once; each leaves its figures and numbers.json under out/name."""
-    one = partial(_run_one, out=out, quick=quick)
+@contextmanager
+def workers(jobs: int, quick: bool) -> Iterator[Callable[[Callable, Iterable], Iterator]]:
+    """A `map` over processes: all is begun at once and given in order, None for what was killed; one job is `map`."""
     if jobs == 1:
-        yield from map(one, names)
+        yield map
         return
     # JAX has threads of its own, which a forked process would not have
     with ProcessPoolExecutor(jobs, get_context("spawn"), begin, (quick,)) as processes:
-        for name, future in [(name, processes.submit(one, name)) for name in names]:
-            try:
-                yield future.result()
-            except BrokenProcessPool:  # killed, say for want of memory: what had ended before is kept
-                yield Outcome(
-                    name, name, "", 0.0, {}, frozenset(), (), (), "A process was killed before this one had ended.\n"
-                )
+        yield partial(_each, processes)
+
+
+def _each(processes: ProcessPoolExecutor, function: Callable, arguments: Iterable) -> Iterator[Any]:
+    def begun(argument):
+        try:
+            return processes.submit(function, argument)
+        except BrokenProcessPool:
+            return None
+
+    return map(_ended, [begun(argument) for argument in arguments])
+
+
+def _ended(future: Future | None) -> Any:
+    try:
+        return future and future.result()
+    except BrokenProcessPool:  # killed, say for want of memory: what had ended before is kept
+        return None
+
+
+def run(names: Iterable[str], out: Path, *, quick: bool, each: Callable = map) -> Iterator[Outcome]:
+    """Run in float64; each leaves its figures and numbers.json under out/name."""
+    names = list(names)
+    outcomes = each(partial(_run_one, out=out, quick=quick), names)
+    return (outcome or _killed(name) for name, outcome in zip(names, outcomes, strict=True))
+
+
+def _killed(name: str) -> Outcome:
+    error = "A process was killed before this one had ended.\n"
+    return Outcome(name, name, "", 0.0, {}, frozenset(), (), (), error)
 
 
 def begin(quick: bool) -> None:
@@ -95,7 +119,6 @@ def _save(result: Result, folder: Path, title: str, section: str) -> None:
     for name, picture in result.pictures.items():
         if picture.film is not None:
             picture.film.save(folder / f"{name}.gif", writer=PillowWriter(fps=FRAMES_PER_SECOND), dpi=80)
-        picture.figure.savefig(folder / f"{name}.png", metadata={"Software": None})
         picture.figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
     record = {
         "title": title,
