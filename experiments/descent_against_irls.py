@@ -1,4 +1,8 @@
-"""Gradient descent against IRLS on the breast cancer table (course 8.5, 8.6)."""
+"""Gradient descent against IRLS on the breast cancer table (course 8.5, 8.6).
+
+g = Xᵀ(π − y)                          descent        8.5
+H = XᵀSX, S = diag(π(1 − π))           IRLS           8.6
+"""
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from jax import lax
 
-from experiments.lab import DATA, FIT, MUTED, Picture, Result, fitted, prove
+from experiments.lab import DATA, FIT, MUTED, SECOND, Picture, Proof, Result, apart, fitted, prove
 from jax_course import data, features, logistic
 
 TITLE = "Gradient descent against IRLS"
@@ -35,12 +39,16 @@ def run(quick: bool) -> Result:
     above_by_descent = _excess(descend, steps, Phi, y, penalty, minimum)
     above_by_irls = _excess(newton, 10, Phi, y, penalty, minimum)
     accuracy = float(jnp.mean(logistic.predict_class(solution.theta, Phi_test) == y_test))
+    weights, spectra, of_weights = _weights(solution.theta, Phi, y)
+    half = int(np.searchsorted(np.cumsum(np.sort(weights)[::-1]), weights.sum() / 2)) + 1
     numbers = {
         "penalty": DELTA2,
         "cost at the minimum": float(minimum),
         "learning rate (1 / largest curvature)": float(learning_rate),
         "gradient descent: steps to 1e-6 above the minimum": _first_below(above_by_descent, 1e-6),
         "IRLS: steps to 1e-6 above the minimum": _first_below(above_by_irls, 1e-6),
+        "examples with half of the weight in H": half,
+        "largest curvature at θ = 0 and at the minimum": [float(of[0]) for of in spectra.values()],
         "test accuracy": accuracy,
         "gradient norm": float(solution.gradient_norm),
         "without a penalty": str(logistic.fit(Phi, y)),
@@ -57,9 +65,17 @@ def run(quick: bool) -> Result:
                 _probabilities(logistic.predict(solution.theta, Phi_test), y_test, table.classes),
                 f"The fitted probabilities on the 142 examples put aside: accuracy {accuracy:.1%}.",
             ),
+            "weights": Picture(
+                _draw_weights(solution.theta @ Phi.T, weights, y, table.classes, spectra),
+                "Left: the weight π(1 − π) of each training example in H = XᵀSX, which is σ′ at its z. Half of all the "
+                f"weight at the minimum is in {half} of the {len(y)} examples, those the model is not sure of; beyond "
+                "|z| = 12 none weighs 10⁻⁵. Right: the curvatures, the eigenvalues of XᵀSX. At θ = 0 every weight is "
+                "¼, the most it can be; at the minimum few examples are left to bend the cost, and it is flatter in "
+                "every direction.",
+            ),
         },
         numbers,
-        prove("logistic", logistic, solution.theta, Phi, y, penalty=penalty),
+        (*prove("logistic", logistic, solution.theta, Phi, y, penalty=penalty), *of_weights),
         (fitted("logistic", "breast cancer, 427 × 30", f"test accuracy {accuracy:.1%}", solution),),
     )
 
@@ -82,6 +98,26 @@ def _first_below(excess, bound):
     return int(np.argmax(excess < bound)) if (excess < bound).any() else f"more than {len(excess)}"
 
 
+def _weights(theta, Phi, y):
+    """S at theta; the eigenvalues of XᵀSX there and at 0, where S = I/4; and that this is the Hessian."""
+    Phi, pi = np.asarray(Phi), np.asarray(logistic.predict(theta, Phi))
+    weights = pi * (1 - pi)
+    by_weights = (Phi.T * weights) @ Phi
+    spectra = {
+        name: np.linalg.eigvalsh(H)[::-1] for name, H in (("θ = 0", Phi.T @ Phi / 4), ("the minimum", by_weights))
+    }
+    bare = np.asarray(logistic.hessian(theta, Phi, y, penalty=jnp.zeros(Phi.shape[1])))
+    same, flatter = apart(by_weights, bare), float(np.max(spectra["the minimum"] / spectra["θ = 0"]))
+    return (
+        weights,
+        spectra,
+        (
+            Proof("Σ π(1 − π) x xᵀ, summed in NumPy = logistic.hessian", same, same < 1e-12),
+            Proof("each curvature at the minimum, in units of that at θ = 0", flatter, flatter < 1),
+        ),
+    )
+
+
 def _race(above_by_descent, above_by_irls):
     figure, axes = plt.subplots(figsize=(6.5, 4))
     axes.plot(1 + np.arange(len(above_by_descent)), above_by_descent, color=DATA, label="gradient descent")
@@ -101,4 +137,21 @@ def _probabilities(pi, y, names):
     axes.axvline(0.5, color=MUTED, ls="--", lw=1)
     axes.set(xlabel=f"π = P({names[1]} given x)", ylabel="test examples", title="What the model is sure of")
     axes.legend()
+    return figure
+
+
+def _draw_weights(z, weights, y, names, spectra):
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
+    along = np.linspace(-12, 12, 241)
+    left.plot(along, logistic.sigmoid_derivative(along), color=MUTED, lw=1, zorder=1)
+    for label, color in ((0, FIT), (1, DATA)):
+        chosen = np.asarray(y) == label
+        left.scatter(np.asarray(z)[chosen], weights[chosen], s=8 + 300 * weights[chosen], color=color, alpha=0.6,
+                     edgecolor="white", lw=0.4, label=names[label])  # fmt: skip
+    left.set(xlabel="z = xθ", ylabel="weight π(1 − π)", title="What each example weighs in H", xlim=(-12, 12))
+    left.legend(markerscale=0.7)
+    for (name, of), color in zip(spectra.items(), (MUTED, SECOND), strict=True):
+        right.plot(1 + np.arange(len(of)), of, "o-", color=color, ms=3.5, lw=1, label=f"at {name}")
+    right.set(yscale="log", xlabel="direction, by curvature", ylabel="eigenvalue of XᵀSX", title="The curvatures")
+    right.legend()
     return figure

@@ -51,6 +51,12 @@ def run(quick: bool) -> Result:
                 "deviations (dashed) are level curves. Right: another density of the same marginals (along the edges). "
                 "It is their product, because its coordinates are independent; the one in the middle is not.",
             ),
+            "marginals": Picture(
+                _marginals(independent, marginals),
+                "Left: the joint density of two independent coordinates, with its marginals along the sides. Middle: "
+                "the product of these two bell curves, at every point the same number. Right: cuts through the joint "
+                "(lines) at three values of x₁: all of them are the bell curve of x₂, each p(x₁) times as tall (dots).",
+            ),
         },
         {
             "integral of the density": _integral(correlated),
@@ -182,4 +188,31 @@ def _density(correlated, independent, marginals):
         axis.set(xlabel="x₁", ylabel="x₂", aspect="equal", xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
         axis.set_title(f"covariance {CLOUDS[name][0, 1]:g}")
     figure.tight_layout()
+    return figure
+
+
+def _marginals(joint, marginals):
+    near = np.flatnonzero(np.abs(STEPS) < 3.05)
+    (x, y), (p1, p2) = SIDES[near].T, marginals[:, near]
+    figure, parts = plt.subplot_mosaic(
+        [["above", ".", ".", "."], ["joint", "beside", "product", "cuts"]],
+        figsize=(11, 4.6), height_ratios=(1, 4.6), width_ratios=(4, 1, 4, 5), layout="constrained",
+    )  # fmt: skip
+    for name, density in (("joint", joint[np.ix_(near, near)]), ("product", p1[:, None] * p2[None, :])):
+        parts[name].contourf(x, y, density.T, np.max(joint) * np.linspace(0.02, 1, 11), cmap="viridis")
+        parts[name].set(xlabel="x₁", ylabel="x₂")
+        parts[name].grid(False)
+    parts["above"].set_title("joint p(x₁, x₂), its marginals")
+    parts["product"].set_title("product p(x₁) p(x₂)")
+    for axis, curve in ((parts["above"], (x, p1)), (parts["beside"], (p2, y))):
+        axis.plot(*curve, color=SECOND)
+    parts["above"].set(ylabel="p(x₁)", xlim=parts["joint"].get_xlim(), ylim=(0, None), xticklabels=[])
+    parts["beside"].set(xlabel="p(x₂)", xlim=(0, None), ylim=parts["joint"].get_ylim(), xticks=[0.2], yticklabels=[])
+    for step, color in zip((0.0, -1.0, 2.0), CLASSES, strict=False):
+        cut = int(np.flatnonzero(np.isclose(STEPS, step))[0])
+        parts["joint"].axvline(SIDES[cut, 0], color=color, lw=1.5)
+        parts["cuts"].plot(y, joint[cut, near], color=color, label=f"x₁ = {SIDES[cut, 0]:g}")
+        parts["cuts"].plot(y[::4], marginals[0][cut] * p2[::4], "o", color=color, ms=3.5)
+    parts["cuts"].set(xlabel="x₂", ylabel="density", ylim=(0, None), title="three cuts through the joint")
+    parts["cuts"].legend()
     return figure

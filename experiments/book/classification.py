@@ -122,7 +122,7 @@ ROWS = (
         (r"x\theta = 0",),
         ("logistic.predict_class",),
         _plane,
-        ("descent_against_irls/probabilities",),
+        ("neuron/plane", "descent_against_irls/probabilities"),
     ),
     Row(
         "8.4a",
@@ -139,6 +139,7 @@ ROWS = (
         (r"\frac{\partial C}{\partial \pi} = \frac{\pi - y}{\pi(1 - \pi)}",),
         ("networks.costs.binary_cross_entropy",),
         _by_pi,
+        ("neuron/by_pi",),
     ),
     Row(
         "8.5",
@@ -154,7 +155,7 @@ ROWS = (
         (r"H = X^\top S X, \qquad S = \mathrm{diag}(\pi(1 - \pi))",),
         ("logistic.hessian", "logistic.hessian_product"),
         lambda: _by_the_doctor()[1:],
-        (),
+        ("descent_against_irls/weights",),
         (15,),
     ),
     Row(

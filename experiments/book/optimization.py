@@ -185,7 +185,7 @@ ROWS = (
         ),
         ("ridge.gradient",),
         _free_bias,
-        (),
+        ("ridge_trace/free_bias",),
         (10,),
     ),
     Row(

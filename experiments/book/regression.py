@@ -240,6 +240,7 @@ ROWS = (
         (r"(X, y) \to \theta, \qquad (x, \theta) \to \hat y",),
         ("linear.fit", "logistic.predict_class", "softmax.predict_class"),
         _learners,
+        ("line_and_plane/line",),
     ),
     Row(
         "3.1",
@@ -309,7 +310,7 @@ ROWS = (
         (r"p(x_1, x_2) = p(x_1)\,p(x_2) = N(\cdot\,; \mu, \sigma^2 I)",),
         ("gaussian.pdf",),
         _independent,
-        ("gaussians/density",),
+        ("gaussians/marginals",),
         (5,),
     ),
     Row(
@@ -338,6 +339,7 @@ ROWS = (
         (r"\sigma^2_{ML} = \frac{1}{m} \sum (y - x\theta_{ML})^2",),
         ("linear.fit", "linear.noise_variance"),
         _maximum_likelihood,
+        ("likelihoods/line",),
     ),
     Row(
         "5.3",
