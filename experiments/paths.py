@@ -1,5 +1,6 @@
 """Paths against layers: the chain rule multiplies width^depth times along every path, depth · width² by layers (10.1).
 
+two paths               ∂z/∂u = ∂z/∂x ∂x/∂u + ∂z/∂y ∂y/∂u,  drawn for x = uv, y = u + v², z = xy          7.3
 L layers of width d     d^L paths, (L − 1) d^L products along them;     (L − 1) d² products by layers
 softmax on one example  z¹ = xΘ,  z² = log softmax z¹,  C = z³ = −z²_y
 """
@@ -11,14 +12,15 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import CLASSES, DATA, FIT, MUTED, Picture, Proof, Result, apart
+from experiments.lab import CLASSES, DATA, FIT, MUTED, SECOND, TRUTH, Picture, Proof, Result, apart
 from jax_course.networks import chain
 
 TITLE = "Paths against layers"
-SECTION = "10.1"
+SECTION = "7.3, 10.1"
 WIDTHS, DEPTHS = (2, 4, 8), range(2, 13)
 X, Y = np.array([1.0, 2.0]), 0
 THETA = np.array([[1.0, 0.0, -1.0], [1.0, 2.0, 1.0]])
+U, V = 2.0, 3.0
 
 
 def run(quick: bool) -> Result:
@@ -26,9 +28,16 @@ def run(quick: bool) -> Result:
     most = 2_000 if quick else 100_000
     counts = {width: _counted(width, most) for width in WIDTHS}
     values, deltas = _example()
+    (to_xy, to_z), of_two = _two_paths()
     largest = WIDTHS[-1], DEPTHS[-1]
     return Result(
         {
+            "two_paths": Picture(
+                _draw_two_paths(to_xy, to_z),
+                "z depends on u by two paths, through x and through y. Along a path the derivatives are multiplied, "
+                f"and the paths are added: ∂z/∂u = {to_z[0]:g} · {to_xy[0, 0]:g} + {to_z[1]:g} · {to_xy[1, 0]:g} = "
+                f"{to_z @ to_xy[:, 0]:g}. In every node its value, at every edge its derivative.",
+            ),
             "products": Picture(
                 _products(counts),
                 "Products on the way to ∂C/∂z⁰, on a logarithmic scale. Along every path (dots: counted in a run; "
@@ -54,6 +63,7 @@ def run(quick: bool) -> Result:
             "δ of the example, from x to C": [np.asarray(delta).tolist() for delta in deltas],
         },
         (
+            *of_two,
             *_equal_autodiff(),
             *_network_equals_autodiff(3, 6),
             Proof(
@@ -65,6 +75,27 @@ def run(quick: bool) -> Result:
             _counts_are("by layers: (L − 1) d² products", counts, "by layers", _by_layers),
         ),
         (),
+    )
+
+
+def _two_paths():
+    """∂(x, y)/∂(u, v) and ∂z/∂(x, y); and that both ways to multiply them give autodiff's derivative of z."""
+
+    def between(uv):
+        return jnp.stack([uv[0] * uv[1], uv[0] + uv[1] ** 2])
+
+    def end(xy):
+        return xy[0] * xy[1]
+
+    @jax.jit
+    def derivatives(uv):
+        return jax.jacobian(between)(uv), jax.grad(end)(between(uv)), jax.grad(lambda uv: end(between(uv)))(uv)
+
+    to_xy, to_z, whole = map(np.asarray, derivatives(np.array([U, V])))
+    gaps = apart(chain.naive([to_xy, to_z[None]]).gradient, whole), apart(to_z @ to_xy, whole)
+    return (to_xy, to_z), (
+        Proof("two paths: one by one, added = autodiff", gaps[0], gaps[0] < 1e-14),
+        Proof("two paths: as a product of Jacobians = autodiff", gaps[1], gaps[1] < 1e-14),
     )
 
 
@@ -133,6 +164,32 @@ def _network_equals_autodiff(width, depth):
     for name, way in (("naive", chain.naive), ("by_layers", chain.by_layers)):
         gap = apart(way([*J, jnp.ones((1, width))]).gradient, by_autodiff)
         yield Proof(f"tanh, {depth} layers of width {width}: {name} = autodiff", gap, gap < 1e-12)
+
+
+def _draw_two_paths(to_xy, to_z):
+    figure, axes = plt.subplots(figsize=(8, 3.8), layout="constrained")
+    x, y = U * V, U + V**2
+    nodes = {"u": (0, 1, U), "v": (0, -1, V), "x = uv": (3, 1, x), "y = u + v²": (3, -1, y), "z = xy": (6, 0, x * y)}
+    for start, end, slope, name, color in (
+        ("v", "x = uv", to_xy[0, 1], "∂x/∂v", MUTED),
+        ("v", "y = u + v²", to_xy[1, 1], "∂y/∂v", MUTED),
+        ("u", "x = uv", to_xy[0, 0], "∂x/∂u", SECOND),
+        ("u", "y = u + v²", to_xy[1, 0], "∂y/∂u", TRUTH),
+        ("x = uv", "z = xy", to_z[0], "∂z/∂x", SECOND),
+        ("y = u + v²", "z = xy", to_z[1], "∂z/∂y", TRUTH),
+    ):
+        (x0, y0, _), (x1, y1, _) = nodes[start], nodes[end]
+        axes.plot([x0, x1], [y0, y1], color=color, lw=1 if color == MUTED else 3, zorder=1)
+        axes.text(x0 + 0.36 * (x1 - x0), y0 + 0.36 * (y1 - y0), f"{name} = {slope:g}", ha="center", va="center",
+                  color="black" if color == MUTED else color, size=9,
+                  bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none"})  # fmt: skip
+    for name, (x, y, value) in nodes.items():
+        axes.plot(x, y, "o", ms=30, mfc="white", mec="black", zorder=2)
+        axes.text(x, y, f"{value:g}", ha="center", va="center", color=DATA, weight="bold", zorder=3)
+        axes.text(x, y + 0.38, name, ha="center", va="bottom")
+    axes.set(xlim=(-0.6, 6.8), ylim=(-1.5, 1.8), title="Two paths from u to z")
+    axes.axis("off")
+    return figure
 
 
 def _products(counts):

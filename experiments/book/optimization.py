@@ -174,7 +174,7 @@ ROWS = (
         ),
         ("networks.chain.naive", "networks.chain.by_layers"),
         _two_paths,
-        ("paths/graph",),
+        ("paths/two_paths",),
     ),
     Row(
         "7.4a",

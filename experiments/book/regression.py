@@ -401,7 +401,7 @@ ROWS = (
         (r"J = \|y - X\theta\|^2 + \lambda \|\theta\|_1",),
         ("lasso.cost", "lasso.subgradient", "lasso.fit"),
         _lasso,
-        ("lasso_path/path", "lasso_path/recovery"),
+        ("circle_and_diamond/touching", "lasso_path/path", "lasso_path/recovery"),
         (8,),
     ),
     Row(

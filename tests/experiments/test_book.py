@@ -51,7 +51,7 @@ def test_every_row_has_its_statement_code_proof_and_figures(pages):
         assert section.count("<math") >= len(row.latex), row.id
         assert section.count('<pre class="code"') == len(row.carried_by), row.id
         assert 'class="good">holds' in section, row.id
-        assert section.count("<img") == len(row.figures), row.id
+        assert section.count("<img") == len(row.figures) > 0, row.id
         assert section.count('class="slip"') == len(row.slips), row.id
         assert f'href="chapter-{row.chapter}.html#row-{row.id}"' in pages["index.html"]
 
