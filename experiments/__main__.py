@@ -20,7 +20,8 @@ try:
     from experiments.book.build import BookError, build
     from experiments.book.ledger import CHAPTERS, proven_chapter
     from experiments.book.row import Proofs
-    from experiments.runner import Outcome, begin, run, workers, write_index
+    from experiments.pages import write_experiments
+    from experiments.runner import Outcome, begin, run, workers
 except ModuleNotFoundError as error:
     sys.exit(f"{error.name} is not installed; the experiments need an extra: pip install -e '.[experiments]'")
 
@@ -35,16 +36,19 @@ def main(arguments: list[str] | None = None) -> int:
     console = Console()
     outcomes, proofs = _run(options, console)
     _report(console, outcomes)
-    page = write_index(outcomes, options.out, quick=options.quick)
-    console.print(f"\nFigures, numbers, and the page that shows them: {page}", soft_wrap=True, highlight=False)
+    book, problem = None, ""
     if not options.names:
         try:
             book = build(outcomes, proofs, options.out, quick=options.quick)
         except BookError as error:
-            console.print(f"\n[bold red]{escape(str(error))}[/]")
-            return 1
+            problem = str(error)
+    page = write_experiments(outcomes, options.out, quick=options.quick, has_book=book is not None)
+    console.print(f"\nFigures, numbers, and the page that shows them: {page}", soft_wrap=True, highlight=False)
+    if book:
         console.print(f"The lab book: {book}", soft_wrap=True, highlight=False)
-    return 0 if all(outcome.ok for outcome in outcomes) else 1
+    if problem:
+        console.print(f"\n[bold red]{escape(problem)}[/]")
+    return 0 if not problem and all(outcome.ok for outcome in outcomes) else 1
 
 
 def _parsed(arguments: list[str] | None) -> argparse.Namespace:

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import CLASSES, DATA, FIT, MUTED, SECOND, TRUTH, Picture, Proof, Result, fitted, prove
+from experiments.lab import Picture, Proof, Result, fitted, prove
+from experiments.style import CLASSES, DATA, FIT, MUTED, SECOND, TRUTH
 from jax_course import features, kernel, linear
 
 TITLE = "Basis functions: parabola, surface, mixed, RBF"

@@ -18,7 +18,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import optax
 
-from experiments.lab import CLASSES, DATA, FIT, MUTED, SECOND, TRUTH, Picture, Proof, Result, fitted, prove
+from experiments.lab import Picture, Proof, Result, fitted, prove
+from experiments.style import CLASSES, DATA, FIT, MUTED, SECOND, TRUTH
 from jax_course import features, linear
 from jax_course.optimization import gradient_descent, optimizers, trace
 from jax_course.train import train

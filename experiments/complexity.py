@@ -5,7 +5,9 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import CLASSES, DATA, FIT, MUTED, TRUTH, Picture, Proof, Result, fitted, prove
+from experiments.interactive import penalty
+from experiments.lab import Picture, Proof, Result, fitted, prove
+from experiments.style import CLASSES, DATA, FIT, MUTED, TRUTH
 from jax_course import linear, ridge
 
 TITLE = "Too simple, right, too complex"
@@ -59,6 +61,7 @@ def run(quick: bool) -> Result:
             Proof("with 256 the right degree is down to the noise, off by", float(floor), bool(floor < 0.1)),
         ),
         (fitted("ridge, degree 25", f"a curve, {SHOWN} examples", f"δ² = {best:.1e} by leaving one out", solution),),
+        {"slider": _slider(x, y, weights)},
     )
 
 
@@ -97,6 +100,14 @@ def _learning_curve(degree, draws):
         return [np.median(error) for error in of_draws(_basis(x, degree), y, w)]
 
     return np.array([median(m) for m in SIZES]).T
+
+
+def _slider(x, y, weights):
+    deltas, grid, Phi = np.geomspace(1e-10, 1e2, 37), np.linspace(-1, 1, 160), _basis(x, 25)
+    fits = np.asarray(ridge.path(Phi, y, deltas, factors=weights)) @ np.asarray(_basis(grid, 25)).T
+    loo = np.sqrt(ridge.leave_one_out(Phi, y, deltas, factors=weights))
+    freedom = np.asarray(ridge.degrees_of_freedom(Phi, deltas, factors=weights))
+    return penalty.draw(x, y, grid, _truth(grid), deltas, fits, loo, freedom)
 
 
 def _curves(errors, draws):

@@ -5,7 +5,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import LogNorm
 
-from experiments.lab import DATA, FIT, Picture, Result, fitted, prove
+from experiments.lab import Picture, Result, fitted, prove
+from experiments.style import DATA, FIT
 from jax_course import data, features, linear
 
 TITLE = "The cost bowl and its minimum"

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import CLASSES, FIT, MUTED, TRUTH, Picture, Proof, Result
+from experiments.lab import Picture, Proof, Result
+from experiments.style import CLASSES, FIT, MUTED, TRUTH
 
 TITLE = "Bowl, saddle, ridge"
 SECTION = "7.2"

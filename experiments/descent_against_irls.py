@@ -10,7 +10,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from jax import lax
 
-from experiments.lab import DATA, FIT, MUTED, SECOND, Picture, Proof, Result, apart, fitted, prove
+from experiments.lab import Picture, Proof, Result, apart, fitted, prove
+from experiments.style import DATA, FIT, MUTED, SECOND
 from jax_course import data, features, logistic
 
 TITLE = "Gradient descent against IRLS"

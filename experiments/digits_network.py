@@ -14,7 +14,8 @@ import numpy as np
 import optax
 from sklearn.model_selection import train_test_split
 
-from experiments.lab import DATA, FIT, MUTED, Picture, Proof, Result, prove
+from experiments.lab import Picture, Proof, Result, prove
+from experiments.style import DATA, FIT, MUTED
 from jax_course import data
 from jax_course.networks import costs, mlp
 from jax_course.train import train

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import CLASSES, DATA, FIT, MUTED, Picture, Proof, Result, apart
+from experiments.lab import Picture, Proof, Result, apart
+from experiments.style import CLASSES, DATA, FIT, MUTED
 from jax_course import bernoulli, gaussian
 
 TITLE = "How uncertain? The entropy"

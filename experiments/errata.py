@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import FIT, TRUTH, Picture, Proof, Result
+from experiments.lab import Picture, Proof, Result
+from experiments.style import FIT, TRUTH
 from jax_course import features, logistic, softmax, verify
 
 TITLE = "The printed slips, through the doctor"

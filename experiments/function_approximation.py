@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import CLASSES, DATA, FIT, MUTED, TRUTH, Picture, Proof, Result, apart, prove
+from experiments.lab import Picture, Proof, Result, apart, prove
+from experiments.style import CLASSES, DATA, FIT, MUTED, TRUTH
 from jax_course import features, linear
 from jax_course.networks import costs, layers, mlp, network
 from jax_course.networks.layers import LinearParams, RBFParams

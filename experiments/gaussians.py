@@ -4,7 +4,8 @@ import jax
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import CLASSES, DATA, FIT, SECOND, TRUTH, Picture, Proof, Result, apart
+from experiments.lab import Picture, Proof, Result, apart
+from experiments.style import CLASSES, DATA, FIT, SECOND, TRUTH
 from jax_course import gaussian
 
 TITLE = "Bell curves, clouds and ellipses"

@@ -15,7 +15,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from jax import lax
 
-from experiments.lab import DATA, FIT, MUTED, SECOND, Picture, Proof, Result, prove
+from experiments.lab import Picture, Proof, Result, prove
+from experiments.style import DATA, FIT, MUTED, SECOND
 from jax_course import data, features, logistic
 
 TITLE = "The noise in a mini-batch gradient"

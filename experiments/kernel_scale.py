@@ -5,7 +5,9 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import DATA, FIT, MUTED, TRUTH, Picture, Proof, Result, fitted, prove
+from experiments.interactive import kernel_size
+from experiments.lab import Picture, Proof, Result, fitted, prove
+from experiments.style import DATA, FIT, MUTED, TRUTH
 from jax_course import kernel
 
 TITLE = "The choice of the kernel size λ"
@@ -55,6 +57,7 @@ def run(quick: bool) -> Result:
             Proof("λ chosen: error on new examples above the least possible, relative", excess, excess < 0.05),
         ),
         (fitted("kernel", f"a curve, {M} examples", f"λ = {right:.2f} by leaving one out", solution),),
+        {"slider": _slider(X, y, scales, loo, measured)},
     )
 
 
@@ -78,6 +81,25 @@ def _measured(X, y, scales):
         return jnp.sqrt(jnp.mean((predicted - _truth(GRID[:, 0])) ** 2) + SIGMA**2)
 
     return jax.lax.map(of, scales)
+
+
+def _slider(X, y, scales, loo, measured):
+    """The fit and its band at some 40 of the λ."""
+    some = np.unique(np.linspace(0, len(scales) - 1, 41).astype(int))
+    few = GRID[::3]
+
+    @jax.jit
+    def of_all(scales):
+        def of(scale):
+            theta = kernel.fit(X, y, scale=scale, penalty=DELTA2).theta
+            variance = kernel.predict_variance(few, centers=X, scale=scale, penalty=DELTA2) * (y @ theta / M)
+            return kernel.predict(theta, few, centers=X, scale=scale), jnp.sqrt(variance)
+
+        return jax.lax.map(of, scales)
+
+    fits, deviations = map(np.asarray, of_all(scales[some]))
+    return kernel_size.draw(np.asarray(X[:, 0]), y, few[:, 0], _truth(few[:, 0]), scales[some], fits, deviations,
+                            loo[some], measured[some])  # fmt: skip
 
 
 def _by_scale(X, y, solution, scale):

@@ -1,7 +1,7 @@
-"""What experiments have in common: their result, the proof of a model's derivatives, and the look of their figures."""
+"""What experiments have in common: their result, and the proof of a model's derivatives."""
 
 from collections.abc import Mapping
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,25 +9,10 @@ from jax.typing import ArrayLike
 from matplotlib.animation import Animation
 from matplotlib.figure import Figure
 
+from experiments.interactive.frames import Interactive
 from jax_course import Solution, Status, verify
 from jax_course.networks import Network
 from jax_course.verify.findings import HARMLESS
-
-# Okabe and Ito's palette: told apart by colour-blind readers too. One colour per meaning in all figures.
-DATA, FIT, TRUTH, SECOND, MUTED = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#999999"
-CLASSES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-
-STYLE: dict[Any, Any] = {
-    "figure.dpi": 120,
-    "savefig.bbox": "tight",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.alpha": 0.25,
-    "axes.titlesize": "medium",
-    "legend.frameon": False,
-    "svg.hashsalt": "jax_course",
-}
 
 
 class Proof(NamedTuple):
@@ -57,12 +42,13 @@ class Picture(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What an experiment found: pictures and numbers by name, proofs, fits."""
+    """What an experiment found: pictures and numbers by name, proofs, fits, and figures that answer to a slider."""
 
     pictures: Mapping[str, Picture]
     numbers: Mapping[str, Any]
     proofs: tuple[Proof, ...]
     fits: tuple[Fit, ...]
+    interactives: Mapping[str, Interactive] = MappingProxyType({})
 
 
 def apart(a: Any, b: Any) -> float:

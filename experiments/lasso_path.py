@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import CLASSES, DATA, FIT, MUTED, TRUTH, Picture, Proof, Result, fitted
+from experiments.lab import Picture, Proof, Result, fitted
+from experiments.style import CLASSES, DATA, FIT, MUTED, TRUTH
 from jax_course import Solution, data, features, lasso, ridge
 
 TITLE = "The lasso path and sparse recovery"

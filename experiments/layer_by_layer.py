@@ -15,7 +15,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import Circle
 
-from experiments.lab import CLASSES, DATA, FIT, MUTED, TRUTH, Picture, Proof, Result, apart
+from experiments.lab import Picture, Proof, Result, apart
+from experiments.style import CLASSES, DATA, FIT, MUTED, TRUTH
 from jax_course.networks import costs, layers
 from jax_course.networks.layers import LinearParams, RBFParams
 

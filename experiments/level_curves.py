@@ -12,7 +12,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from jax import lax
 
-from experiments.lab import DATA, FIT, MUTED, SECOND, TRUTH, Picture, Proof, Result
+from experiments.lab import Picture, Proof, Result
+from experiments.style import DATA, FIT, MUTED, SECOND, TRUTH
 
 TITLE = "Level curves and the gradient"
 SECTION = "7.1"

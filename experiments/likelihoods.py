@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import CLASSES, DATA, FIT, MUTED, TRUTH, Picture, Proof, Result, apart, fitted
+from experiments.lab import Picture, Proof, Result, apart, fitted
+from experiments.style import CLASSES, DATA, FIT, MUTED, TRUTH
 from jax_course import bernoulli, gaussian, linear, optimization, verify
 from jax_course.regression import likelihood
 

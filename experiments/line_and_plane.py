@@ -3,7 +3,8 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import DATA, FIT, MUTED, TRUTH, Picture, Result, fitted, prove
+from experiments.lab import Picture, Result, fitted, prove
+from experiments.style import DATA, FIT, MUTED, TRUTH
 from jax_course import data, features, linear
 
 TITLE = "A line, a plane, and their residuals"

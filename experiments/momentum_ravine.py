@@ -17,7 +17,8 @@ import numpy as np
 import optax
 from jax import lax
 
-from experiments.lab import DATA, FIT, MUTED, Picture, Proof, Result
+from experiments.lab import Picture, Proof, Result
+from experiments.style import DATA, FIT, MUTED
 from jax_course.optimization import optimizers
 
 TITLE = "A ravine, with and without momentum"

@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import DATA, FIT, MUTED, TRUTH, Picture, Proof, Result, apart
+from experiments.lab import Picture, Proof, Result, apart
+from experiments.style import DATA, FIT, MUTED, TRUTH
 from jax_course import logistic
 from jax_course.networks import costs as last_layers
 

@@ -16,7 +16,9 @@ from matplotlib.animation import FuncAnimation
 from matplotlib.contour import ContourSet
 from sklearn.datasets import make_circles, make_moons
 
-from experiments.lab import DATA, FIT, Picture, Proof, Result, fitted, prove
+from experiments.interactive import boundaries
+from experiments.lab import Picture, Proof, Result, fitted, prove
+from experiments.style import DATA, FIT
 from jax_course.networks import costs, mlp
 from jax_course.networks.layers import LinearParams
 from jax_course.optimization import lbfgs, optimizers
@@ -25,7 +27,7 @@ from jax_course.train import each_epoch, train
 TITLE = "Boundaries that bend"
 SECTION = "11.1-11.2"
 EXAMPLES, UNITS, ETA = 200, 8, 0.05
-FRAMES = {True: (0, 1, 2, 4, 8, 16, 30), False: (*range(20), *range(20, 60, 4), *range(60, 180, 20))}  # epochs
+FRAMES = {True: (*range(9), *range(10, 31, 2)), False: (*range(20), *range(20, 60, 4), *range(60, 180, 20))}  # epochs
 LINE = mlp([1], "tanh", costs.binary_cross_entropy())
 HIDDEN: Any = mlp([UNITS, 1], "tanh", costs.binary_cross_entropy())
 # Two units by hand: 0 on the lines x₁ − x₂ = 1 and x₁ − x₂ = −1
@@ -74,6 +76,7 @@ def run(quick: bool) -> Result:
         ),
         tuple(fitted("logistic", f"{name}, {EXAMPLES} × 2", f"accuracy {accuracies[name][0]:.1%}", lines[name])
               for name in problems),
+        {"slider": _slider({name: problems[name] for name in ("XOR", "moons")}, FRAMES[quick])},
     )  # fmt: skip
 
 
@@ -194,6 +197,20 @@ def _film(problems, epochs):
         "XOR, two moons and circles. It begins as a line or anywhere, bends early, and is then only sharpened.",
         FuncAnimation(figure, show, frames=(*epochs, *hold), init_func=lambda: [], blit=False),
     )
+
+
+def _slider(problems, epochs):
+    across, predict = np.linspace(-1, 1, 45), jax.jit(HIDDEN.predict)
+    grid = jnp.asarray(np.stack(np.meshgrid(across, across), axis=-1).reshape(-1, 2))
+    drawn, maps = {}, {}
+    for name, (X, y) in problems.items():
+        reach = 1.25 * float(jnp.max(jnp.abs(X)))
+        drawn[name] = np.asarray(X), np.asarray(y), reach
+        maps[name] = {
+            epoch: np.asarray(predict(theta, grid * reach)).reshape(45, 45)
+            for epoch, theta in _on_the_way(X, y, epochs)
+        }
+    return boundaries.draw(drawn, maps)
 
 
 def _on_the_way(X, y, epochs):

@@ -21,8 +21,10 @@ import numpy as np
 import optax
 from jax import lax
 
-from experiments.lab import CLASSES, FIT, MUTED, SECOND, Picture, Proof, Result, fitted
+from experiments.interactive import race
+from experiments.lab import Picture, Proof, Result, fitted
 from experiments.landscapes import beale, rosenbrock
+from experiments.style import CLASSES, FIT, MUTED, SECOND
 from jax_course import logistic
 from jax_course.optimization import bfgs, optimizers
 from jax_course.train import train
@@ -105,6 +107,7 @@ def run(quick: bool) -> Result:
             *_is_no_sum(best["Adam"]["Rosenbrock"]),
         ),
         tuple(fitted("BFGS", on, f"{of.evaluations.gradient} gradients", of) for on, of in minima.items()),
+        {"slider": _slider(best, minima)},
     )
 
 
@@ -197,6 +200,14 @@ def _is_no_sum(run):
         Proof("E 13: without the correction: elsewhere, by", other, other > 0.1),
         Proof("E 13: momentum + Adagrad: elsewhere, by", as_sum, as_sum > 0.1),
     )
+
+
+def _slider(best, minima):
+    on = "Rosenbrock"
+    sides = np.linspace(-6, 6, 121), np.linspace(-2, 4, 61)
+    costs = np.asarray(jax.jit(jax.vmap(jax.vmap(rosenbrock)))(np.stack(np.meshgrid(*sides), axis=-1)))
+    paths = {name: np.concatenate([STARTS[on][None, :], runs[on].path]) for name, runs in best.items()}
+    return race.draw(sides, costs, paths, np.asarray(minima[on].theta))
 
 
 def _paths(best, surfaces, minima):

@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import CLASSES, DATA, FIT, MUTED, SECOND, TRUTH, Picture, Proof, Result, apart
+from experiments.lab import Picture, Proof, Result, apart
+from experiments.style import CLASSES, DATA, FIT, MUTED, SECOND, TRUTH
 from jax_course.networks import chain
 
 TITLE = "Paths against layers"

@@ -7,7 +7,9 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import DATA, FIT, MUTED, SECOND, TRUTH, Picture, Proof, Result, fitted, prove
+from experiments.interactive import bands
+from experiments.lab import Picture, Proof, Result, fitted, prove
+from experiments.style import DATA, FIT, MUTED, SECOND, TRUTH
 from jax_course import features, linear, logistic
 
 TITLE = "Predictions with a confidence"
@@ -83,6 +85,7 @@ def run(quick: bool) -> Result:
             ),
             fitted("logistic", "one feature, 80 examples", f"θ₁ = {of_class.theta[1]:.2f}, truth 0.80", of_class),
         ),
+        {"slider": _slider()},
     )
 
 
@@ -98,6 +101,29 @@ def _coverage(interval, thetas, Phi, Y, Phi_new, truth):
         return (ends.lower <= truth[None, :]) & (truth[None, :] <= ends.upper)
 
     return np.mean(np.asarray(holds(thetas, Y, truth)), axis=0)
+
+
+def _slider():
+    sizes, sigmas, grid = (3, 5, 8, 12, 25, 60), np.array([0.1, 0.25, 0.5, 1.0, 1.5, 2.0]), np.linspace(-6, 8, 57)
+    Phi_grid = features.with_bias(grid[:, None])
+    noise = np.random.Generator(np.random.PCG64(1)).standard_normal(max(sizes))
+    xs = [np.linspace(-3, 3, m) for m in sizes]
+
+    @jax.jit
+    def of_all():
+        def of(x, y):
+            Phi = features.with_bias(jnp.asarray(x[:, None]))
+            theta = linear.fit(Phi, y).theta
+            bands = (interval(theta, Phi, y, Phi_grid) for interval in (linear.mean_interval, linear.predict_interval))
+            return y, linear.predict(theta, Phi_grid), *map(jnp.stack, bands)
+
+        return [
+            jax.vmap(lambda sigma, x=x: of(x, TRUE_THETA[0] + TRUE_THETA[1] * x + sigma * noise[: len(x)]))(sigmas)
+            for x in xs
+        ]
+
+    problems = {len(x): (x, *map(np.asarray, found)) for x, found in zip(xs, of_all(), strict=True)}
+    return bands.draw(grid, np.asarray(Phi_grid) @ TRUE_THETA, sigmas, problems)
 
 
 def _bands(x, Phi, y, theta, coverage, by_m, data_sets):

@@ -17,7 +17,8 @@ import numpy as np
 import optax
 from jax import lax
 
-from experiments.lab import DATA, FIT, MUTED, SECOND, Picture, Proof, Result, fitted, prove
+from experiments.lab import Picture, Proof, Result, fitted, prove
+from experiments.style import DATA, FIT, MUTED, SECOND
 from jax_course import linear
 from jax_course.optimization import optimizers
 

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import CLASSES, DATA, FIT, MUTED, SECOND, Picture, Proof, Result, apart, fitted, prove
+from experiments.lab import Picture, Proof, Result, apart, fitted, prove
+from experiments.style import CLASSES, DATA, FIT, MUTED, SECOND
 from jax_course import data, features, linear, ridge
 
 TITLE = "The ridge trace on diabetes"

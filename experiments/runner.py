@@ -1,9 +1,7 @@
-"""Run experiments, keep what they found on disk, and lay it out as a page."""
+"""Run experiments, and keep what they found on disk."""
 
-import datetime
 import importlib
 import json
-import platform
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,14 +14,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jinja2
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 from matplotlib.animation import PillowWriter
 
-import jax_course
 from experiments.compiling import compile_fast
-from experiments.lab import STYLE, Fit, Proof, Result
+from experiments.lab import Fit, Proof, Result
+from experiments.style import STYLE
 
 FRAMES_PER_SECOND = 8
 NOTHING = Result({}, {}, (), ())
@@ -38,6 +35,7 @@ class Outcome(NamedTuple):
     seconds: float
     captions: Mapping[str, str]
     films: frozenset[str]  # the pictures that move
+    interactives: frozenset[str]  # those that answer to a slider: name.json
     proofs: tuple[Proof, ...]
     fits: tuple[Fit, ...]
     error: str
@@ -85,7 +83,7 @@ def run(names: Iterable[str], out: Path, *, quick: bool, each: Callable = map) -
 
 def _killed(name: str) -> Outcome:
     error = "A process was killed before this one had ended.\n"
-    return Outcome(name, name, "", 0.0, {}, frozenset(), (), (), error)
+    return Outcome(name, name, "", 0.0, {}, frozenset(), frozenset(), (), (), error)
 
 
 def begin(quick: bool) -> None:
@@ -108,10 +106,11 @@ def _run_one(name: str, out: Path, quick: bool) -> Outcome:
             result, error = NOTHING, traceback.format_exc()
         finally:
             plt.close("all")
-    captions = {name: picture.caption for name, picture in result.pictures.items()}
+    captions = {name: shown.caption for name, shown in {**result.pictures, **result.interactives}.items()}
     films = frozenset(name for name, picture in result.pictures.items() if picture.film is not None)
     seconds = time.perf_counter() - started
-    return Outcome(name, title, section, seconds, captions, films, result.proofs, result.fits, error)
+    live = frozenset(result.interactives)
+    return Outcome(name, title, section, seconds, captions, films, live, result.proofs, result.fits, error)
 
 
 def _save(result: Result, folder: Path, title: str, section: str) -> None:
@@ -120,6 +119,8 @@ def _save(result: Result, folder: Path, title: str, section: str) -> None:
         if picture.film is not None:
             picture.film.save(folder / f"{name}.gif", writer=PillowWriter(fps=FRAMES_PER_SECOND), dpi=80)
         picture.figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+    for name, interactive in result.interactives.items():
+        (folder / f"{name}.json").write_text(interactive.to_json(), encoding="utf-8")
     record = {
         "title": title,
         "course": section,
@@ -128,34 +129,3 @@ def _save(result: Result, folder: Path, title: str, section: str) -> None:
         "fits": [fit._asdict() for fit in result.fits],
     }
     (folder / "numbers.json").write_text(json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def templates(folder: Path) -> jinja2.Environment:
-    """The templates of pages in a folder."""
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def write_index(outcomes: list[Outcome], out: Path, *, quick: bool) -> Path:
-    """The page that shows them all."""
-    page = (
-        templates(Path(__file__).parent / "templates")
-        .get_template("index.html")
-        .render(
-            outcomes=outcomes,
-            quick=quick,
-            version=jax_course.__version__,
-            jax_version=jax.__version__,
-            python_version=platform.python_version(),
-            device=jax.devices()[0].device_kind,
-            date=datetime.date.today().isoformat(),
-        )
-    )
-    path = out / "index.html"
-    path.write_text(page)
-    return path

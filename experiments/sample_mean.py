@@ -4,7 +4,8 @@ import jax
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import CLASSES, DATA, FIT, MUTED, TRUTH, Picture, Proof, Result
+from experiments.lab import Picture, Proof, Result
+from experiments.style import CLASSES, DATA, FIT, MUTED, TRUTH
 from jax_course import gaussian
 
 TITLE = "The sample mean and its 1/√m"

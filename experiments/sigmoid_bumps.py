@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import CLASSES, FIT, MUTED, TRUTH, Picture, Proof, Result, apart
+from experiments.lab import Picture, Proof, Result, apart
+from experiments.style import CLASSES, FIT, MUTED, TRUTH
 from jax_course.networks import costs, mlp
 from jax_course.networks.layers import LinearParams
 

@@ -16,7 +16,8 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Polygon
 
-from experiments.lab import CLASSES, DATA, FIT, MUTED, Picture, Proof, Result, apart
+from experiments.lab import Picture, Proof, Result, apart
+from experiments.style import CLASSES, DATA, FIT, MUTED
 from jax_course import logistic, softmax
 
 TITLE = "Three classes on a triangle"

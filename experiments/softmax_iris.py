@@ -1,11 +1,14 @@
 """Softmax regression on iris: three classes, linear borders (course 9.1–9.3)."""
 
+import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import to_rgb
 
-from experiments.lab import CLASSES, Picture, Result, fitted, prove
+from experiments.interactive import moving_class
+from experiments.lab import Picture, Result, fitted, prove
+from experiments.style import CLASSES
 from jax_course import data, features, softmax
 
 TITLE = "Softmax regression on iris"
@@ -50,7 +53,31 @@ def run(quick: bool) -> Result:
             fitted("softmax", "iris, 105 × 4", f"test accuracy {accuracy_test:.1%}", by_four),
             fitted("softmax, no penalty", "iris, 105 × 4", "no minimum", free),
         ),
+        {"slider": _slider()},
     )
+
+
+def _slider():
+    """Two clouds stay; the third goes from beside them to behind them."""
+    rng = np.random.Generator(np.random.PCG64(11))
+    spread = rng.standard_normal((3, 40, 2))
+    clouds = spread[:2] * 0.8 + np.array([[[-2.0, -1.0]], [[2.0, -1.0]]])
+    places = np.linspace(-4, 4, 21)
+    moving = spread[2] * 0.8 + np.stack([places, 2.2 - 0.12 * places**2], axis=-1)[:, None, :]
+    sides = np.linspace(-6, 6, 73), np.linspace(-4, 4.5, 52)
+    plane = features.with_bias(jnp.asarray(np.stack(np.meshgrid(*sides), axis=-1).reshape(-1, 2)))
+    y = jnp.repeat(jnp.arange(3), 40)
+
+    @jax.jit
+    def of_all(moving):
+        def of(cloud):
+            X = features.with_bias(jnp.concatenate([*jnp.asarray(clouds), cloud]))
+            return softmax.predict(softmax.fit(X, y, classes=3, penalty=0.1).theta, plane)
+
+        return jax.lax.map(of, moving)
+
+    pi = np.asarray(of_all(moving)).reshape(len(places), len(sides[1]), len(sides[0]), 3)
+    return moving_class.draw(sides, pi, clouds, moving, places)
 
 
 def _regions(theta, petal, y, names, resolution):

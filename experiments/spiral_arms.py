@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import CLASSES, Picture, Proof, Result, fitted, prove
+from experiments.lab import Picture, Proof, Result, fitted, prove
+from experiments.style import CLASSES
 from jax_course import features, softmax
 from jax_course.networks import costs, mlp
 from jax_course.optimization import optimizers

@@ -6,7 +6,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import optax
 
-from experiments.lab import FIT, TRUTH, Picture, Proof, Result
+from experiments.lab import Picture, Proof, Result
+from experiments.style import FIT, TRUTH
 from jax_course import Status, data, gaussian, lasso, logistic, ridge
 from jax_course.optimization import optimizers
 

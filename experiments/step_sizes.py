@@ -12,7 +12,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from jax import lax
 
-from experiments.lab import CLASSES, DATA, FIT, MUTED, SECOND, TRUTH, Picture, Proof, Result
+from experiments.interactive import step_size
+from experiments.lab import Picture, Proof, Result
+from experiments.style import CLASSES, DATA, FIT, MUTED, SECOND, TRUTH
 from jax_course.optimization import optimizers
 
 TITLE = "Three step sizes"
@@ -56,6 +58,7 @@ def run(quick: bool) -> Result:
         numbers,
         _claims(border, best, float(etas[1] - etas[0]), float(paces.min()), bowls),
         (),
+        {"slider": _slider(border)},
     )
 
 
@@ -114,6 +117,15 @@ def _claims(border, best, spacing, pace, bowls):
         ),
         Proof("pace at the best step = (κ − 1)/(κ + 1)", abs(pace - 0.75), abs(pace - 0.75) < 3.5 * spacing),
     )
+
+
+def _slider(border):
+    etas, side = np.linspace(0.02, 0.62, 31), np.linspace(-7, 7, 71)
+    paths = np.asarray(jax.jit(jax.vmap(lambda eta: _descend(eta, H, START, 40)))(etas))
+    falls = np.einsum("esi,ij,esj->es", paths, H, paths) / 2
+    plane = np.stack(np.meshgrid(side, side), axis=-1)
+    costs = np.einsum("rci,ij,rcj->rc", plane, H, plane) / 2
+    return step_size.draw(side, costs, etas, paths, falls, border, start=4)
 
 
 def _frames(paths):

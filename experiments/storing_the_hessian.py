@@ -18,7 +18,8 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import CLASSES, DATA, FIT, MUTED, TRUTH, Picture, Proof, Result, fitted
+from experiments.lab import Picture, Proof, Result, fitted
+from experiments.style import CLASSES, DATA, FIT, MUTED, TRUTH
 from jax_course.linalg import spd_solve
 from jax_course.optimization import lbfgs, newton_cg
 from jax_course.optimization.quasi_newton import Pairs, bfgs_update, two_loop_product

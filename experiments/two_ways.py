@@ -16,7 +16,8 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import DATA, FIT, Picture, Proof, Result, apart
+from experiments.lab import Picture, Proof, Result, apart
+from experiments.style import DATA, FIT
 from jax_course.networks import costs, jacobians, mlp
 
 TITLE = "Two ways through the layers"

@@ -14,7 +14,9 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import CLASSES, MUTED, Picture, Proof, Result
+from experiments.interactive import depth
+from experiments.lab import Picture, Proof, Result
+from experiments.style import CLASSES, MUTED
 from jax_course.networks import initializers, layers
 
 TITLE = "The vanishing gradient"
@@ -67,6 +69,7 @@ def run(quick: bool) -> Result:
             _glorot_is_lecun(),
         ),
         (),
+        {"slider": _slider(thetas)},
     )  # fmt: skip
 
 
@@ -109,6 +112,44 @@ def _measured(activation):
         return deltas, float(np.max(gap))
 
     return measured
+
+
+def _slider(thetas):
+    """The same in networks of fewer layers: those above a depth let z and δ pass as they are."""
+    depths, linear = np.array([1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 35, 40]), layers.linear(WIDTH)
+
+    def of_all(activation):
+        def forward(z, of_layer):
+            params, is_there = of_layer
+            out, of_linear = linear.forward(params, z)
+            out, of_activation = activation.forward((), out)
+            return jnp.where(is_there, out, z), (of_linear, of_activation)
+
+        def backward(delta, of_layer):
+            (params, is_there), (of_linear, of_activation) = of_layer
+            _, back = activation.backward((), of_activation, delta)
+            _, back = linear.backward(params, of_linear, back)
+            delta = jnp.where(is_there, back, delta)
+            return delta, delta
+
+        def of(theta, key, depth):
+            x, top = jax.random.normal(key, (2, EXAMPLES, WIDTH))
+            of_layers = theta, jnp.arange(DEPTH) < depth
+            _, caches = jax.lax.scan(forward, x, of_layers)
+            _, deltas = jax.lax.scan(backward, top, (of_layers, caches), reverse=True)
+            return jnp.concatenate([deltas, top[None]])
+
+        return jax.jit(lambda theta, keys: jax.lax.map(lambda d: jax.vmap(of, (0, 0, None))(theta, keys, d), depths))
+
+    left, draws = {}, 10
+    for activation, layer in ACTIVATIONS.items():
+        program = of_all(layer)
+        for name, theta in thetas.items():
+            few = jax.tree_util.tree_map(lambda leaf: leaf[:draws], theta)
+            deltas = program(few, jax.random.split(jax.random.key(1), draws))
+            sizes = np.stack([_root_mean_square(np.asarray(of_depth)) for of_depth in deltas])
+            left[activation, name] = sizes / sizes[:, -1:]
+    return depth.draw(depths, left, COLOR)
 
 
 def _root_mean_square(deltas):

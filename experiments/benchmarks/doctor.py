@@ -30,7 +30,7 @@ from rich.table import Table
 from scipy import optimize
 
 from experiments.benchmarks.faults import GRADIENT, MODELS, SECOND, Fault, cases, mutant, problem
-from experiments.lab import DATA, FIT, STYLE
+from experiments.style import DATA, FIT, STYLE
 from jax_course import verify
 
 DOCTOR = "the doctor"

@@ -1,19 +1,19 @@
 """From what the experiments found, and the ledger, to pages: one for each chapter, and an index."""
 
-import datetime
 import importlib
 import inspect
+import itertools
+import json
 import os
-import platform
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from latex2mathml.converter import convert
 from markupsafe import Markup
+from plotly.offline import get_plotlyjs
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
@@ -23,7 +23,8 @@ from experiments.book.ledger import CHAPTERS, ROWS
 from experiments.book.row import Proofs, Row
 from experiments.book.slips import SLIPS, Slip
 from experiments.lab import Proof
-from experiments.runner import Outcome, templates
+from experiments.pages import about, environment
+from experiments.runner import Outcome
 
 TESTS = Path(__file__).parent.parent.parent / "tests"
 HERE = Path(jax_course.__file__).parent.parent
@@ -49,6 +50,7 @@ class Figure(NamedTuple):
     moves: bool
     caption: str
     experiment: str
+    live: Markup | None  # what a figure that answers to a slider is made of
 
 
 class Erratum(NamedTuple):
@@ -87,7 +89,7 @@ def build(
             faults.append(f"{row.id}: {error or type(error).__name__}")
     if faults:
         raise BookError("the lab book cannot be built:\n  " + "\n  ".join(faults))
-    return _write(entries, outcomes, folder, quick)
+    return _write(entries, outcomes, out, quick)
 
 
 def _entry(row: Row, proofs: Proofs | str, outcomes: dict[str, Outcome], folder: Path, tests: str) -> Entry:
@@ -100,7 +102,9 @@ def _entry(row: Row, proofs: Proofs | str, outcomes: dict[str, Outcome], folder:
         if TESTS.is_dir() and not _is_tested(name, tests):
             raise BookError(f"no test mentions {name}")
     statements = tuple(_formula(latex) for latex in row.latex)
-    figures = tuple(_figure(name, outcomes) for name in row.figures)
+    if not row.figures:
+        raise BookError("no figure shows it")
+    figures = tuple(_figure(name, outcomes, folder.parent) for name in row.figures)
     return Entry(row, statements, codes, proofs, figures, tuple(_erratum(n, outcomes) for n in row.slips))
 
 
@@ -133,14 +137,17 @@ def _found(module: str, attribute: str) -> Callable:
         return getattr(getattr(importlib.import_module(package), name), attribute)
 
 
-def _figure(name: str, outcomes: dict[str, Outcome]) -> Figure:
+def _figure(name: str, outcomes: dict[str, Outcome], out: Path) -> Figure:
     experiment, _, picture = name.partition("/")
     outcome = outcomes.get(experiment)
     if outcome is None or picture not in outcome.captions:
         raise BookError(
             f"the figure {name} is missing" + (f": {experiment} failed" if outcome and outcome.error else "")
         )
-    return Figure(f"../{name}", picture in outcome.films, outcome.captions[picture], experiment)
+    live = None
+    if picture in outcome.interactives:
+        live = Markup((out / f"{name}.json").read_text(encoding="utf-8").replace("</", r"<\/"))
+    return Figure(f"../{name}", picture in outcome.films, outcome.captions[picture], experiment, live)
 
 
 def _erratum(number: int, outcomes: dict[str, Outcome]) -> Erratum:
@@ -163,47 +170,46 @@ def _told(slip: Slip) -> tuple[Markup, Markup]:
     return _formula(slip.printed, "inline"), _formula(slip.meant, "inline")
 
 
-def _write(entries: list[Entry], outcomes: list[Outcome], folder: Path, quick: bool) -> Path:
-    environment = templates(Path(__file__).parent / "templates")
-    environment.filters["error"] = _error
-    chapters = {n: title for n, title in CHAPTERS.items() if any(entry.row.chapter == n for entry in entries)}
-    common: dict[str, Any] = {
-        "chapters": chapters,
-        "css": Markup(_code_css()),
-        "about": f"jax_course {jax_course.__version__} · JAX {jax.__version__} · Python {platform.python_version()} · "
-        f"{jax.devices()[0].device_kind} · float64 · {datetime.date.today().isoformat()}"
-        + (" · quick mode" if quick else ""),
-    }
-    numbers = list(chapters)
-    for place, number in enumerate(numbers):
-        page = environment.get_template("chapter.html").render(
-            **common,
-            number=number,
-            title=chapters[number],
-            entries=[entry for entry in entries if entry.row.chapter == number],
-            before=numbers[place - 1] if place else None,
-            after=numbers[place + 1] if place + 1 < len(numbers) else None,
+def _write(entries: list[Entry], outcomes: list[Outcome], out: Path, quick: bool) -> Path:
+    folder, pages = out / "book", environment()
+    (folder / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
+    numbers = [number for number in CHAPTERS if any(entry.row.chapter == number for entry in entries)]
+    common = {"chapters": {n: CHAPTERS[n] for n in numbers}, "css": Markup(_code_css()), "about": about(quick)}
+    for before, number, after in zip([None, *numbers], numbers, [*numbers[1:], None], strict=False):
+        of_chapter = [entry for entry in entries if entry.row.chapter == number]
+        live = any(figure.live for entry in of_chapter for figure in entry.figures)
+        page = pages.get_template("chapter.html").render(
+            **common, number=number, title=CHAPTERS[number], entries=of_chapter, live=live, before=before, after=after
         )
         (folder / f"chapter-{number}.html").write_text(page, encoding="utf-8")
-    proofs = [proof for entry in entries for proof in entry.proofs] + [
-        p for outcome in outcomes for p in outcome.proofs
-    ]
+    proofs = [proof for one in (*entries, *outcomes) for proof in one.proofs]
     errata = {erratum.number: (entry, erratum) for entry in entries for erratum in entry.errata}
-    page = environment.get_template("index.html").render(
+    page = pages.get_template("book.html").render(
         **common,
         entries=entries,
         outcomes=outcomes,
+        titles={outcome.name: outcome.title for outcome in outcomes},
         proven=sum(proof.holds for proof in proofs),
         worst=max(proof.error for entry in entries for proof in entry.proofs if np.isfinite(proof.error)),
         errata=[errata[number] for number in sorted(errata)],
+        mutations=_mutations(out),
     )
     (folder / "index.html").write_text(page, encoding="utf-8")
     return folder / "index.html"
 
 
-def _error(error: float) -> str:
-    """Nothing where there is no distance to tell."""
-    return "" if np.isnan(error) else f"{error:.0e}" if error else "0"
+def _mutations(out: Path) -> dict[str, Any]:
+    """Of the mistakes that the experiment `mutations` planted: how many were rejected and named, by kind and in all."""
+    table = json.loads((out / "mutations" / "numbers.json").read_text())["numbers"]["table"]
+    counts = ("planted", "rejected", "named")
+    kinds = {row["kind"]: dict.fromkeys(counts, 0) for row in table}
+    for row, count in itertools.product(table, counts):
+        kinds[row["kind"]][count] += row[count]
+    return {
+        "models": sorted({row["model"] for row in table}),
+        "kinds": [{"kind": kind.replace("_", " ").lower(), **of} for kind, of in kinds.items()],
+        **{count: sum(of[count] for of in kinds.values()) for count in counts},
+    }
 
 
 def _code_css() -> str:

@@ -172,7 +172,7 @@ ROWS = (
         (r"\pi_c = \frac{e^{z_c}}{\sum_{c'} e^{z_{c'}}}, \qquad \sum_c \pi_c = 1",),
         ("softmax.predict",),
         _softmax,
-        ("simplex/map", "softmax_iris/regions"),
+        ("simplex/map", "softmax_iris/slider", "softmax_iris/regions"),
         (16,),
     ),
     Row(

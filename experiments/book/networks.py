@@ -145,7 +145,7 @@ ROWS = (
         (r"\pi = \sigma\left(\tanh(x\Theta^1 + \theta^1_0)\,\theta^2 + \theta^2_0\right)",),
         ("networks.mlp", "networks.costs.binary_cross_entropy"),
         _of(mlp([4, 1], "tanh", costs.binary_cross_entropy()), BINARY),
-        ("nonlinear_boundaries/boundaries", "nonlinear_boundaries/hidden"),
+        ("nonlinear_boundaries/slider", "nonlinear_boundaries/boundaries", "nonlinear_boundaries/hidden"),
         (14,),
     ),
     Row(
@@ -180,7 +180,7 @@ ROWS = (
         (r"\delta^l = \delta^{l+1}\,\mathrm{diag}\left(\sigma'(z^l)\right)\,{\Theta^{l}}^\top",),
         ("networks.network",),
         _depth,
-        ("vanishing_gradient/norms", "vanishing_gradient/draws"),
+        ("vanishing_gradient/slider", "vanishing_gradient/norms", "vanishing_gradient/draws"),
     ),
     Row(
         "12.2",

@@ -211,7 +211,7 @@ ROWS = (
         (r"\text{stable} \iff \eta < \frac{2}{\lambda_{\max}(H)}",),
         ("optimization.gradient_descent",),
         _largest_step,
-        ("step_sizes/paths", "step_sizes/pace"),
+        ("step_sizes/slider", "step_sizes/paths", "step_sizes/pace"),
     ),
     Row(
         "7.6a",
@@ -272,7 +272,7 @@ ROWS = (
         ),
         ("optimization.optimizers.adam",),
         lambda: _like_optax(optimizers.adam(0.1), optax.adam(0.1)),
-        ("optimizer_race/paths", "optimizer_race/costs"),
+        ("optimizer_race/slider", "optimizer_race/paths", "optimizer_race/costs"),
         (13,),
     ),
 )

@@ -347,7 +347,10 @@ ROWS = (
         (r"\hat y \pm t\,\sqrt{s^2\,(1 + x (X^\top X)^{-1} x^\top)}",),
         ("linear.predict_interval", "linear.confidence_interval"),
         _confidence,
-        ("predictive_bands/bands",),
+        (
+            "predictive_bands/slider",
+            "predictive_bands/bands",
+        ),
     ),
     Row(
         "5.4",
@@ -426,7 +429,10 @@ ROWS = (
         (r"\text{degree 25}, \quad \delta^2 \text{ growing}",),
         ("ridge.fit",),
         _held_by_a_penalty,
-        ("complexity/controlled",),
+        (
+            "complexity/slider",
+            "complexity/controlled",
+        ),
     ),
     Row(
         "6.3d",
@@ -458,6 +464,9 @@ ROWS = (
         (r"e_{-i} = \frac{\left[(K + \delta^2 I)^{-1} y\right]_i}{\left[(K + \delta^2 I)^{-1}\right]_{ii}}",),
         ("kernel.leave_one_out",),
         _leave_one_out,
-        ("kernel_scale/scale",),
+        (
+            "kernel_scale/slider",
+            "kernel_scale/scale",
+        ),
     ),
 )
