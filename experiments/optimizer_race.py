@@ -204,7 +204,7 @@ def _is_no_sum(run):
 
 def _slider(best, minima):
     on = "Rosenbrock"
-    sides = np.linspace(-6, 6, 121), np.linspace(-2, 4, 61)
+    sides = np.linspace(-4, 4, 161), np.linspace(-1.5, 4, 56)
     costs = np.asarray(jax.jit(jax.vmap(jax.vmap(rosenbrock)))(np.stack(np.meshgrid(*sides), axis=-1)))
     paths = {name: np.concatenate([STARTS[on][None, :], runs[on].path]) for name, runs in best.items()}
     return race.draw(sides, costs, paths, np.asarray(minima[on].theta))

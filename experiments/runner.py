@@ -106,11 +106,10 @@ def _run_one(name: str, out: Path, quick: bool) -> Outcome:
             result, error = NOTHING, traceback.format_exc()
         finally:
             plt.close("all")
-    captions = {name: shown.caption for name, shown in {**result.pictures, **result.interactives}.items()}
     films = frozenset(name for name, picture in result.pictures.items() if picture.film is not None)
     seconds = time.perf_counter() - started
     live = frozenset(result.interactives)
-    return Outcome(name, title, section, seconds, captions, films, live, result.proofs, result.fits, error)
+    return Outcome(name, title, section, seconds, _captions(result), films, live, result.proofs, result.fits, error)
 
 
 def _save(result: Result, folder: Path, title: str, section: str) -> None:
@@ -124,8 +123,13 @@ def _save(result: Result, folder: Path, title: str, section: str) -> None:
     record = {
         "title": title,
         "course": section,
+        "captions": _captions(result),
         "numbers": result.numbers,
         "proofs": [proof._asdict() for proof in result.proofs],
         "fits": [fit._asdict() for fit in result.fits],
     }
     (folder / "numbers.json").write_text(json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _captions(result: Result) -> dict[str, str]:
+    return {name: shown.caption for name, shown in {**result.pictures, **result.interactives}.items()}

@@ -43,14 +43,21 @@ class Code(NamedTuple):
     html: Markup
 
 
-class Figure(NamedTuple):
+class Still(NamedTuple):
     """A picture of an experiment."""
 
     file: str
-    moves: bool
     caption: str
-    experiment: str
-    live: Markup | None  # what a figure that answers to a slider is made of
+    moves: bool
+
+
+class Live(NamedTuple):
+    """A figure that answers to a slider, and what it is made of."""
+
+    id: str
+    title: str
+    caption: str
+    live: Markup
 
 
 class Erratum(NamedTuple):
@@ -69,7 +76,7 @@ class Entry(NamedTuple):
     statements: tuple[Markup, ...]
     codes: tuple[Code, ...]
     proofs: tuple[Proof, ...]
-    figures: tuple[Figure, ...]
+    figures: tuple[Still | Live, ...]
     errata: tuple[Erratum, ...]
 
 
@@ -104,7 +111,7 @@ def _entry(row: Row, proofs: Proofs | str, outcomes: dict[str, Outcome], folder:
     statements = tuple(_formula(latex) for latex in row.latex)
     if not row.figures:
         raise BookError("no figure shows it")
-    figures = tuple(_figure(name, outcomes, folder.parent) for name in row.figures)
+    figures = tuple(_figure(name, row, outcomes, folder.parent) for name in row.figures)
     return Entry(row, statements, codes, proofs, figures, tuple(_erratum(n, outcomes) for n in row.slips))
 
 
@@ -137,17 +144,17 @@ def _found(module: str, attribute: str) -> Callable:
         return getattr(getattr(importlib.import_module(package), name), attribute)
 
 
-def _figure(name: str, outcomes: dict[str, Outcome], out: Path) -> Figure:
+def _figure(name: str, row: Row, outcomes: dict[str, Outcome], out: Path) -> Still | Live:
     experiment, _, picture = name.partition("/")
     outcome = outcomes.get(experiment)
     if outcome is None or picture not in outcome.captions:
-        raise BookError(
-            f"the figure {name} is missing" + (f": {experiment} failed" if outcome and outcome.error else "")
-        )
-    live = None
-    if picture in outcome.interactives:
-        live = Markup((out / f"{name}.json").read_text(encoding="utf-8").replace("</", r"<\/"))
-    return Figure(f"../{name}", picture in outcome.films, outcome.captions[picture], experiment, live)
+        failed = f": {experiment} failed" if outcome and outcome.error else ""
+        raise BookError(f"the figure {name} is missing{failed}")
+    caption = outcome.captions[picture]
+    if picture not in outcome.interactives:
+        return Still(f"../{name}", caption, picture in outcome.films)
+    data = (out / f"{name}.json").read_text(encoding="utf-8")
+    return Live(f"figure-{row.id}", json.loads(data)["title"], caption, Markup(data.replace("</", r"<\/")))
 
 
 def _erratum(number: int, outcomes: dict[str, Outcome]) -> Erratum:
@@ -177,18 +184,17 @@ def _write(entries: list[Entry], outcomes: list[Outcome], out: Path, quick: bool
     common = {"chapters": {n: CHAPTERS[n] for n in numbers}, "css": Markup(_code_css()), "about": about(quick)}
     for before, number, after in zip([None, *numbers], numbers, [*numbers[1:], None], strict=False):
         of_chapter = [entry for entry in entries if entry.row.chapter == number]
-        live = any(figure.live for entry in of_chapter for figure in entry.figures)
+        live = any(isinstance(figure, Live) for entry in of_chapter for figure in entry.figures)
         page = pages.get_template("chapter.html").render(
             **common, number=number, title=CHAPTERS[number], entries=of_chapter, live=live, before=before, after=after
         )
         (folder / f"chapter-{number}.html").write_text(page, encoding="utf-8")
     proofs = [proof for one in (*entries, *outcomes) for proof in one.proofs]
-    errata = {erratum.number: (entry, erratum) for entry in entries for erratum in entry.errata}
+    errata = {erratum.number: (entry, erratum) for entry in reversed(entries) for erratum in entry.errata}
     page = pages.get_template("book.html").render(
         **common,
         entries=entries,
         outcomes=outcomes,
-        titles={outcome.name: outcome.title for outcome in outcomes},
         proven=sum(proof.holds for proof in proofs),
         worst=max(proof.error for entry in entries for proof in entry.proofs if np.isfinite(proof.error)),
         errata=[errata[number] for number in sorted(errata)],
@@ -213,7 +219,13 @@ def _mutations(out: Path) -> dict[str, Any]:
 
 
 def _code_css() -> str:
-    """Of highlighted code, for a light and a dark page."""
-    light, dark = (HtmlFormatter(style=style).get_style_defs("pre.code") for style in ("friendly", "github-dark"))
-    colours = "\n".join(line for line in dark.splitlines() if "color" in line)
-    return f"{light}\n@media (prefers-color-scheme: dark) {{\n{colours}\n}}"
+    """Of highlighted code, for a light and a dark page: styles whose colours are all far enough from the ground."""
+    light, dark = (
+        "\n".join(
+            line
+            for line in HtmlFormatter(style=style).get_style_defs("pre.code").splitlines()
+            if "color: " in line and "background" not in line
+        )
+        for style in ("xcode", "lightbulb")
+    )
+    return f"{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}"

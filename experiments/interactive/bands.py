@@ -36,7 +36,7 @@ def draw(grid, truth, sigmas, problems) -> Interactive:
         Slider("noise σ", tuple(f"{sigma:g}" for sigma in sigmas), len(sigmas) // 2),
     )
     return interactive(
-        traces, layout, frames, sliders,
+        "Predictive bands, by examples and noise", traces, layout, frames, sliders,
         "Move m and σ: both bands widen with the noise and away from the examples. With more examples the band of the "
         "line (dark) shrinks to nothing; that of a new observation (light) does not get narrower than the noise. With "
         "three examples σ² is hardly known, and the bands say so.",

@@ -31,8 +31,10 @@ def draw(problems, maps) -> Interactive:
         layout[f"yaxis{i + 1}"] = axis | {"scaleanchor": axes["xaxis"], "anchor": axes["xaxis"], "constrain": "domain"}
     frames = [{2 * i: {"z": percent(of[epoch])} for i, of in enumerate(maps.values())} for epoch in epochs]
     return interactive(
-        traces, layout, frames, (Slider("after epochs", tuple(map(str, epochs)), len(epochs) - 1),),
+        "A boundary that bends as the network trains", traces, layout, frames,
+        (Slider("after epochs", tuple(map(str, epochs)), len(epochs) - 1),),
         "Play it, or move the epochs: the colour is π, from blue to red, and the black line π = ½, beyond which "
         "the other class is predicted. It begins as good as straight and bends around the classes.",
+        narrow=300,
         plays=True,
     )  # fmt: skip

@@ -29,7 +29,8 @@ def draw(depths, left, colors) -> Interactive:
                   "range": [np.floor(np.log10(min(np.nanmin(of) for of in left.values()))), 1]},
     }  # fmt: skip
     return interactive(
-        traces, layout, frames, (Slider("layers", tuple(map(str, depths)), len(depths) - 1),),
+        "What is left of δ, by the number of layers", traces, layout, frames,
+        (Slider("layers", tuple(map(str, depths)), len(depths) - 1),),
         "Move the number of layers: backpropagation begins at the right end of each line and runs to the left. What "
         "arrives at the first layer falls by a factor with each layer more; through sigmoids it is soon nothing, "
         "through ReLU with He's weights it stays.",

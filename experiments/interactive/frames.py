@@ -25,21 +25,27 @@ class Slider(NamedTuple):
 class Interactive(NamedTuple):
     """A figure with a frame for each position of its sliders (the last one's fastest), and what to see in it."""
 
+    title: str
     figure: go.Figure
     frames: Sequence[Frame]
     sliders: tuple[Slider, ...]
     caption: str
+    narrow: int  # its height where it is narrow, in pixels
     plays: bool = False  # whether a button may move the first slider to its end
 
     def to_json(self) -> str:
         """For the page: Plotly's figure as it stands first, frames and sliders."""
         figure = self.figure.to_plotly_json()
-        sliders = [slider._asdict() for slider in self.sliders]
-        return json.dumps(
-            {"data": figure["data"], "layout": figure["layout"], "frames": self.frames, "sliders": sliders,
-             "plays": self.plays},
-            ensure_ascii=False, allow_nan=False, separators=(",", ":"),
-        )  # fmt: skip
+        told = {
+            "title": self.title,
+            "data": figure["data"],
+            "layout": figure["layout"],
+            "frames": self.frames,
+            "sliders": [slider._asdict() for slider in self.sliders],
+            "narrow": self.narrow,
+            "plays": self.plays,
+        }
+        return json.dumps(told, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
     def _repr_html_(self) -> str:
         """What a notebook shows, with Plotly's own slider."""
@@ -67,15 +73,17 @@ def start_of(sliders: Sequence[Slider]) -> int:
 
 
 def interactive(
+    title: str,
     traces: Sequence[Any],
     layout: dict[str, Any],
     frames: Sequence[Frame],
     sliders: tuple[Slider, ...],
     caption: str,
     *,
+    narrow: int | None = None,
     plays: bool = False,
 ) -> Interactive:
-    """The figure of these traces, in the house's style, at its first frame."""
+    """The figure of these traces, in the house's style, at its first frame; as high where it is narrow, or `narrow`."""
     if len(frames) != (positions := math.prod(len(slider.values) for slider in sliders)):
         raise ValueError(
             f"there must be a frame for each of the {positions} positions of the sliders; got {len(frames)}"
@@ -83,7 +91,7 @@ def interactive(
     figure = go.Figure([*traces], {"template": {"layout": PLOTLY}, **layout})
     for trace, new in frames[start_of(sliders)].items():
         figure.data[trace].update(new)
-    return Interactive(figure, frames, sliders, caption, plays)
+    return Interactive(title, figure, frames, sliders, caption, narrow or layout["height"], plays)
 
 
 def short(values: Any, digits: int = 4) -> list:

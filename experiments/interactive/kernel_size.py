@@ -3,7 +3,7 @@
 import numpy as np
 
 from experiments.interactive.frames import Interactive, Slider, interactive, short
-from experiments.style import DATA, FIT, MUTED, TRUTH
+from experiments.style import DATA, FIT, TRUTH
 
 
 def draw(x, y, grid, truth, scales, fits, deviations, loo, measured) -> Interactive:
@@ -35,16 +35,14 @@ def draw(x, y, grid, truth, scales, fits, deviations, loo, measured) -> Interact
         "height": 560,
         "xaxis": {"title": {"text": "x"}, "anchor": "y"},
         "yaxis": {"title": {"text": "y"}, "range": [-2.2, 1.9], "domain": [0.5, 1]},
-        "xaxis2": {"title": {"text": "λ"}, "type": "log", "anchor": "y2"},
-        "yaxis2": {"title": {"text": "error"}, "domain": [0, 0.34], "rangemode": "tozero"},
-        "annotations": [
-            {"text": "Root mean squared error: of leaving one out (line), on new examples (dashed)", "showarrow": False,
-             "xref": "paper", "yref": "paper", "x": 0, "y": 0.38, "xanchor": "left", "font": {"color": MUTED}},
-        ],
+        "xaxis2": {"title": {"text": "λ"}, "type": "log", "anchor": "y2", "dtick": 1, "exponentformat": "power"},
+        "yaxis2": {"title": {"text": "error"}, "domain": [0, 0.32], "rangemode": "tozero"},
     }  # fmt: skip
     values = tuple(f"{scale:.2g}" for scale in scales)
     return interactive(
-        traces, layout, frames, (Slider("kernel size λ", values, chosen),),
+        "The kernel size λ, and the error of leaving one out", traces, layout, frames,
+        (Slider("kernel size λ", values, chosen),),
         "Move λ: small kernels know nothing between the examples, large ones cannot bend. The error of leaving one "
-        "out, which needs no truth, is least (where the slider stands first) near where the error on new examples is.",
+        "out, which needs no truth, is least (where the slider stands first) near where the error on new examples "
+        "(dashed) is.",
     )  # fmt: skip

@@ -33,10 +33,12 @@ def draw(sides, pi, clouds, moving, places) -> Interactive:
         "yaxis": {"title": {"text": "x₂"}, "range": [low, high], "autorange": False, "showgrid": False},
     }
     return interactive(
-        traces, layout, frames, (Slider("x₁ of the middle of class 2", tuple(f"{x:.1f}" for x in places)),),
+        "Three classes, one of which moves", traces, layout, frames,
+        (Slider("x₁ of the middle of class 2", tuple(f"{x:.1f}" for x in places)),),
         "Move the class of triangles: softmax regression is fitted anew at each place, and the plane has the classes' "
         "colours mixed by their probabilities. Where classes overlap the border between them is soft; where they are "
         "apart it is sharp; and it is straight wherever it lies.",
+        narrow=340,
         plays=True,
     )  # fmt: skip
 

@@ -32,7 +32,8 @@ def draw(x, y, grid, truth, deltas, fits, loo, freedom) -> Interactive:
     }  # fmt: skip
     values = tuple(f"{delta:.0e}, tr H = {number:.1f}" for delta, number in zip(deltas, freedom, strict=True))
     return interactive(
-        traces, layout, frames, (Slider("penalty δ²", values, int(np.argmin(loo))),),
+        "Degree 25, held by a penalty δ²", traces, layout, frames,
+        (Slider("penalty δ²", values, int(np.argmin(loo))),),
         "Move δ²: to the left all of degree 25 works and runs through the noise; to the right so little of it is left "
         "that it cannot follow the curve. tr H counts how many of its 26 parameters are free. The slider stands first "
         "where the error of leaving one out is least.",

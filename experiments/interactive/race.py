@@ -13,11 +13,11 @@ def draw(sides, costs, paths, minimum) -> Interactive:
     steps = len(next(iter(paths.values()))) - 1
     drawn = np.unique(np.append(0, np.geomspace(1, steps, POINTS).astype(int)))
     shown = np.unique(np.append(0, np.geomspace(1, steps, FRAMES).astype(int)))
-    low, high = np.log10(costs.min() + 1e-2), np.log10(costs.max())
+    low, high = np.log10(costs.min() + 0.1), np.log10(costs.max())
     traces = [
-        {"type": "contour", "x": short(sides[0]), "y": short(sides[1]), "z": short(np.log10(costs + 1e-2), 3),
-         "contours": {"coloring": "none", "start": low, "end": high, "size": (high - low) / 14}, "line": {"width": 1},
-         "showscale": False, "hoverinfo": "skip", "opacity": 0.5, "meta": INK},
+        {"type": "contour", "x": short(sides[0]), "y": short(sides[1]), "z": short(np.log10(costs + 0.1)),
+         "contours": {"coloring": "none", "start": low, "end": high, "size": (high - low) / 13}, "line": {"width": 1},
+         "showscale": False, "showlegend": False, "hoverinfo": "skip", "opacity": 0.5, "meta": INK},
         {"x": short(minimum[:1]), "y": short(minimum[1:]), "mode": "markers", "marker": {"symbol": "cross", "size": 12},
          "name": "minimum", "meta": INK},
         *({"mode": "lines", "line": {"color": color, "width": 2.5}, "name": name}
@@ -39,7 +39,8 @@ def draw(sides, costs, paths, minimum) -> Interactive:
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
     }
     return interactive(
-        traces, layout, frames, (Slider("after steps", tuple(f"{step:,}" for step in shown), len(shown) - 1),),
+        "Six optimizers down Rosenbrock's valley", traces, layout, frames,
+        (Slider("after steps", tuple(f"{step:,}" for step in shown), len(shown) - 1),),
         "Play it, or move the steps: six optimizers down Rosenbrock's valley, each with its best learning rate. The "
         "walls are steep and the floor is nearly flat: all are soon on the floor, and then differ by how fast they "
         "follow it to the minimum (cross).",

@@ -11,9 +11,9 @@ FAR = 1e3  # what has left the map by so much is not drawn
 def draw(side, costs, etas, paths, falls, border, start) -> Interactive:
     """costs is the cost on side × side; paths (etas, steps, 2) with their costs `falls` (etas, steps)."""
     traces = [
-        {"type": "contour", "x": short(side), "y": short(side), "z": short(np.log10(costs + 1e-2), 3),
+        {"type": "contour", "x": short(side), "y": short(side), "z": short(np.log10(costs + 1e-2)),
          "contours": {"coloring": "none", "start": -2, "end": 2.5, "size": 0.375}, "line": {"width": 1},
-         "showscale": False, "hoverinfo": "skip", "opacity": 0.5, "meta": INK},
+         "showscale": False, "showlegend": False, "hoverinfo": "skip", "opacity": 0.5, "meta": INK},
         {"mode": "lines+markers", "line": {"color": FIT}, "marker": {"size": 6}, "name": "descent"},
         {"x": [0], "y": [0], "mode": "markers", "marker": {"symbol": "cross", "size": 10}, "name": "minimum",
          "meta": INK},
@@ -34,7 +34,8 @@ def draw(side, costs, etas, paths, falls, border, start) -> Interactive:
     }  # fmt: skip
     values = tuple(f"{eta:.2f}{'' if eta < border else ', beyond 2/λ_max'}" for eta in etas)
     return interactive(
-        traces, layout, frames, (Slider("learning rate η", values, start),),
+        "Descent on a bowl, by its learning rate η", traces, layout, frames,
+        (Slider("learning rate η", values, start),),
         f"Move η: the path creeps, then bounces across the valley, and beyond 2/λ_max = {border:.3f} leaves it. Below, "
         "the cost after each step: a straight line down, level at the border, and up beyond it.",
     )  # fmt: skip

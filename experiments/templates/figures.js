@@ -20,7 +20,7 @@
   }
 
   function begin(figure) {
-    const { data, layout, frames, sliders, plays } = JSON.parse(figure.querySelector("script").textContent);
+    const { data, layout, frames, sliders, narrow, plays } = JSON.parse(figure.querySelector("script").textContent);
     const plot = figure.querySelector(".plot"), controls = figure.querySelector(".controls");
     controls.append(...sliders.map(slider));
     const inputs = [...controls.querySelectorAll("input")];
@@ -33,13 +33,15 @@
       });
       const frame = inputs.reduce((k, input, i) => k * sliders[i].values.length + Number(input.value), 0);
       const traces = data.map((trace, i) => ({ ...trace, ...frames[frame][i] }));
-      Plotly.react(plot, ...themed(traces, layout), { displayModeBar: false, responsive: true });
+      const height = plot.clientWidth < 560 ? narrow : layout.height;
+      Plotly.react(plot, ...themed(traces, { ...layout, height }), { displayModeBar: false, responsive: true });
       figure.dataset.frame = frame;
     }
 
     if (plays) controls.prepend(playing(inputs[0]));
     inputs.forEach(input => input.addEventListener("input", show));
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show);
+    matchMedia("(min-width: 600px)").addEventListener("change", show);
     figure.classList.add("live");
     show();
   }
