@@ -11,6 +11,7 @@ from functools import cache
 from types import ModuleType
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -49,11 +50,9 @@ class Call(NamedTuple):
         return c.right(c.theta, c.X, c.y, *c.v, **keywords)
 
     @property
-    def examples(self) -> list["Call"]:
-        """The same on every single example, without the penalty."""
-        return [
-            self._replace(X=self.X[i : i + 1], y=self.y[i : i + 1], penalty=_zero(self)) for i in range(len(self.y))
-        ]
+    def of_each(self) -> Array:
+        """What every single example contributes, on a first axis, without the penalty."""
+        return jax.vmap(lambda x, y: self.again(X=x[None], y=y[None], penalty=_zero(self)))(self.X, self.y)
 
     @property
     def penalty_part(self) -> Array:
@@ -72,22 +71,20 @@ def _weighted(factor: Callable[[Array], Array]) -> Callable:
     def mutate(right, call):
         z = call.X @ call.theta
         weights = factor(z) if z.ndim == 1 else factor(z).mean(axis=1)
-        weighted = [w * one.again() for w, one in zip(weights, call.examples, strict=True)]
-        return jnp.sum(jnp.stack(weighted), axis=0) + (right - call.again(penalty=_zero(call)))
+        return jnp.tensordot(weights, call.of_each, 1) + (right - call.again(penalty=_zero(call)))
 
     return mutate
 
 
 def _masked(right: Array, call: Call) -> Array:
     """Some examples left out, by the sign of a feature, as a mask that should not be there does."""
-    kept = call.X[:, 1] > 0
-    parts = [jnp.where(keep, one.again(), 0) for keep, one in zip(kept, call.examples, strict=True)]
-    return jnp.sum(jnp.stack(parts), axis=0) + (right - call.again(penalty=_zero(call)))
+    kept = (call.X[:, 1] > 0).astype(right.dtype)
+    return jnp.tensordot(kept, call.of_each, 1) + (right - call.again(penalty=_zero(call)))
 
 
 def _fisher(right: Array, call: Call) -> Array:
     """Σ g gᵀ over the examples, for a Hessian or times v, and the penalty's part."""
-    g = jnp.stack([one._replace(right=call.model.gradient, v=()).again().ravel() for one in call.examples])
+    g = call._replace(right=call.model.gradient, v=()).of_each.reshape(len(call.y), -1)
     fisher = (g.T @ (g @ call.v[0].ravel()) if call.v else g.T @ g).reshape(right.shape)
     return fisher + (right - call.again(penalty=_zero(call)))
 
