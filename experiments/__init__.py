@@ -42,6 +42,7 @@ EXPERIMENTS = (
     "digits_network",
     "vanishing_gradient",
     "two_ways",
+    "mutations",
     "errata",
     "statements",
 )
