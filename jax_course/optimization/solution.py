@@ -12,6 +12,7 @@ import numpy as np
 from jax import Array
 
 FEW = 30  # numbers that a notebook shows of theta
+_CELL = "text-align:left;vertical-align:top;padding:.25rem 1rem .25rem 0"
 
 keystr, leaves_with_path = jax.tree_util.keystr, jax.tree_util.tree_leaves_with_path
 
@@ -129,12 +130,13 @@ class Solution(NamedTuple):
     def _repr_html_(self) -> str:
         """What a notebook shows: the status in words, then the figures, then theta or the shapes of its leaves."""
         status = Status(int(np.max(np.asarray(self.status))))
-        rows = {"": f"{status.name}: {status.sentence}", "found": _figures(self)}
-        rows |= {f"theta{keystr(path)}": _shown(leaf) for path, leaf in leaves_with_path(self.theta)}
-        cell = "text-align:left;vertical-align:top;padding:.25rem 1rem .25rem 0"
+        rows = {"status": f"{status.name}: {status.sentence}", "found": _figures(self)}
+        leaves = {f"theta{keystr(path)}": _shown(leaf) for path, leaf in leaves_with_path(self.theta)}
+        aligned = ";white-space:pre-wrap;font-family:monospace"
         return "<table>" + "".join(
-            f'<tr><th style="{cell}">{html.escape(name)}</th><td style="{cell}">{html.escape(text)}</td></tr>'
-            for name, text in rows.items()
+            f'<tr><th scope="row" style="{_CELL}">{html.escape(name)}</th>'
+            f'<td style="{_CELL}{aligned if name in leaves else ""}">{html.escape(text)}</td></tr>'
+            for name, text in (rows | leaves).items()
         ) + "</table>"  # fmt: skip
 
 

@@ -66,7 +66,7 @@ class Report(NamedTuple):
         for finding in sorted(self.findings, key=lambda finding: finding.kind in HARMLESS):
             lines += textwrap.wrap(_told(finding), WIDTH, initial_indent="  ", subsequent_indent="    ")
             if finding.index or finding.hand is not None:
-                lines.append(f"    {finding.where}: yours {_number(finding.hand)}, {_against(finding)}")
+                lines.append(f"    {_values(finding)}")
         lines.append("")
         for witness in self.witnesses:
             of, name, verdict, error, _ = _row(witness)
@@ -106,6 +106,7 @@ class Report(NamedTuple):
         page = (
             '<!doctype html><html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
+            '<meta name="color-scheme" content="light dark">'
             f"<title>{html.escape(self.headline)}</title></head>"
             f'<body style="margin:2rem auto;max-width:52rem;padding:0 1rem">{self._repr_html_()}</body></html>'
         )
@@ -113,31 +114,40 @@ class Report(NamedTuple):
         return Path(path)
 
     def _repr_html_(self) -> str:
-        color = {True: "#00704f", False: "#b3261e", None: "#8a6d00"}[self.ok]
-        cell = "padding:.25rem 1rem .25rem 0;text-align:left;vertical-align:top;border-bottom:1px solid #ddd"
-        e = html.escape
-        items = "".join(
-            f"<li><b>{finding.kind.name}</b> in {e(finding.of)}: {_marked(e(_sentence(finding)))}"
-            + (f"<br><code>{e(f'{finding.where}: yours {_number(finding.hand)}, {_against(finding)}')}</code>"
-               if finding.hand is not None else "")
-            + "</li>"
-            for finding in self.findings
-        )  # fmt: skip
-        nowrap = cell + ";white-space:nowrap"
-        rows = "".join(
-            "<tr>"
-            + "".join(f'<td style="{nowrap}">{e(text)}</td>' for text in named)
-            + f'<td style="{cell}">{e(remark)}</td></tr>'
-            for *named, remark in map(_row, self.witnesses)
-        )
-        notes = "".join(f"<p>{e(note)}</p>" for note in self.notes)
-        heads = "".join(f'<th style="{cell}">{h}</th>' for h in ("derivative", "witness", "verdict", "error", ""))
+        """What a notebook shows, on a light theme or a dark one: the verdict brings its own background."""
+        color = {True: "#00704f", False: "#b3261e", None: "#7a6000"}[self.ok]
+        badge = f"background:{color};color:#fff;padding:.1em .5em;border-radius:.2em"
+        items = "".join(map(_item, self.findings))
+        notes = "".join(f"<p>{html.escape(note)}</p>" for note in (*self.notes, self._scope()))
         return (
-            f'<div style="font:15px/1.5 system-ui,sans-serif"><p style="font-size:1.3em;font-weight:600;color:{color}">'
-            f'{e(self.headline)}</p><ul>{items}</ul><div style="overflow-x:auto">'
-            f'<table style="border-collapse:collapse"><tr>{heads}</tr>{rows}</table></div>'
-            f"{notes}<p>{e(self._scope())}</p></div>"
+            '<div style="font:15px/1.5 system-ui,sans-serif"><p style="font-size:1.3em;font-weight:600">'
+            f'<span style="{badge}">{html.escape(self.headline)}</span></p>'
+            + (f"<ul>{items}</ul>" if items else "")
+            + (_table(self.witnesses) if self.witnesses else "")
+            + f"{notes}</div>"
         )
+
+
+def _item(finding: Finding) -> str:
+    values = f"<br/><code>{html.escape(_values(finding))}</code>" if finding.hand is not None else ""
+    sentence = _marked(html.escape(_sentence(finding)))
+    return f"<li><b>{finding.kind.name}</b> in {html.escape(finding.of)}: {sentence}{values}</li>"
+
+
+def _table(witnesses: tuple[Witness, ...]) -> str:
+    cell = "padding:.25rem 1rem .25rem 0;text-align:left;vertical-align:top;border-bottom:1px solid #8886"
+    columns = ("derivative", "witness", "verdict", "error", "remark")
+    heads = "".join(f'<th scope="col" style="{cell}">{column}</th>' for column in columns)
+    rows = "".join(
+        "<tr>"
+        + "".join(f'<td style="{cell};white-space:nowrap">{html.escape(text)}</td>' for text in named)
+        + f'<td style="{cell}">{html.escape(remark)}</td></tr>'
+        for *named, remark in map(_row, witnesses)
+    )
+    return (
+        '<div style="overflow-x:auto"><table style="border-collapse:collapse">'
+        f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
 
 
 def _row(witness: Witness) -> tuple[str, ...]:
@@ -149,8 +159,11 @@ def _told(finding: Finding) -> str:
     return f"{finding.kind.name} in {finding.of}: {_sentence(finding)}"
 
 
-def _against(finding: Finding) -> str:
-    return f"{'autodiff' if finding.kind in HARMLESS else 'correct'} {_number(finding.reference)}"
+def _values(finding: Finding) -> str:
+    yours = f"{finding.where}: yours {_number(finding.hand)}"
+    if finding.reference is None:
+        return yours
+    return f"{yours}, {'autodiff' if finding.kind in HARMLESS else 'correct'} {_number(finding.reference)}"
 
 
 def _sentence(finding: Finding) -> str:

@@ -1,8 +1,10 @@
 """How the report reads: on a terminal, in a page, as JSON, from a shell."""
 
 import json
+import re
 import subprocess
 import sys
+import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
@@ -68,6 +70,27 @@ def test_the_page_escapes_what_it_shows(tmp_path):
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
     assert report._repr_html_() in page
+
+
+def test_what_a_notebook_shows_is_readable_on_any_theme():
+    wrong = verify.derivatives(linear.cost, THETA, X, Y, gradient=half)
+    for report in (wrong, verify.model(linear, THETA, X, Y)):
+        shown = ElementTree.fromstring(report._repr_html_())
+        (verdict,) = (element for element in shown.iter("span") if element.text == report.headline)
+        styles = [element.get("style", "") for element in shown.iter()]
+        assert "background:#" in verdict.get("style", "")
+        assert all("background:" in style for style in styles if re.search(r"(^|;)color:", style))
+        heads = list(shown.iter("th"))
+        assert [head.text for head in heads] == ["derivative", "witness", "verdict", "error", "remark"]
+        assert all(head.get("scope") == "col" for head in heads)
+    assert any(item.text == "FACTOR" for item in ElementTree.fromstring(wrong._repr_html_()).iter("b"))
+
+
+def test_an_undecided_report_shows_no_empty_table_and_no_missing_value():
+    cost, theta, given = undecided_case()
+    report = verify.derivatives(cost, theta, **given)
+    assert "<table" not in report._repr_html_()
+    assert "None" not in report._repr_html_() + str(report)
 
 
 @pytest.mark.parametrize(
