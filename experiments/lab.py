@@ -1,5 +1,8 @@
 """What experiments have in common: their result, and the proof of a model's derivatives."""
 
+import base64
+import html
+import io
 from collections.abc import Mapping
 from types import MappingProxyType, ModuleType
 from typing import Any, NamedTuple
@@ -39,6 +42,16 @@ class Picture(NamedTuple):
     figure: Figure
     caption: str
     film: Animation | None = None
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the figure as it looks on paper, whatever the theme, with its caption."""
+        file, caption = io.BytesIO(), html.escape(self.caption)
+        self.figure.savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})
+        source = f"data:image/svg+xml;base64,{base64.b64encode(file.getvalue()).decode()}"
+        return (
+            f'<figure style="margin:0"><img src="{source}" alt="{caption}" style="max-width:100%;background:#fff"/>'
+            f"<figcaption>{caption}</figcaption></figure>"
+        )
 
 
 class Result(NamedTuple):
