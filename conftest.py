@@ -8,6 +8,8 @@ import pytest
 
 from experiments.compiling import compile_fast
 
+collect_ignore = ["docs/quick_start.py"]  # a notebook, which tests/test_notebook.py executes
+
 compile_fast()
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
