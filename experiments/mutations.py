@@ -15,7 +15,8 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import Rectangle
 
 from experiments.benchmarks.faults import GRADIENT, MODELS, SECOND, Fault, cases, mutant, problem
-from experiments.lab import DATA, FIT, MUTED, Picture, Proof, Result, prove
+from experiments.lab import Picture, Proof, Result, prove
+from experiments.style import DATA, FIT, MUTED
 from jax_course import verify
 
 TITLE = "Wrong derivatives on purpose, named by the doctor"
