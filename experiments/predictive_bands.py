@@ -104,26 +104,27 @@ def _coverage(interval, thetas, Phi, Y, Phi_new, truth):
 
 
 def _slider():
-    sizes, sigmas, grid = (3, 5, 8, 12, 25, 60), np.array([0.1, 0.25, 0.5, 1.0, 1.5, 2.0]), np.linspace(-6, 8, 57)
+    """At σ = 1 by the library; θ and the bands' widths are linear in σ."""
+    sizes, sigmas, grid = (
+        (3, 5, 8, 12, 25, 60),
+        np.array([0.1, 0.25, 0.5, 1.0, 1.5, 2.0])[:, None],
+        np.linspace(-6, 8, 57),
+    )
     Phi_grid = features.with_bias(grid[:, None])
     noise = np.random.Generator(np.random.PCG64(1)).standard_normal(max(sizes))
-    xs = [np.linspace(-3, 3, m) for m in sizes]
 
-    @jax.jit
-    def of_all():
-        def of(x, y):
-            Phi = features.with_bias(jnp.asarray(x[:, None]))
-            theta = linear.fit(Phi, y).theta
-            bands = (interval(theta, Phi, y, Phi_grid) for interval in (linear.mean_interval, linear.predict_interval))
-            return y, linear.predict(theta, Phi_grid), *map(jnp.stack, bands)
+    def of(m):
+        x, y = np.linspace(-3, 3, m), noise[:m]
+        Phi = features.with_bias(x[:, None])
+        theta = linear.fit(Phi, y).theta
+        ends = (interval(theta, Phi, y, Phi_grid) for interval in (linear.mean_interval, linear.predict_interval))
+        truth, fit = (np.asarray(design) @ TRUE_THETA for design in (Phi, Phi_grid))
+        fits = fit + sigmas * np.asarray(Phi_grid @ theta)
+        both = [np.stack([fits - sigmas * half, fits + sigmas * half], axis=1)
+                for half in (np.asarray(end.upper - end.lower) / 2 for end in ends)]  # fmt: skip
+        return x, truth + sigmas * y, fits, *both
 
-        return [
-            jax.vmap(lambda sigma, x=x: of(x, TRUE_THETA[0] + TRUE_THETA[1] * x + sigma * noise[: len(x)]))(sigmas)
-            for x in xs
-        ]
-
-    problems = {len(x): (x, *map(np.asarray, found)) for x, found in zip(xs, of_all(), strict=True)}
-    return bands.draw(grid, np.asarray(Phi_grid) @ TRUE_THETA, sigmas, problems)
+    return bands.draw(grid, np.asarray(Phi_grid) @ TRUE_THETA, sigmas[:, 0], {m: of(m) for m in sizes})
 
 
 def _bands(x, Phi, y, theta, coverage, by_m, data_sets):

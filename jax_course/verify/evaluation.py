@@ -17,6 +17,9 @@ from jax import lax
 from jax_course.functions import Fixed
 from jax_course.verify.subject import Layout, Subject
 
+# so many points are gone through one by one: a program with a loop takes longer to compile than the calls do
+SINGLY = 256
+
 
 def evaluate(subject: Subject, function: Callable, points: np.ndarray, *extra: Any) -> Any:
     """The function at each row of points: its outputs with a leading axis. Compiled where JAX can trace it."""
@@ -40,12 +43,12 @@ def hessians(subject: Subject, cost: Callable, points: np.ndarray) -> np.ndarray
 
 def directional(subject: Subject, cost: Callable, point: np.ndarray, directions: np.ndarray) -> np.ndarray:
     """By forward mode, a number per direction."""
-    return np.asarray(_call(_along, subject, cost, point, (), (point, directions)))
+    return np.asarray(_program(_along, subject, cost, point)(point, directions))
 
 
 def products(subject: Subject, cost: Callable, points: np.ndarray, directions: np.ndarray) -> np.ndarray:
     """Hessian products by forward over reverse mode: a row per point, each with its own direction."""
-    return np.asarray(_call(_products, subject, cost, points[0], (), (points, directions)))
+    return np.asarray(_program(_products, subject, cost, points[0])(points, directions))
 
 
 def is_traceable(subject: Subject, function: Callable, point: np.ndarray, *extra: Any) -> bool:
@@ -120,20 +123,23 @@ def _signature(leaf: Any) -> tuple:
 
 
 def _evaluate(transform: Callable, subject: Subject, function: Callable, points: np.ndarray, extra: tuple) -> Any:
-    if is_traceable(subject, function, points[0], *extra):
-        count, room = len(points), _room(points)
-        padded = np.concatenate([points, np.zeros((room - count, points.shape[1]), points.dtype)])
-        outputs = _call(_at_points, subject, function, points[0], (transform, room), (count, padded, extra), *extra)
-        return jax.tree_util.tree_map(lambda leaf: np.asarray(leaf)[:count], outputs)
-    return _run_all(subject, function, points, extra)
+    if not is_traceable(subject, function, points[0], *extra):
+        return _run_all(subject, function, points, extra)
+    count = len(points)
+    if count <= SINGLY:
+        at_point = _program(_at_point, subject, function, points[0], (transform,), extra)
+        outputs = [at_point(point, extra) for point in points]
+        return jax.tree_util.tree_map(lambda *leaves: np.stack(leaves), *outputs)
+    room = _room(points)
+    padded = np.concatenate([points, np.zeros((room - count, points.shape[1]), points.dtype)])
+    outputs = _program(_at_points, subject, function, points[0], (transform, room), extra)(count, padded, extra)
+    return jax.tree_util.tree_map(lambda leaf: np.asarray(leaf)[:count], outputs)
 
 
 def _room(points: np.ndarray) -> int:
-    """Few sizes, so that programs are few: 1024, or 8 where the parameters are many, as far as memory allows."""
+    """Few sizes, so that programs are few: 1024, as far as memory allows."""
     count, n = points.shape
-    if n <= 100 and count <= 1024:
-        return 1024
-    return 8 if count <= 8 else 1024 if count <= 1024 and n <= 5_000 else count
+    return 1024 if count <= 1024 and n <= 5_000 else count
 
 
 def _run_all(subject: Subject, function: Callable, points: np.ndarray, extra: tuple) -> Any:
@@ -173,19 +179,22 @@ def _of_vector(function: Callable, layout: Layout, others: Fixed, data: Any, ext
     return lambda vector: Subject(layout, arguments, numbers, others).call(function, vector, extra)
 
 
-def _call(
-    program, subject: Subject, function: Callable, point: np.ndarray, static: tuple, dynamic: tuple, *extra
-) -> Any:
-    """program(function, layout, others, data, *static, *dynamic), compiled once for each of the reader's functions."""
+def _program(
+    program: Callable, subject: Subject, function: Callable, point: np.ndarray, static: tuple = (), extra: tuple = ()
+) -> Callable:
+    """program(function, layout, others, data, *static, …) of what is left, compiled once for each of the functions."""
     _, along = _traced(subject, function, point, extra)
     data = subject.data if along else Fixed(subject.data)
-    arguments = function, subject.layout, subject.others, data, *static
-    return _jit(program, len(static), not along)(*arguments, *dynamic)
+    return partial(_jit(program, len(static), not along), function, subject.layout, subject.others, data, *static)
 
 
 @cache
 def _jit(program: Callable, count: int, fixed: bool) -> Callable:
     return jax.jit(program, static_argnums=(0, 1, 2, *((3,) if fixed else ()), *range(4, 4 + count)))
+
+
+def _at_point(function, layout, others, data, transform, point, extra):
+    return transform(_of_vector(function, layout, others, data, extra))(point)
 
 
 def _at_points(function, layout, others, data, transform, room, count, points, extra):
