@@ -12,8 +12,6 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.animation import FuncAnimation
-from matplotlib.contour import ContourSet
 from sklearn.datasets import make_circles, make_moons
 
 from experiments.interactive import boundaries
@@ -60,7 +58,6 @@ def run(quick: bool) -> Result:
                 f"Then one hidden layer of {UNITS} units after more and more epochs: the boundary (black, π = 1/2) "
                 "begins anywhere and bends around the classes. Above each panel, the share of examples that are right.",
             ),
-            "forming": _film(problems, FRAMES[quick]),
             "hidden": Picture(
                 _hidden(X, y),
                 "XOR with two hidden units, set by hand. Left: the plane of x, with the lines on which a hidden unit "
@@ -158,45 +155,6 @@ def _boundaries(problems, thetas, accuracies, nets, epochs):
     for axis, text in zip(axes[0], above, strict=True):
         axis.set_title(f"{text}\n{axis.get_title()}")
     return figure
-
-
-def _film(problems, epochs):
-    """One hidden layer after these epochs, for all problems side by side."""
-    figure, axes = plt.subplots(1, len(problems), figsize=(9, 3.4), layout="constrained")
-    across = np.linspace(-1.15, 1.15, 120)
-    grid = jnp.asarray(np.stack(np.meshgrid(across, across), axis=-1).reshape(-1, 2))
-    predict = jax.jit(HIDDEN.predict)
-    drawn, thetas = [], []
-    for axis, (name, (X, y)) in zip(axes, problems.items(), strict=True):
-        reach = float(jnp.max(jnp.abs(X)))
-        image = axis.imshow(
-            np.zeros((len(across),) * 2), extent=(-1.15 * reach, 1.15 * reach) * 2, origin="lower", vmin=0, vmax=1,
-            cmap=plt.get_cmap("RdBu_r", 10), alpha=0.5,
-        )  # fmt: skip
-        _points(axis, X, y, 8 if name != "XOR" else 40)
-        axis.set(xticks=[], yticks=[], xlabel=name)
-        axis.grid(False)
-        drawn.append((axis, image, reach))
-        thetas.append(dict(_on_the_way(X, y, epochs)))
-
-    def show(epoch):
-        for (axis, image, reach), of_problem in zip(drawn, thetas, strict=True):
-            pi = np.asarray(predict(of_problem[epoch], grid * reach)).reshape(len(across), -1)
-            image.set_data(pi)
-            for line in [part for part in axis.collections if isinstance(part, ContourSet)]:
-                line.remove()
-            if pi.min() < 0.5 < pi.max():
-                axis.contour(across * reach, across * reach, pi, levels=[0.5], colors="black", linewidths=1.5)
-        figure.suptitle(f"One hidden layer of {UNITS} units, epoch {epoch}", fontsize="medium")
-        return []
-
-    hold = (epochs[-1],) * 8  # the end stands still for a second before the film begins anew
-    return Picture(
-        figure,
-        f"The boundary (black, π = 1/2) as it forms: one hidden layer of {UNITS} units, epoch after epoch of Adam, on "
-        "XOR, two moons and circles. It begins as a line or anywhere, bends early, and is then only sharpened.",
-        FuncAnimation(figure, show, frames=(*epochs, *hold), init_func=lambda: [], blit=False),
-    )
 
 
 def _slider(problems, epochs):

@@ -115,41 +115,47 @@ def _measured(activation):
 
 
 def _slider(thetas):
-    """The same in networks of fewer layers: those above a depth let z and δ pass as they are."""
-    depths, linear = np.array([1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 35, 40]), layers.linear(WIDTH)
-
-    def of_all(activation):
-        def forward(z, of_layer):
-            params, is_there = of_layer
-            out, of_linear = linear.forward(params, z)
-            out, of_activation = activation.forward((), out)
-            return jnp.where(is_there, out, z), (of_linear, of_activation)
-
-        def backward(delta, of_layer):
-            (params, is_there), (of_linear, of_activation) = of_layer
-            _, back = activation.backward((), of_activation, delta)
-            _, back = linear.backward(params, of_linear, back)
-            delta = jnp.where(is_there, back, delta)
-            return delta, delta
-
-        def of(theta, key, depth):
-            x, top = jax.random.normal(key, (2, EXAMPLES, WIDTH))
-            of_layers = theta, jnp.arange(DEPTH) < depth
-            _, caches = jax.lax.scan(forward, x, of_layers)
-            _, deltas = jax.lax.scan(backward, top, (of_layers, caches), reverse=True)
-            return jnp.concatenate([deltas, top[None]])
-
-        return jax.jit(lambda theta, keys: jax.lax.map(lambda d: jax.vmap(of, (0, 0, None))(theta, keys, d), depths))
-
+    """The same in networks of fewer layers: δ begins at the input of a lower one, where the layers above are not."""
+    depths = np.array([1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 35, 40])
     left, draws = {}, 10
     for activation, layer in ACTIVATIONS.items():
-        program = of_all(layer)
+        program = _by_depth(layer, depths)
         for name, theta in thetas.items():
             few = jax.tree_util.tree_map(lambda leaf: leaf[:draws], theta)
-            deltas = program(few, jax.random.split(jax.random.key(1), draws))
-            sizes = np.stack([_root_mean_square(np.asarray(of_depth)) for of_depth in deltas])
+            sizes = np.sqrt(np.mean(program(few, jax.random.split(jax.random.key(1), draws)), axis=0)).T
             left[activation, name] = sizes / sizes[:, -1:]
     return depth.draw(depths, left, COLOR)
+
+
+def _by_depth(activation, depths):
+    """theta → ‖δ‖² of every draw, at the input of each layer and at the top, for all depths at once."""
+    linear = layers.linear(WIDTH)
+
+    def forward(z, params):
+        z, of_linear = linear.forward(params, z)
+        z, of_activation = activation.forward((), z)
+        return z, (of_linear, of_activation)
+
+    def one(theta, key):
+        x, top = jax.random.normal(key, (2, EXAMPLES, WIDTH))
+        _, caches = jax.lax.scan(forward, x, theta)
+
+        def backward(deltas, of_layer):
+            params, number, (of_linear, of_activation) = of_layer
+
+            def through(delta, is_there):
+                _, below = activation.backward((), of_activation, delta)
+                _, below = linear.backward(params, of_linear, below)
+                return jnp.where(is_there, below, delta)
+
+            deltas = jax.vmap(through)(deltas, number < depths)
+            return deltas, jnp.mean(jnp.sum(deltas**2, axis=2), axis=1)
+
+        tops = jnp.broadcast_to(top, (len(depths), *top.shape))
+        _, sizes = jax.lax.scan(backward, tops, (theta, jnp.arange(DEPTH), caches), reverse=True)
+        return jnp.concatenate([sizes, jnp.broadcast_to(jnp.mean(jnp.sum(top**2, axis=1)), (1, len(depths)))])
+
+    return jax.jit(jax.vmap(one))
 
 
 def _root_mean_square(deltas):

@@ -9,6 +9,7 @@ parameters for `features.with_bias(X)`.
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -190,7 +191,12 @@ def split(X: ArrayLike, y: ArrayLike, *, test: float = 0.25, seed: int = 0) -> t
         raise ValueError(f"test must leave both parts non-empty; {test} of {m} examples is {m_test}")
     order = _rng(seed).permutation(m)
     train_rows, test_rows = np.sort(order[m_test:]), np.sort(order[:m_test])
-    return (X[train_rows], y[train_rows]), (X[test_rows], y[test_rows])
+    return (_rows(X, train_rows), _rows(y, train_rows)), (_rows(X, test_rows), _rows(y, test_rows))
+
+
+@jax.jit
+def _rows(of: Array, chosen: Array) -> Array:
+    return of[chosen]
 
 
 def standardize(X: ArrayLike) -> Standardization:
@@ -204,6 +210,11 @@ def standardize(X: ArrayLike) -> Standardization:
     """
     X = checks.design(X)
     boundary.finite(X, "X")
+    return _standardization(X)
+
+
+@jax.jit
+def _standardization(X: Array) -> Standardization:
     constant = jnp.max(X, axis=0) == jnp.min(X, axis=0)
     mean = X[0] + jnp.mean(X - X[:1], axis=0)  # from the first row on, so that a large offset costs no digits
     size = jnp.where(constant, 1, jnp.max(jnp.abs(X - mean[None, :]), axis=0))  # so that no square over- or underflows

@@ -28,7 +28,11 @@ def with_bias(X: ArrayLike) -> Array:
     Array([[1., 2.],
            [1., 3.]], dtype=float64)
     """
-    X = checks.design(X)
+    return _with_bias(checks.design(X))
+
+
+@jax.jit
+def _with_bias(X: Array) -> Array:
     return jnp.concatenate([jnp.ones_like(X[:, :1]), X], axis=1)
 
 

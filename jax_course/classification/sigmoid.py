@@ -8,6 +8,7 @@ from jax_course.typing import ArrayLike
 
 
 @jax.custom_jvp
+@jax.jit
 def sigmoid(z: ArrayLike) -> Array:
     """σ(z) = 1 / (1 + e⁻ᶻ), any shape; no overflow, and relative accuracy in both tails. Course 8.2.
 
@@ -32,6 +33,7 @@ def sigmoid_derivative(z: ArrayLike) -> Array:
 
 
 @jax.custom_jvp
+@jax.jit
 def softplus(z: ArrayLike) -> Array:
     """log(1 + eᶻ) = −log σ(−z), any shape; no overflow, and relative accuracy where it is tiny. Course 8.4.
 

@@ -18,6 +18,8 @@ LIVE = {row.id: row.chapter for row in ROWS if any(figure.endswith("/slider") fo
 OVERFLOWING = """() => [...document.querySelectorAll("body *")].filter(element =>
     element.getBoundingClientRect().right > innerWidth + 1 && !element.closest(".scroll, .formula, pre, .slip, .plot"))
     .map(element => element.outerHTML.slice(0, 80))"""
+FITTED = """() => [...document.querySelectorAll(".plot .main-svg")].every(drawn =>
+    Math.abs(drawn.getBoundingClientRect().width - drawn.closest(".plot").clientWidth) <= 1)"""
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +63,7 @@ def test_a_page_is_valid_fits_every_window_and_is_within_everyones_reach(path, o
     page = open_page(path)
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_function(FITTED)  # a figure is drawn anew a moment after the window has changed
         assert page.evaluate(OVERFLOWING) == [], width
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
     broken = "[...document.images].filter(image => image.complete && !image.naturalWidth).map(image => image.src)"
