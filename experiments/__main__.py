@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 import tempfile
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -77,23 +78,21 @@ def _run(options: argparse.Namespace, console: Console) -> tuple[list[Outcome], 
     names = options.names or EXPERIMENTS
     alone = () if options.quick else [name for name in names if name in TIMED]
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with (
-        workers(min(options.jobs or _jobs(), len(names)), options.quick) as each,
-        Progress(*columns, console=console, transient=True) as progress,
-    ):
-        go = partial(run, out=options.out, quick=options.quick, each=each)
-        together = go([name for name in names if name not in alone])
-        chapters = each(proven_chapter, () if options.names else CHAPTERS)
+    outcomes, go = [], partial(run, out=options.out, quick=options.quick)
+    with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=len(names))
 
-        def kept(outcomes):
-            for outcome in outcomes:
+        def keep(found: Iterable[Outcome]) -> None:
+            for outcome in found:
+                outcomes.append(outcome)
                 progress.update(task, advance=1, description=outcome.name)
-                yield outcome
 
-        outcomes = [*kept(together)]
-        proofs = {id: found for chapter in chapters for id, found in (chapter or {}).items()}
-        outcomes += [outcome for name in alone for outcome in kept(go([name]))]
+        with workers(min(options.jobs or _jobs(), len(names))) as each:
+            together = go([name for name in names if name not in alone], each=each)
+            chapters = each(proven_chapter, () if options.names else CHAPTERS)
+            keep(together)
+            proofs = {id: found for chapter in chapters for id, found in (chapter or {}).items()}
+        keep(go(alone))
     return sorted(outcomes, key=lambda outcome: names.index(outcome.name)), proofs
 
 

@@ -6,11 +6,9 @@ wrong, and *named* if the kind of its fault is among the findings. Agreement alo
 rejects everything finds every fault. So the right derivatives go through it as well.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import matplotlib.pyplot as plt
-import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import Rectangle
 
@@ -28,9 +26,7 @@ KINDS = [kind for kind in verify.Kind if any(fault.kind is kind for fault in (*G
 
 def run(quick: bool) -> Result:
     """Every fault in every model that can have it; in quick mode every kind once, and all models."""
-    # compiled, each mutant takes longer than it runs; in quick mode XLA optimises little, and it is the other way round
-    handed_over = _as_it_is if quick else _in_numpy
-    table = [_examined(model, fault, handed_over) for model, fault in _chosen(quick)]
+    table = [_examined(model, fault) for model, fault in _chosen(quick)]
     accepted = {model: [proof.holds for proof in _right(model)] for model in MODELS}
     total = _summed(table)
     right = [holds for of_model in accepted.values() for holds in of_model]
@@ -67,11 +63,10 @@ def _chosen(quick: bool) -> list[tuple[str, Fault]]:
     return [of_kind[i * len(of_kind) // len(KINDS)] for i, of_kind in enumerate(by_kind)]
 
 
-def _examined(model: str, fault: Fault, handed_over: Callable) -> dict[str, Any]:
+def _examined(model: str, fault: Fault) -> dict[str, Any]:
     """The doctor's verdict on one fault in one model, as a row of the table."""
     theta, X, y, keywords = problem(model, FEATURES, SEED, badly_scaled=False)
-    hand = {fault.of: handed_over(mutant(model, fault))}
-    report = verify.derivatives(MODELS[model].cost, theta, X, y, **hand, **keywords)
+    report = verify.derivatives(MODELS[model].cost, theta, X, y, **{fault.of: mutant(model, fault)}, **keywords)
     rejected = report.ok is False
     named = rejected and fault.kind in {finding.kind for finding in report.findings}
     return {
@@ -84,15 +79,6 @@ def _examined(model: str, fault: Fault, handed_over: Callable) -> dict[str, Any]
         "named": int(named),
         "diagnosis": report.findings[0].sentence if report.findings else "",
     }
-
-
-def _as_it_is(function: Callable) -> Callable:
-    return function
-
-
-def _in_numpy(function: Callable) -> Callable:
-    """The function of NumPy's arrays only, which JAX cannot trace and so does not compile."""
-    return lambda theta, *arguments, **keywords: np.asarray(function(np.asarray(theta), *arguments, **keywords))
 
 
 def _right(model: str) -> tuple[Proof, ...]:

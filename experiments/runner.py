@@ -47,13 +47,16 @@ class Outcome(NamedTuple):
 
 
 @contextmanager
-def workers(jobs: int, quick: bool) -> Iterator[Callable[[Callable, Iterable], Iterator]]:
-    """A `map` over processes: all is begun at once and given in order, None for what was killed; one job is `map`."""
+def workers(jobs: int) -> Iterator[Callable[[Callable, Iterable], Iterator]]:
+    """A `map` over processes that compile fast: all is begun at once and given in order, None for what was killed.
+
+    With one job it is `map`, in this process.
+    """
     if jobs == 1:
         yield map
         return
     # JAX has threads of its own, which a forked process would not have
-    with ProcessPoolExecutor(jobs, get_context("spawn"), begin, (quick,)) as processes:
+    with ProcessPoolExecutor(jobs, get_context("spawn"), begin, (True,)) as processes:
         yield partial(_each, processes)
 
 
@@ -86,10 +89,10 @@ def _killed(name: str) -> Outcome:
     return Outcome(name, name, "", 0.0, {}, frozenset(), frozenset(), (), (), error)
 
 
-def begin(quick: bool) -> None:
-    """The settings of a process that runs experiments."""
+def begin(fast: bool) -> None:
+    """The settings of a process that runs experiments; fast where the speed of its programs is not what is measured."""
     mpl.use("Agg")
-    if quick:
+    if fast:
         compile_fast()
 
 

@@ -91,7 +91,7 @@ def test_a_wrong_gradient_does_not_pass_as_proven():
 
 def test_processes_that_are_killed_are_reported(monkeypatch, tmp_path):
     monkeypatch.setattr(runner, "begin", os._exit)
-    with runner.workers(2, quick=True) as each:
+    with runner.workers(2) as each:
         outcomes = list(runner.run(["cost_bowl", "line_and_plane"], tmp_path, quick=True, each=each))
         assert list(each(abs, [1])) == [None]
     assert [outcome.name for outcome in outcomes] == ["cost_bowl", "line_and_plane"]

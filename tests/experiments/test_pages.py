@@ -16,7 +16,8 @@ PAGES = ("index.html", "book/index.html", *(f"book/chapter-{number}.html" for nu
 WIDTHS = (380, 1280, 1920)
 LIVE = {row.id: row.chapter for row in ROWS if any(figure.endswith("/slider") for figure in row.figures)}
 OVERFLOWING = """() => [...document.querySelectorAll("body *")].filter(element =>
-    element.getBoundingClientRect().right > innerWidth + 1 && !element.closest(".scroll, .formula, pre, .slip, .still, .plot"))
+    element.getBoundingClientRect().right > innerWidth + 1
+    && !element.closest(".scroll, .formula, pre, .slip, .still, .plot"))
     .map(element => element.outerHTML.slice(0, 80))"""
 FITTED = """() => [...document.querySelectorAll(".plot .main-svg")].every(drawn =>
     Math.abs(drawn.getBoundingClientRect().width - drawn.closest(".plot").clientWidth) <= 1)"""

@@ -1,0 +1,29 @@
+"""Evaluation at many points: one by one or in a compiled loop, the same numbers."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jax_course import logistic
+from jax_course.functions import Function
+from jax_course.verify import evaluation
+from jax_course.verify.subject import subject_of
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.standard_normal((12, 3)), np.arange(12) % 2
+
+
+@pytest.mark.parametrize("count", [1, 5, 300])
+@pytest.mark.parametrize("of", [evaluation.evaluate, evaluation.gradients, evaluation.hessians])
+def test_one_by_one_and_in_a_loop_are_the_same(monkeypatch, of, count):
+    subject, point = subject_of(logistic.cost, jnp.zeros(3), (X, Y), {"penalty": 0.5})
+    points = point + RNG.standard_normal((count, 3))
+    found = []
+    for singly in (0, 1000):
+        monkeypatch.setattr(evaluation, "SINGLY", singly)
+        found.append(of(subject, Function(logistic.cost), points))
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-13, atol=1e-13)
+    transform = {evaluation.gradients: jax.grad, evaluation.hessians: jax.hessian}.get(of, lambda f: f)
+    last = transform(lambda theta: logistic.cost(theta, X, Y, penalty=0.5))(jnp.asarray(points[-1]))
+    np.testing.assert_allclose(found[0][-1], last, rtol=1e-13, atol=1e-13)
