@@ -19,7 +19,7 @@ def figure(frames=FRAMES, **settings):
 def test_it_begins_where_its_sliders_stand_and_the_last_one_is_the_fastest():
     assert start_of(SLIDERS) == 1 * 3 + 2
     shown = figure()
-    first, second = (trace.to_plotly_json() for trace in shown.figure.data)
+    first, second = shown.figure.to_plotly_json()["data"]
     assert first["y"] == [5, 3] == FRAMES[start_of(SLIDERS)][0]["y"]
     assert "y" not in second
 
