@@ -208,7 +208,7 @@ ROWS = (
     Row(
         "7.5b",
         "How large a step",
-        (r"\text{stable} \iff \eta < \frac{2}{\lambda_{\max}(H)}",),
+        (r"\text{stable} \quad\iff\quad \eta < \frac{2}{\lambda_{\max}(H)}",),
         ("optimization.gradient_descent",),
         _largest_step,
         ("step_sizes/slider", "step_sizes/paths", "step_sizes/pace"),

@@ -31,7 +31,8 @@ def problem(layer, dtype, seed=0):
     def draw(*shape):
         return jnp.asarray(rng.standard_normal(shape), dtype)
 
-    params = jax.tree.map(lambda leaf: leaf.astype(dtype), params)
+    # not a bias of 0: of an example that one relu leaves nothing of, it would make the kink of the next
+    params = jax.tree.map(lambda leaf: leaf.astype(dtype) if leaf.any() else draw(*leaf.shape), params)
     v = jax.tree.map(lambda leaf: draw(*leaf.shape), params)
     return params, draw(M, D), draw(M, d_out), v, draw(M, D), draw(M, d_out)
 
