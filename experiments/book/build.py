@@ -49,6 +49,7 @@ class Still(NamedTuple):
     file: str
     caption: str
     moves: bool
+    numbers: str  # the file of what the experiment found
 
 
 class Live(NamedTuple):
@@ -152,7 +153,7 @@ def _figure(name: str, row: Row, outcomes: dict[str, Outcome], out: Path) -> Sti
         raise BookError(f"the figure {name} is missing{failed}")
     caption = outcome.captions[picture]
     if picture not in outcome.interactives:
-        return Still(f"../{name}", caption, picture in outcome.films)
+        return Still(f"../{name}", caption, picture in outcome.films, f"../{experiment}/numbers.json")
     data = (out / f"{name}.json").read_text(encoding="utf-8")
     return Live(f"figure-{row.id}", json.loads(data)["title"], caption, Markup(data.replace("</", r"<\/")))
 
