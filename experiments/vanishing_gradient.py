@@ -29,7 +29,7 @@ COLOR = dict(zip(ACTIVATIONS, (CLASSES[1], CLASSES[0], CLASSES[2]), strict=True)
 
 def run(quick: bool) -> Result:
     """δ at the input of every layer, by the layers' backward methods, for many draws of the weights."""
-    draws = 20 if quick else 200
+    draws = 20 if quick else 100
     thetas = {name: _weights(initializer, draws) for name, (initializer, _) in INITIALIZERS.items()}
     found = {}
     for activation, layer in ACTIVATIONS.items():
