@@ -41,6 +41,11 @@ def run(quick: bool) -> Result:
         },
         {
             "table": table,
+            "by kind": [
+                {"kind": kind.name} | _summed(rows)
+                for kind in KINDS
+                if (rows := [r for r in table if r["kind"] == kind.name])
+            ],
             "by kind and model": _by_kind_and_model(table),
             "total": total,
             "right derivatives": {"examined": len(right), "accepted": sum(right)},

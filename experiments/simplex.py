@@ -13,11 +13,10 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.colors import to_rgb
 from matplotlib.patches import Polygon
 
 from experiments.lab import Picture, Proof, Result, apart
-from experiments.style import CLASSES, DATA, FIT, MUTED
+from experiments.style import CLASSES, DATA, FIT, MUTED, mixed
 from jax_course import logistic, softmax
 
 TITLE = "Three classes on a triangle"
@@ -150,11 +149,6 @@ def _two_classes():
     )
 
 
-def _mixed(pi):
-    colors = np.array([to_rgb(color) for color in CLASSES[:3]])
-    return np.clip(pi @ (0.55 * colors + 0.45), 0, 1)
-
-
 def _triangle(axes, image_of, size=161):
     """An image over the triangle, of a function of π; the corners named."""
     (low, bottom), (high, top) = CORNERS.min(axis=0), CORNERS.max(axis=0)
@@ -181,9 +175,9 @@ def _plane(axes):
 def _map(pi, lines, on_lines):
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 5.2), layout="constrained")
     extent = (-REACH, REACH, -REACH, REACH)
-    left.imshow(_mixed(pi), origin="lower", extent=extent, interpolation="bilinear")
+    left.imshow(mixed(pi), origin="lower", extent=extent, interpolation="bilinear")
     reach = CORNERS[:, 0].min(), CORNERS[:, 0].max(), CORNERS[:, 1].min(), CORNERS[:, 1].max()
-    _triangle(right, lambda _, pi: right.imshow(_mixed(pi), origin="lower", extent=reach, interpolation="bilinear"))
+    _triangle(right, lambda _, pi: right.imshow(mixed(pi), origin="lower", extent=reach, interpolation="bilinear"))
     for of_pair, images in zip(lines, on_lines @ CORNERS, strict=True):
         for value, line, image in zip(LINES, of_pair, images, strict=True):
             for axes, points in ((left, line), (right, image)):

@@ -4,11 +4,10 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.colors import to_rgb
 
 from experiments.interactive import moving_class
 from experiments.lab import Picture, Result, fitted, prove
-from experiments.style import CLASSES
+from experiments.style import CLASSES, mixed
 from jax_course import data, features, softmax
 
 TITLE = "Softmax regression on iris"
@@ -86,10 +85,12 @@ def _regions(theta, petal, y, names, resolution):
     grid = np.meshgrid(np.linspace(low[0], high[0], resolution), np.linspace(low[1], high[1], resolution))
     points = jnp.asarray(np.stack(grid, axis=-1).reshape(-1, 2))
     pi = np.asarray(softmax.predict(theta, features.with_bias(points)))
-    colors = np.array([to_rgb(color) for color in CLASSES[:3]])
-    image = (pi @ (0.45 * colors + 0.55)).reshape(resolution, resolution, 3)
     axes.imshow(
-        image, origin="lower", extent=(low[0], high[0], low[1], high[1]), aspect="auto", interpolation="bilinear"
+        mixed(pi).reshape(resolution, resolution, 3),
+        origin="lower",
+        extent=(low[0], high[0], low[1], high[1]),
+        aspect="auto",
+        interpolation="bilinear",
     )
     for label, marker in enumerate("os^"):
         chosen = np.asarray(petal)[np.asarray(y) == label]

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import numpy as np
+from matplotlib.colors import to_rgb
+
 # Okabe and Ito's palette: told apart by colour-blind readers too. One colour per meaning in all figures.
 DATA, FIT, TRUTH, SECOND, MUTED = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#999999"
 CLASSES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -31,3 +34,9 @@ PLOTLY: dict[str, Any] = {
     "xaxis": _AXIS,
     "yaxis": _AXIS,
 }
+
+
+def mixed(pi: np.ndarray) -> np.ndarray:
+    """The classes' colours mixed by their probabilities (…, K), pale, for points to be seen on them: (…, 3)."""
+    colors = np.array([to_rgb(color) for color in CLASSES[: pi.shape[-1]]])
+    return np.clip(pi @ (0.45 * colors + 0.55), 0, 1)

@@ -2,13 +2,12 @@
 
 import importlib
 import inspect
-import itertools
 import json
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from latex2mathml.converter import convert
@@ -199,24 +198,10 @@ def _write(entries: list[Entry], outcomes: list[Outcome], out: Path, quick: bool
         proven=sum(proof.holds for proof in proofs),
         worst=max(proof.error for entry in entries for proof in entry.proofs if np.isfinite(proof.error)),
         errata=[errata[number] for number in sorted(errata)],
-        mutations=_mutations(out),
+        mutations=json.loads((out / "mutations" / "numbers.json").read_text())["numbers"],
     )
     (folder / "index.html").write_text(page, encoding="utf-8")
     return folder / "index.html"
-
-
-def _mutations(out: Path) -> dict[str, Any]:
-    """Of the mistakes that the experiment `mutations` planted: how many were rejected and named, by kind and in all."""
-    table = json.loads((out / "mutations" / "numbers.json").read_text())["numbers"]["table"]
-    counts = ("planted", "rejected", "named")
-    kinds = {row["kind"]: dict.fromkeys(counts, 0) for row in table}
-    for row, count in itertools.product(table, counts):
-        kinds[row["kind"]][count] += row[count]
-    return {
-        "models": sorted({row["model"] for row in table}),
-        "kinds": [{"kind": kind.replace("_", " ").lower(), **of} for kind, of in kinds.items()],
-        **{count: sum(of[count] for of in kinds.values()) for count in counts},
-    }
 
 
 def _code_css() -> str:

@@ -4,11 +4,10 @@ import base64
 import io
 
 import numpy as np
-from matplotlib.colors import to_rgb
 from PIL import Image
 
 from experiments.interactive.frames import Interactive, Slider, interactive, short
-from experiments.style import CLASSES
+from experiments.style import CLASSES, mixed
 
 SYMBOLS = ("circle", "square", "triangle-up")
 
@@ -44,9 +43,7 @@ def draw(sides, pi, clouds, moving, places) -> Interactive:
 
 
 def _image(pi) -> str:
-    """The classes' colours mixed by their probabilities, as a picture that stands in the page."""
-    colors = np.array([to_rgb(color) for color in CLASSES[: pi.shape[-1]]])
-    pixels = np.rint(255 * (pi @ (0.45 * colors + 0.55))).astype(np.uint8)
+    """The colours of π as a picture that stands in the page."""
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "png")
+    Image.fromarray(np.rint(255 * mixed(pi)).astype(np.uint8)).save(file, "png")
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

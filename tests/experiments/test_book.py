@@ -71,12 +71,14 @@ def test_the_pages_need_nothing_else_and_every_picture_has_words(pages):
 
 
 def test_the_front_page_counts_and_what_it_is_told_stays_text(tmp_path):
-    table = [{"kind": "FACTOR", "model": "linear", "planted": 2, "rejected": 2, "named": 1}]
+    counts = {"planted": 2, "rejected": 2, "named": 1}
+    numbers = {"by kind": [{"kind": "CHAIN_RULE", **counts}], "total": counts}
     (tmp_path / "mutations").mkdir()
-    (tmp_path / "mutations" / "numbers.json").write_text(json.dumps({"numbers": {"table": table}}))
+    (tmp_path / "mutations" / "numbers.json").write_text(json.dumps({"numbers": numbers}))
     page = build(outcomes(), proven([ROW]), tmp_path, quick=True, rows=[ROW]).read_text()
     assert "a &lt;model&gt;" in page
     assert "<dd>1 of 2</dd>" in page
+    assert "<td>chain rule</td>" in page
 
 
 def test_a_wrong_function_fails_the_book_by_the_name_of_its_row(monkeypatch, tmp_path):
