@@ -1,9 +1,9 @@
 """Is a wrong derivative found, and its mistake named? Every kind of fault, planted in the models' own derivatives.
 
-The faults are those of `benchmarks.faults`: what published errata and libraries got wrong, made of the right gradient,
-Hessian or product of linear, ridge, logistic and softmax regression. A mutant is *rejected* if the doctor calls it
-wrong, and *named* if the kind of its fault is among the findings. Agreement alone would prove nothing: a doctor that
-rejects everything finds every fault. So the right derivatives go through it as well.
+The faults are those of `jax_course.exercises.mutants`: what published errata and libraries got wrong, made of the
+right gradient, Hessian or product of linear, ridge, logistic and softmax regression. A mutant is *rejected* if the
+doctor calls it wrong, and *named* if the kind of its fault is among the findings. Agreement alone would show nothing: a
+doctor that rejects everything finds every fault. So the right derivatives go through it as well.
 """
 
 from typing import Any
@@ -12,10 +12,10 @@ import matplotlib.pyplot as plt
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import Rectangle
 
-from experiments.benchmarks.faults import GRADIENT, MODELS, SECOND, Fault, cases, mutant, problem
 from experiments.lab import Picture, Proof, Result, prove
 from experiments.style import DATA, FIT, MUTED
 from jax_course import verify
+from jax_course.exercises.mutants import GRADIENT, MODELS, SECOND, Fault, cases, mutant, problem
 
 TITLE = "Wrong derivatives on purpose, named by the doctor"
 SECTION = "7.1"

@@ -17,10 +17,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from experiments.lab import Picture, Proof, Result, fitted
-from experiments.landscapes import rosenbrock
 from experiments.style import CLASSES, DATA, FIT, MUTED, TRUTH
 from jax_course import data, features, linear
 from jax_course.optimization import ExactStep, bfgs, gradient_descent, newton, nonlinear_cg, trace
+from jax_course.optimization.test_functions import rosenbrock
 
 TITLE = "Newton against descent"
 SECTION = "7.6"

@@ -23,10 +23,10 @@ from jax import lax
 
 from experiments.interactive import race
 from experiments.lab import Picture, Proof, Result, fitted
-from experiments.landscapes import beale, rosenbrock
 from experiments.style import CLASSES, FIT, MUTED, SECOND
 from jax_course import logistic
 from jax_course.optimization import bfgs, optimizers
+from jax_course.optimization.test_functions import beale, rosenbrock
 from jax_course.train import train
 
 TITLE = "An optimizer race"

@@ -29,9 +29,9 @@ from rich.progress import track
 from rich.table import Table
 from scipy import optimize
 
-from experiments.benchmarks.faults import GRADIENT, MODELS, SECOND, Fault, cases, mutant, problem
 from experiments.style import DATA, FIT, STYLE
 from jax_course import verify
+from jax_course.exercises.mutants import GRADIENT, MODELS, SECOND, Fault, cases, mutant, problem
 
 DOCTOR = "the doctor"
 FIRST_SEED = 1000  # the tests, on which the diagnosis was made, use seeds below

@@ -20,8 +20,8 @@ import scipy.optimize
 from rich.console import Console
 from rich.table import Table
 
-from experiments.landscapes import PROBLEMS, Problem
 from jax_course.optimization import bfgs, lbfgs, newton, newton_cg
+from jax_course.optimization.test_functions import PROBLEMS, Problem
 
 TOLERANCE = 1e-8
 

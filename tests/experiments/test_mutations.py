@@ -3,8 +3,8 @@
 import pytest
 
 from experiments import mutations
-from experiments.benchmarks.faults import Fault
 from experiments.mutations import KINDS, MODELS
+from jax_course.exercises.mutants import Fault
 from jax_course.verify import Kind
 
 

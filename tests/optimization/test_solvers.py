@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from experiments.landscapes import PROBLEMS, rosenbrock
 from jax_course import linear, optimization
 from jax_course.optimization import (
     ExactStep,
@@ -28,6 +27,7 @@ from jax_course.optimization import (
     trace,
 )
 from jax_course.optimization.quasi_newton import Pairs, bfgs_update, two_loop_product
+from jax_course.optimization.test_functions import PROBLEMS, rosenbrock
 
 EXACT = {"bfgs": bfgs, "lbfgs": lbfgs, "newton": newton, "newton_cg": newton_cg}
 SOLVERS: dict[str, Any] = {"gradient_descent": gradient_descent, "nonlinear_cg": nonlinear_cg, **EXACT}

@@ -4,8 +4,8 @@ seeds and sizes and with other tools beside, is `python -m experiments.benchmark
 import numpy as np
 import pytest
 
-from experiments.benchmarks.faults import GRADIENT, MODELS, SECOND, cases, mutant, problem
 from jax_course import verify
+from jax_course.exercises.mutants import GRADIENT, MODELS, SECOND, cases, mutant, problem
 
 # Softmax has everything that the others have, but for what their faults say.
 CASES = [
