@@ -1,23 +1,32 @@
-"""Strict settings for tests and doctests: 64-bit, no silent promotion of ranks or dtypes."""
+"""Settings of tests and doctests: 64-bit mode, no silent promotion of ranks or dtypes, cheap compiling."""
 
+import shutil
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import pytest
 
-from experiments.compiling import compile_fast
+from jax_course.compiling import cache_programs, compile_fast, free_programs
+
+PROGRAMS = Path(__file__).parent / ".jax_cache"  # shared by all processes of a run, and by later runs
+LARGEST_CACHE = 2**30  # bytes; a run leaves some 0.1 GB, and each change of the code adds to it
+LARGEST_PROCESS = 700 * 2**20  # bytes; the largest test adds 0.4 GB to that
 
 collect_ignore = ["docs/quick_start.py"]  # a notebook, which tests/test_notebook.py executes
 
 compile_fast()
+cache_programs(PROGRAMS)
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 
-MAPS = Path("/proc/self/maps")
-MOST_MAPS = 20_000
+def pytest_configure(config):
+    """The process that starts the others empties a cache that has grown too large."""
+    is_worker = hasattr(config, "workerinput")
+    if not is_worker and sum(file.stat().st_size for file in PROGRAMS.glob("*")) > LARGEST_CACHE:
+        shutil.rmtree(PROGRAMS)
 
 
 @pytest.fixture(autouse=True)
@@ -25,9 +34,7 @@ def _names_for_doctests(doctest_namespace):
     doctest_namespace["jnp"] = jnp
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _forget_programs():
-    """Each compiled program takes pieces of the address space, of which Linux gives a process 65,530 at most."""
+@pytest.fixture(autouse=True)
+def _free_programs():
     yield
-    if MAPS.exists() and MAPS.read_bytes().count(b"\n") > MOST_MAPS:
-        jax.clear_caches()
+    free_programs(LARGEST_PROCESS)

@@ -18,9 +18,9 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 from matplotlib.animation import PillowWriter
 
-from experiments.compiling import compile_fast
 from experiments.lab import Fit, Proof, Result
 from experiments.style import STYLE
+from jax_course.compiling import compile_fast
 
 FRAMES_PER_SECOND = 8
 NOTHING = Result({}, {}, (), ())

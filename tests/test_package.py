@@ -47,6 +47,7 @@ def test_arrows_point_down_and_nothing_private_is_imported(name):
     assert not [module for module in imported if re.search(r"(^|\.)_(?!_future__)", module)]
     order = [
         "typing",
+        "compiling",
         "linalg",
         "arrays",
         "checks",

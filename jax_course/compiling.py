@@ -1,0 +1,67 @@
+"""Settings for processes that run their programs once or twice each: tests, experiments, scripts.
+
+There compiling takes longer than running. Nothing here is set by importing the package; each function sets it for this
+process and for the processes that it starts.
+"""
+
+import ctypes
+import gc
+import os
+from pathlib import Path
+
+import jax
+
+# In JAX 0.10 the older emitters for the CPU compile in half the time. JAX 0.11 removed them together with the flag that
+# chooses them, and XLA ends a process whose flags it does not know.
+OLD_EMITTERS = ("--xla_cpu_use_fusion_emitters=false",) if jax.__version_info__ < (0, 11) else ()
+ONE_PART = "--xla_cpu_parallel_codegen_split_count=1"  # small programs are not worth the threads that share them
+
+
+def compile_fast() -> None:
+    """Make XLA optimise little: a program then compiles in a third of the time, and may run slower.
+
+    Call it before the first computation of the process, which is when XLA reads its flags.
+    """
+    _set(jax_disable_most_optimizations=True, jax_traceback_in_locations_limit=0)
+    flags = os.environ.get("XLA_FLAGS", "").split()
+    os.environ["XLA_FLAGS"] = " ".join([*flags, *(flag for flag in (*OLD_EMITTERS, ONE_PART) if flag not in flags)])
+
+
+def cache_programs(folder: Path) -> None:
+    """Keep every compiled program in a folder, where this process and later ones find it.
+
+    Several processes may use the folder at once. A file that is half written is not used: JAX warns, and compiles.
+    """
+    _set(
+        jax_compilation_cache_dir=str(folder),
+        jax_persistent_cache_min_compile_time_secs=0,
+        jax_persistent_cache_min_entry_size_bytes=-1,
+    )
+
+
+def free_programs(above: int) -> None:
+    """Forget all compiled programs of this process, and give their memory back, if it holds more than `above` bytes.
+
+    A program of one addition takes more than 1 MB. Linux only: elsewhere nothing tells how much the process holds.
+    """
+    if resident_bytes() > above:
+        jax.clear_caches()
+        gc.collect()
+        # glibc keeps freed memory for itself: 1.4 GB of 1.6 after a thousand small programs
+        getattr(ctypes.CDLL(None), "malloc_trim", lambda pad: None)(0)
+
+
+def resident_bytes() -> int:
+    """The physical memory that this process holds; 0 where the system does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _set(**settings: object) -> None:
+    """In this process, and by the environment in those it starts."""
+    for name, value in settings.items():
+        jax.config.update(name, value)
+        os.environ[name.upper()] = str(value)
