@@ -5,6 +5,7 @@ what else could stand in for the Hessian.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 import numpy as np
@@ -24,7 +25,7 @@ def penalty_parts(ground, derivative, points, reference) -> dict[str, np.ndarray
     if derivative.estimate is None:
         return parts
     for name, value in ground.subject.numbers.items():
-        zero = jax.tree_util.tree_map(lambda leaf: np.zeros_like(np.asarray(leaf, float)), value)
+        zero = jax.tree_util.tree_map(_zero_like, value)
         without = ground.subject._replace(numbers=ground.subject.numbers | {name: zero})
         try:
             part = reference - derivative.estimate(without, points)
@@ -33,6 +34,11 @@ def penalty_parts(ground, derivative, points, reference) -> dict[str, np.ndarray
         if np.isfinite(part).all():
             parts[name] = part
     return parts
+
+
+def _zero_like(leaf: Any) -> Any:
+    """0 of the leaf's own type, for which the program of the reference is compiled already."""
+    return type(leaf)(0) if isinstance(leaf, (int, float)) else np.zeros_like(leaf)
 
 
 def divided_parts(ground, derivative, points, reference) -> dict[str, np.ndarray]:

@@ -11,7 +11,7 @@ import warnings
 import numpy as np
 
 from jax_course.verify import differences
-from jax_course.verify.evaluation import directional, evaluate, gradients
+from jax_course.verify.evaluation import directional, evaluate, gradients, is_traceable
 from jax_course.verify.findings import Witness
 from jax_course.verify.ground import EPS, as_matrix, first_line, shows_in_a_short_step, sizes_of, values_of
 
@@ -126,11 +126,14 @@ def _forward(ground, point, v, slope, bar) -> Witness:
 
 def _complex_step(ground, point, v, slope, bar, by_differences) -> Witness:
     name, of = "complex step", "gradient"
+    refused = Witness(name, of, "abstains", float("nan"), "the cost does not take complex numbers")
+    if ground.once and not is_traceable(ground.subject, ground.cost, point.astype(complex)):
+        return refused
     try:
         with warnings.catch_warnings(action="ignore"):  # of a cost that drops the imaginary part; the probe sees it
             value = differences.complex_step(lambda p: np.asarray(evaluate(ground.subject, ground.cost, p)), point, v)
     except Exception:
-        return Witness(name, of, "abstains", float("nan"), "the cost does not take complex numbers")
+        return refused
     size = np.abs(by_differences.value)
     probe = np.abs(value - by_differences.value) <= 5 * by_differences.error + 1e-6 * size
     if not (np.isfinite(value).all() and probe.all()):
