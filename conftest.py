@@ -11,7 +11,6 @@ from jax_course.compiling import cache_programs, compile_fast, free_programs
 
 PROGRAMS = Path(__file__).parent / ".jax_cache"  # shared by all processes of a run, and by later runs
 LARGEST_CACHE = 2**30  # bytes; a run leaves some 0.1 GB, and each change of the code adds to it
-LARGEST_PROCESS = 700 * 2**20  # bytes; the largest test adds 0.4 GB to that
 
 collect_ignore = ["docs/quick_start.py"]  # a notebook, which tests/test_notebook.py executes
 
@@ -37,4 +36,4 @@ def _names_for_doctests(doctest_namespace):
 @pytest.fixture(autouse=True)
 def _free_programs():
     yield
-    free_programs(LARGEST_PROCESS)
+    free_programs()

@@ -14,6 +14,7 @@ import jax
 # In JAX 0.10 the older emitters for the CPU compile in half the time. JAX 0.11 removed them together with the flag that
 # chooses them, and XLA ends a process whose flags it does not know.
 OLD_EMITTERS = ("--xla_cpu_use_fusion_emitters=false",) if jax.__version_info__ < (0, 11) else ()
+LARGEST_PROCESS = 600 * 2**20  # bytes; a test or an experiment adds 0.4 GB to that
 ONE_PART = "--xla_cpu_parallel_codegen_split_count=1"  # small programs are not worth the threads that share them
 
 
@@ -30,16 +31,17 @@ def compile_fast() -> None:
 def cache_programs(folder: Path) -> None:
     """Keep every compiled program in a folder, where this process and later ones find it.
 
-    Several processes may use the folder at once. A file that is half written is not used: JAX warns, and compiles.
+    The folder that JAX_COMPILATION_CACHE_DIR names comes first. Several processes may use it at once: a file that is
+    half written is not used, JAX warns and compiles.
     """
     _set(
-        jax_compilation_cache_dir=str(folder),
+        jax_compilation_cache_dir=os.environ.get("JAX_COMPILATION_CACHE_DIR", str(folder)),
         jax_persistent_cache_min_compile_time_secs=0,
         jax_persistent_cache_min_entry_size_bytes=-1,
     )
 
 
-def free_programs(above: int) -> None:
+def free_programs(above: int = LARGEST_PROCESS) -> None:
     """Forget all compiled programs of this process, and give their memory back, if it holds more than `above` bytes.
 
     A program of one addition takes more than 1 MB. Linux only: elsewhere nothing tells how much the process holds.
