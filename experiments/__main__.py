@@ -14,21 +14,20 @@ from experiments import EXPERIMENTS, TIMED
 
 try:
     from rich.console import Console
-    from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-    from rich.table import Table
 
     from experiments.book.build import BookError, build
     from experiments.book.ledger import CHAPTERS, proven_chapter
     from experiments.book.row import Proofs
     from experiments.pages import write_experiments
     from experiments.runner import Outcome, begin, run, workers
+    from experiments.summary import summary, write_tables
 except ModuleNotFoundError as error:
     sys.exit(f"{error.name} is not installed; the experiments need an extra: pip install -e '.[experiments]'")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run, print what was fitted and proven, and return 0, or 1 where an experiment failed or a proof does not hold."""
+    """Run, print what was checked and fitted; return 0, or 1 where an experiment failed or a check does not hold."""
     options = _parsed(arguments)
     if options.list:
         print("\n".join(EXPERIMENTS))
@@ -36,7 +35,6 @@ def main(arguments: list[str] | None = None) -> int:
     begin(options.quick)
     console = Console()
     outcomes, proofs = _run(options, console)
-    _report(console, outcomes)
     book, problem = None, ""
     if not options.names:
         try:
@@ -44,11 +42,12 @@ def main(arguments: list[str] | None = None) -> int:
         except BookError as error:
             problem = str(error)
     page = write_experiments(outcomes, options.out, quick=options.quick, has_book=book is not None)
-    console.print(f"\nFigures, numbers, and the page that shows them: {page}", soft_wrap=True, highlight=False)
+    tables = options.out / "report.txt"
+    write_tables(outcomes, proofs, tables)
+    console.print(summary(outcomes, proofs, problem), soft_wrap=True, highlight=False)
+    console.print(f"All checks and fits: {tables}; figures and numbers: {page}", soft_wrap=True, highlight=False)
     if book:
         console.print(f"The lab book: {book}", soft_wrap=True, highlight=False)
-    if problem:
-        console.print(f"\n[bold red]{escape(problem)}[/]")
     return 0 if not problem and all(outcome.ok for outcome in outcomes) else 1
 
 
@@ -99,25 +98,6 @@ def _run(options: argparse.Namespace, console: Console) -> tuple[list[Outcome], 
 def _jobs() -> int:
     """One at a time where processes would have to share an accelerator."""
     return os.cpu_count() or 1 if jax.default_backend() == "cpu" else 1
-
-
-def _report(console: Console, outcomes: list[Outcome]) -> None:
-    fits = Table("fitted", "data", "result", "status", "steps", title="Fitted", title_justify="left", box=None)
-    for outcome in outcomes:
-        for fit in outcome.fits:
-            fits.add_row(fit.model, fit.data, fit.score, fit.status, str(fit.steps))
-    proofs = Table("claim", "in", "error", "", title="Proven", title_justify="left", box=None)
-    for outcome in outcomes:
-        for proof in outcome.proofs:
-            verdict = "[green]holds[/]" if proof.holds else "[bold red]does not hold[/]"
-            proofs.add_row(proof.of, outcome.name, f"{proof.error:.1e}", verdict)
-    for table in (fits, proofs):
-        console.print()
-        console.print(table)
-    for outcome in outcomes:
-        if outcome.error:
-            console.print(f"\n[bold red]{outcome.name} failed[/]")
-            console.print(outcome.error, markup=False, highlight=False)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 
 import importlib
 import json
+import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -20,9 +22,10 @@ from matplotlib.animation import PillowWriter
 
 from experiments.lab import Fit, Proof, Result
 from experiments.style import STYLE
-from jax_course.compiling import compile_fast
+from jax_course.compiling import cache_programs, compile_fast, free_programs
 
 FRAMES_PER_SECOND = 8
+PROGRAMS = Path(__file__).parent.parent / ".jax_cache"  # that of the tests
 NOTHING = Result({}, {}, (), ())
 
 
@@ -92,6 +95,11 @@ def _killed(name: str) -> Outcome:
 def begin(fast: bool) -> None:
     """The settings of a process that runs experiments; fast where the speed of its programs is not what is measured."""
     mpl.use("Agg")
+    cache_programs(PROGRAMS)
+    if (
+        not sys.warnoptions
+    ):  # other packages' warnings are not for the reader of a report; -W or PYTHONWARNINGS shows them
+        warnings.filterwarnings("ignore", module=r"(?!jax_course|experiments)")
     if fast:
         compile_fast()
 
@@ -109,6 +117,7 @@ def _run_one(name: str, out: Path, quick: bool) -> Outcome:
             result, error = NOTHING, traceback.format_exc()
         finally:
             plt.close("all")
+            free_programs()
     films = frozenset(name for name, picture in result.pictures.items() if picture.film is not None)
     seconds = time.perf_counter() - started
     live = frozenset(result.interactives)

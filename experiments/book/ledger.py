@@ -6,6 +6,7 @@ import jax
 
 from experiments.book import classification, networks, optimization, regression
 from experiments.book.row import Proofs, Row
+from jax_course.compiling import free_programs
 
 ROWS = (*regression.ROWS, *optimization.ROWS, *classification.ROWS, *networks.ROWS)
 CHAPTERS = {
@@ -31,7 +32,9 @@ def proven(rows: Iterable[Row]) -> dict[str, Proofs | str]:
 
 def proven_chapter(chapter: int) -> dict[str, Proofs | str]:
     """The same for a chapter; it can be asked of another process, which rows, with functions in them, cannot."""
-    return proven(row for row in ROWS if row.chapter == chapter)
+    found = proven(row for row in ROWS if row.chapter == chapter)
+    free_programs()
+    return found
 
 
 def _proven(row: Row) -> Proofs | str:
