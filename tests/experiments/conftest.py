@@ -1,5 +1,6 @@
 """All experiments and the lab book, made once by the command in quick mode, for all tests that look at them."""
 
+import faulthandler
 import os
 import subprocess
 import sys
@@ -9,8 +10,13 @@ from typing import NamedTuple
 import pytest
 from filelock import FileLock
 
-# as strict as the tests are
-STRICT = {"JAX_NUMPY_RANK_PROMOTION": "raise", "JAX_NUMPY_DTYPE_PROMOTION": "strict", "PYTHONWARNINGS": "error"}
+# as strict as the tests are, and as forgiving of a program that another process is writing
+STRICT = {
+    "JAX_NUMPY_RANK_PROMOTION": "raise",
+    "JAX_NUMPY_DTYPE_PROMOTION": "strict",
+    "PYTHONWARNINGS": "error,ignore:Error reading persistent compilation cache",
+}
+LIMIT = 1200  # seconds that the command may take before the stacks of those who wait are printed
 
 
 class Made(NamedTuple):
@@ -22,8 +28,16 @@ class Made(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory, worker_id) -> Made:
-    """The first process that asks makes it, the others wait."""
+def made(tmp_path_factory, worker_id, pytestconfig) -> Made:
+    """The first process that asks makes it, the others wait, longer than a test may take."""
+    faulthandler.dump_traceback_later(LIMIT, file=sys.__stderr__)
+    try:
+        return _made(tmp_path_factory, worker_id)
+    finally:
+        faulthandler.dump_traceback_later(float(pytestconfig.getini("faulthandler_timeout")), file=sys.__stderr__)
+
+
+def _made(tmp_path_factory, worker_id) -> Made:
     base = tmp_path_factory.getbasetemp()
     folder = (base if worker_id == "master" else base.parent) / "results"
     with FileLock(f"{folder}.lock"):
