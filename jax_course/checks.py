@@ -90,7 +90,7 @@ def class_numbers(y: ArrayLike, X: Array) -> Array:
         return y.astype(jnp.int32)
     known = at_hand(y)
     if known is not None:
-        return jnp.asarray(np.where((known < 0) | (known > largest), largest, known).astype(np.int32))
+        return jnp.asarray(np.where((known < 0) | (known > largest), np.int32(largest), known.astype(np.int32)))
     beyond = y < 0 if jnp.iinfo(y.dtype).max <= largest else (y < 0) | (y > largest)
     return jnp.where(beyond, largest, y.astype(jnp.int32))
 

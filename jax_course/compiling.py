@@ -44,7 +44,7 @@ def cache_programs(folder: Path) -> None:
 def free_programs(above: int = LARGEST_PROCESS) -> None:
     """Forget all compiled programs of this process, and give their memory back, if it holds more than `above` bytes.
 
-    A program of one addition takes more than 1 MB. Linux only: elsewhere nothing tells how much the process holds.
+    A program of one addition takes 1.4 MB with JAX 0.10, 0.2 MB with 0.12. Linux only: elsewhere nothing is forgotten.
     """
     if resident_bytes() > above:
         jax.clear_caches()

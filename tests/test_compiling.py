@@ -97,4 +97,4 @@ def test_programs_are_given_up_with_their_memory_above_a_bound(tmp_path):
     printed, complaints = start(tmp_path, HELD).communicate(timeout=120)
     first, kept, last = map(float, printed.split())
     assert kept > 0.95 * first, complaints
-    assert last < 0.7 * first, printed
+    assert last < first - 40, printed  # MB; a program of one addition takes 0.2 to 1.4

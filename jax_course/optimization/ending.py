@@ -20,11 +20,19 @@ LANCZOS_STEPS = 10
 ROUNDINGS = 4.0  # a gradient so many times that of the numbers beside theta is all rounding
 
 
+def euclidean_norm(g: Array) -> Array:
+    """‖g‖, finite also where the squares of the entries overflow."""
+    largest = jnp.max(jnp.abs(g))
+    overflows = (largest > float(jnp.finfo(g.dtype).max) ** 0.5 / g.size) & jnp.isfinite(largest)
+    unit = jnp.where(overflows, largest, 1)
+    return unit * jnp.linalg.norm(g / unit)
+
+
 def tolerance_or_default(tolerance: ArrayLike | None, g: Array) -> Array:
     """½√ε, or ten roundings of the gradient at the start if that is more."""
     eps = jnp.finfo(g.dtype).eps
     if tolerance is None:
-        return jnp.maximum(jnp.sqrt(eps).astype(g.dtype) / 2, 10 * eps * jnp.linalg.norm(g))
+        return jnp.maximum(jnp.sqrt(eps).astype(g.dtype) / 2, 10 * eps * euclidean_norm(g))
     return jnp.asarray(tolerance, g.dtype)
 
 
@@ -41,7 +49,7 @@ def ended(f: Objective, state: Any) -> Solution:
 
 def settled(f: Objective, state: Any, curvatures: Callable[[], Array], evaluations: int) -> Solution:
     """What a loop found, its status made certain; curvatures(): eigenvalues of the Hessian, for so many evaluations."""
-    norm = jnp.linalg.norm(state.point.g)
+    norm = euclidean_norm(state.point.g)
     zero = jnp.zeros((), jnp.int32)
 
     def at_a_stationary_point() -> tuple[Array, Array, Array]:
@@ -105,7 +113,7 @@ def floor(start: Point) -> Array:
 
 def first_status(point: Point, tolerance: Array) -> Array:
     """Before the first step."""
-    norm = jnp.linalg.norm(point.g)
+    norm = euclidean_norm(point.g)
     finite = jnp.isfinite(point.f) & jnp.isfinite(norm)
     unfinished = jnp.where(norm <= tolerance, Status.CONVERGED, Status.OUT_OF_STEPS)
     return jnp.where(finite, unfinished, Status.NOT_FINITE).astype(jnp.int32)

@@ -23,7 +23,7 @@ from jax.typing import ArrayLike
 from jax_course.checks import whole
 from jax_course.linalg import spd_factor, spd_solve
 from jax_course.linalg.solve import power_of_two_scale
-from jax_course.optimization.ending import first_status, floor, settled, tolerance_or_default, where
+from jax_course.optimization.ending import euclidean_norm, first_status, floor, settled, tolerance_or_default, where
 from jax_course.optimization.line_search import Trial, backtracking
 from jax_course.optimization.objective import Objective, Point
 from jax_course.optimization.programs import Algorithm, Task, solver
@@ -100,7 +100,7 @@ def _newton(
 ) -> Algorithm:
     def start(f: Objective, x: Array) -> _State:
         point = Point(x, f.value(x), f.gradient(x))
-        norm = jnp.linalg.norm(point.g)
+        norm = euclidean_norm(point.g)
         enough = tolerance_or_default(tolerance, point.g)
         status = first_status(point, enough)
         zero = jnp.zeros((), jnp.int32)
@@ -115,7 +115,7 @@ def _newton(
         found = backtracking(lambda t: f.value(old.x + t * p), here, 1.0, last_place(old.f), HALVINGS + 1)
         x = old.x + found.taken.alpha * p
         new = Point(x, found.taken.value, f.gradient(x))
-        norm = jnp.linalg.norm(new.g)
+        norm = euclidean_norm(new.g)
         better = state._replace(
             point=new,
             norm=norm,
