@@ -1,3 +1,5 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -5,121 +7,141 @@ import pytest
 import statsmodels.api as sm
 
 from jax_course import logistic, softmax
+from jax_course.classification import logistic_confidence, logits, softmax_confidence
 from tests import references
+from tests.classification import literal
 
-K = 3
+M, D, K = 200, 3, 3
+FUNCTIONS = "covariance", "standard_errors", "confidence_interval", "predict_interval"
+COMPILED = {(model, name): jax.jit(getattr(model, name)) for model in (logistic, softmax) for name in FUNCTIONS}
 
 
-def three_classes(m=200):
+def three_classes():
     rng = np.random.default_rng(0)
-    X = np.concatenate([np.ones((m, 1)), rng.standard_normal((m, 2)) * [1.0, 100.0]], axis=1)
+    X = np.concatenate([np.ones((M, 1)), rng.standard_normal((M, 2)) * [1.0, 100.0]], axis=1)
     Z = X @ np.array([[0.0, 0.5, -0.5], [0.0, 1.0, 2.0], [0.0, 0.01, -0.02]])
     return X, np.argmax(Z + rng.gumbel(size=Z.shape), axis=1)
 
 
+X, Y = three_classes()
+FIRST = X[:3]
+FITTED = {logistic: literal.minimum((D,), X, Y > 0), softmax: literal.minimum((D, K), X, Y)}
+
+
+def interval(model, name, *data, confidence=0.9, **others):
+    return np.stack(COMPILED[model, name](*data, confidence=confidence, **others))
+
+
 def test_logistic_errors_and_intervals_are_those_of_statsmodels():
     X, y = references.SPECTOR_X, references.SPECTOR_Y
-    theta = logistic.fit(X, y).check().theta
+    theta = literal.minimum((4,), X, y)
     peer = sm.Logit(y, X).fit(disp=0, tol=1e-14, maxiter=100)
-    np.testing.assert_allclose(logistic.covariance(theta, X), peer.cov_params(), rtol=1e-10)
-    np.testing.assert_allclose(logistic.standard_errors(theta, X), peer.bse, rtol=1e-10)
-    interval = logistic.confidence_interval(theta, X, confidence=0.9)
-    np.testing.assert_allclose(np.stack(interval, axis=1), peer.conf_int(0.1), rtol=1e-10)
+    np.testing.assert_allclose(COMPILED[logistic, "covariance"](theta, X), peer.cov_params(), rtol=1e-10)
+    np.testing.assert_allclose(COMPILED[logistic, "standard_errors"](theta, X), peer.bse, rtol=1e-10)
+    found = interval(logistic, "confidence_interval", theta, X)
+    np.testing.assert_allclose(found.T, peer.conf_int(0.1), rtol=1e-10)
     expected = sm.GLM(y, X, family=sm.families.Binomial()).fit(tol=1e-14).get_prediction(X).summary_frame(alpha=0.1)
-    band = logistic.predict_interval(theta, X, X, confidence=0.9)
-    np.testing.assert_allclose(band.lower, expected["mean_ci_lower"], rtol=1e-9)
-    np.testing.assert_allclose(band.upper, expected["mean_ci_upper"], rtol=1e-9)
+    lower, upper = interval(logistic, "predict_interval", theta, X, X)
+    np.testing.assert_allclose(lower, expected["mean_ci_lower"], rtol=1e-9)
+    np.testing.assert_allclose(upper, expected["mean_ci_upper"], rtol=1e-9)
 
 
 def test_softmax_errors_and_intervals_are_those_of_statsmodels():
-    X, y = three_classes()
-    theta = softmax.fit(X, y).check().theta
-    peer = sm.MNLogit(y, X).fit(disp=0, tol=1e-14, maxiter=100, method="newton")
-    np.testing.assert_allclose(softmax.standard_errors(theta, X)[:, 1:], peer.bse, rtol=1e-10)
-    interval = softmax.confidence_interval(theta, X, confidence=0.9)
-    theirs = peer.conf_int(0.1).reshape(K - 1, 3, 2)
-    np.testing.assert_allclose(interval.lower[:, 1:].T, theirs[..., 0], rtol=1e-9)
-    np.testing.assert_allclose(interval.upper[:, 1:].T, theirs[..., 1], rtol=1e-9)
+    theta = FITTED[softmax]
+    peer = sm.MNLogit(Y, X).fit(disp=0, tol=1e-14, maxiter=100, method="newton")
+    errors = np.asarray(COMPILED[softmax, "standard_errors"](theta, X))
+    np.testing.assert_allclose(errors[:, 1:], peer.bse, rtol=1e-10)
+    found = interval(softmax, "confidence_interval", theta, X)
+    np.testing.assert_allclose(found[:, :, 1:].T, peer.conf_int(0.1).reshape(K - 1, D, 2), rtol=1e-9)
 
 
 def test_the_covariances_are_inverse_hessians():
-    X, y = three_classes()
-    theta = softmax.fit(X, y).theta
-    H = np.asarray(softmax.hessian(theta, X, y)).reshape(3 * K, 3 * K)
-    cov = np.asarray(softmax.covariance(theta, X)).reshape(3 * K, 3 * K)
+    H, cov = literal.hessian(FITTED[softmax], X), np.asarray(COMPILED[softmax, "covariance"](FITTED[softmax], X))
+    np.testing.assert_allclose(cov.sum(axis=1), 0, atol=1e-12)
+    cov = cov.reshape(D * K, D * K)
     np.testing.assert_allclose(H @ cov @ H, H, rtol=1e-9, atol=1e-9 * np.max(np.abs(H)))
-    np.testing.assert_allclose(np.asarray(softmax.covariance(theta, X)).sum(axis=1), 0, atol=1e-12)
-    theta = logistic.fit(X, y > 0).theta
-    identity = np.asarray(logistic.hessian(theta, X, (y > 0) * 1.0)) @ logistic.covariance(theta, X)
-    np.testing.assert_allclose(identity, np.eye(3), atol=1e-9)
+    H, cov = literal.hessian(FITTED[logistic], X), np.asarray(COMPILED[logistic, "covariance"](FITTED[logistic], X))
+    np.testing.assert_allclose(H @ cov, np.eye(3), atol=1e-9)
 
 
 def test_two_classes_have_the_intervals_of_logistic_regression():
-    X, y = three_classes()
-    of_two, of_one = softmax.fit(X, (y > 0) * 1).theta, logistic.fit(X, y > 0).theta
-    np.testing.assert_allclose(softmax.standard_errors(of_two, X)[:, 1], logistic.standard_errors(of_one, X), rtol=1e-9)
-    ours, theirs = softmax.predict_interval(of_two, X, X[:9]), logistic.predict_interval(of_one, X, X[:9])
-    np.testing.assert_allclose(ours.lower[:, 1], theirs.lower, rtol=1e-8)
-    np.testing.assert_allclose(ours.upper[:, 1], theirs.upper, rtol=1e-8)
+    theta = FITTED[logistic]
+    pair = np.stack([-theta / 2, theta / 2], axis=1)
+    errors, expected = COMPILED[softmax, "standard_errors"](pair, X), COMPILED[logistic, "standard_errors"](theta, X)
+    np.testing.assert_allclose(np.asarray(errors)[:, 1], expected, rtol=1e-9)
+    found, expected = (interval(m, "predict_interval", at, X, FIRST) for m, at in ((softmax, pair), (logistic, theta)))
+    np.testing.assert_allclose(found[:, :, 1], expected, rtol=1e-8)
 
 
 def test_the_deviation_of_a_probability_is_that_of_the_delta_method():
-    X, y = three_classes()
-    theta, x = softmax.fit(X, y).theta, jnp.asarray(X[:1])
+    theta = FITTED[softmax]
 
     def eta(theta):
-        pi = softmax.predict(theta, x)[0]
+        pi = softmax.predict(theta, FIRST)
         return jnp.log(pi / (1 - pi))
 
-    slopes = jax.jacobian(eta)(theta)
-    deviation = jnp.sqrt(jnp.einsum("cjk,jkln,cln->c", slopes, softmax.covariance(theta, X), slopes))
-    interval = softmax.predict_interval(theta, X, x, confidence=0.6826894921370859)  # one deviation
-    for end, sign in zip(interval, (-1, 1), strict=True):
-        np.testing.assert_allclose(jnp.log(end / (1 - end))[0], eta(theta) + sign * deviation, rtol=1e-9)
+    at, slopes = jax.jit(lambda theta: (eta(theta), jax.jacobian(eta)(theta)))(theta)
+    cov = np.asarray(COMPILED[softmax, "covariance"](theta, X))
+    deviation = np.sqrt(np.einsum("icjk,jkln,icln->ic", slopes, cov, slopes))
+    one_deviation = 0.6826894921370859
+    lower, upper = interval(softmax, "predict_interval", theta, X, FIRST, confidence=one_deviation)
+    np.testing.assert_allclose(np.log(lower / (1 - lower)), at - deviation, rtol=1e-9)
+    np.testing.assert_allclose(np.log(upper / (1 - upper)), at + deviation, rtol=1e-9)
 
 
 def test_another_reference_class():
-    X, y = three_classes()
-    theta = softmax.fit(X, y).theta
-    errors = np.stack([softmax.standard_errors(theta, X, reference=r) for r in range(K)])
-    np.testing.assert_allclose(errors[0, :, 2], errors[2, :, 0], rtol=1e-12)
+    theta = FITTED[softmax]
+    of_class_0 = np.asarray(COMPILED[softmax, "standard_errors"](theta, X))
+    of_class_2 = np.asarray(jax.jit(partial(softmax.standard_errors, reference=2))(theta, X))
+    np.testing.assert_allclose(of_class_0[:, 2], of_class_2[:, 0], rtol=1e-12)
     with pytest.raises(ValueError, match="reference must be a class 0…2; got 3"):
-        softmax.confidence_interval(theta, X, reference=3)
+        jax.jit(partial(softmax.confidence_interval, reference=3))(theta, X)
 
 
-def test_a_weight_of_two_is_two_examples():
-    X, y = three_classes()
-    counts = np.arange(200) % 3
+@pytest.mark.parametrize("model", [logistic, softmax])
+def test_a_weight_of_two_is_two_examples(model):
+    counts = np.append(np.arange(M - 2) % 3, [1, 1])  # as many as there are examples
     again = X.repeat(counts, axis=0)
-    for model, labels in ((logistic, (y > 0) * 1), (softmax, y)):
-        theta = model.fit(X, labels, weights=counts).theta
-        np.testing.assert_allclose(
-            model.covariance(theta, X, weights=counts), model.covariance(theta, again), rtol=1e-9, atol=1e-15
-        )
-        band, same = (
-            model.predict_interval(theta, X, X[:3], weights=counts),
-            model.predict_interval(theta, again, X[:3]),
-        )
-        np.testing.assert_allclose(band.upper, same.upper, rtol=1e-9)
+
+    @jax.jit
+    def covariance_and_band(X, weights):
+        of_X = partial(model.covariance, weights=weights), partial(model.predict_interval, X_new=FIRST, weights=weights)
+        return [function(FITTED[model], X) for function in of_X]
+
+    with_counts, repeated = covariance_and_band(X, counts), covariance_and_band(again, np.ones(M, int))
+    for found, expected in zip(with_counts, repeated, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-15)
 
 
-def test_far_from_the_examples_the_ends_are_probabilities_still(precision):
-    X, y = three_classes()
-    X, far = jnp.asarray(X, precision.dtype), jnp.asarray([[1.0, 50.0, 5000.0], [1.0, 0.0, 0.0]], precision.dtype)
-    for model, labels in ((logistic, (y > 0) * 1), (softmax, y)):
-        theta = model.fit(X, labels).theta
-        interval = jax.jit(model.predict_interval)(theta, X, far)
-        assert interval.lower.dtype == precision.dtype
-        assert np.all(np.asarray(interval.lower) >= 0)
-        assert np.all(np.asarray(interval.upper) <= 1)
-        assert np.all(np.asarray(interval.lower) <= np.asarray(interval.upper))
+FAR = np.array([[1.0, 50.0, 5000.0], [1.0, 0.0, 0.0], [1.0, -50.0, -5000.0]])
 
 
-def test_where_the_hessian_is_singular_there_is_no_interval():
+@pytest.mark.parametrize("model", [logistic, softmax])
+def test_far_from_the_examples_the_ends_are_probabilities_still(model, width):
+    theta, examples, far = (a.astype(width.dtype) for a in (FITTED[model], X, FAR))
+    lower, upper = interval(model, "predict_interval", theta, examples, far)
+    assert np.all(lower >= 0)
+    assert np.all(upper <= 1)
+    assert np.all(lower <= upper)
+
+
+@pytest.mark.parametrize("model", [logistic, softmax])
+def test_intervals_keep_the_dtype(model, precision):
+    data = [a.astype(precision.dtype) for a in (FITTED[model], X, FAR)]
+    for name, function in ((name, getattr(model, name)) for name in FUNCTIONS):
+        for end in jax.tree.leaves(jax.eval_shape(function, *data[: 3 if name == "predict_interval" else 2])):
+            assert end.dtype == precision.dtype, name
+
+
+def test_where_the_hessian_is_singular_there_is_no_interval(monkeypatch):
+    for module in (logistic_confidence, softmax_confidence):  # each of these is many programs otherwise
+        monkeypatch.setattr(module, "inverse_root", jax.jit(module.inverse_root))
+    monkeypatch.setattr(softmax_confidence, "spd_factor", jax.jit(softmax_confidence.spd_factor))
+    monkeypatch.setattr(logits, "curvature", jax.jit(logits.curvature))
     X = np.ones((5, 2))
     for model, theta in ((logistic, np.zeros(2)), (softmax, np.zeros((2, K)))):
         with pytest.raises(ValueError, match="the Hessian is singular: columns of X depend on each other"):
             model.covariance(theta, X)
         assert np.isnan(jax.jit(model.covariance)(theta, X)).all()
         with pytest.raises(ValueError, match="every π is 0 or 1"):
-            model.standard_errors(theta + 1e4 * np.arange(theta.size).reshape(theta.shape), np.eye(2))
+            model.standard_errors(theta + 1e4 * np.arange(theta.size).reshape(theta.shape), np.eye(5, 2))

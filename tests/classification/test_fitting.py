@@ -1,14 +1,20 @@
 """What a classifier's fit decides, converged or separable: against linear programming, and in hard coordinates."""
 
+import functools
+import itertools
+from typing import NamedTuple
+
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import optimize
 
 from jax_course import Status, logistic, softmax
+from jax_course.linalg import first_trusted
+from tests.classification import literal
 
-M, D, K = 8, 3, 3
+M, D, K = 9, 3, 3
+ONES = np.ones(M)  # most fits here have weights, and one shape: they share their programs
 
 
 def constraints(X, y, classes):
@@ -25,62 +31,88 @@ def is_separable(X, y, classes):
     return -best.fun > 1e-7
 
 
-def problems(classes, offset, seed, count=60):
-    """Small integers beside a column of ones, so that ties are exact and frequent; each with the verdict on it."""
+def examples(classes, offset, seed):
+    """Small integers beside a column of ones, so that ties are exact and frequent; every second time a weight is 0."""
     rng = np.random.default_rng(seed)
-    while count:
+    for count in itertools.count():
         X = rng.integers(-3, 4, (M, D)).astype(float)
         X[:, 0] = 1
         y = np.argmax(X @ rng.standard_normal((D, classes)), axis=1)
+        rows = rng.choice(M, 3 * (classes - 1), replace=False)
         if rng.random() < 0.5:
-            X[rng.integers(M)] = X[rng.integers(M)]
+            X[rows] = X[rng.integers(M)]
         else:
-            y[rng.integers(M)] = rng.integers(classes)
-        if len(np.unique(y)) > 1 and np.linalg.matrix_rank(X) == D:
-            count -= 1
-            yield np.concatenate([X[:, :1], X[:, 1:] + offset], axis=1), y, is_separable(X, y, classes)
+            y[rows] = rng.integers(classes, size=len(rows))
+        weights = rng.integers(1, 4, M).astype(float)
+        weights[rows[0]] *= count % 2
+        counted = weights > 0
+        if len(np.unique(y[counted])) > 1 and np.linalg.matrix_rank(X[counted]) == D:
+            yield np.concatenate([X[:, :1], X[:, 1:] + offset], axis=1), y, weights
 
 
-@pytest.mark.parametrize("dtype", ["f8", "f4"])
+class Problem(NamedTuple):
+    X: np.ndarray
+    y: np.ndarray
+    weights: np.ndarray
+    separable: bool  # without weights
+    separable_with_weights: bool
+
+
+@functools.cache
+def problems(classes, offset, seed):
+    return [
+        Problem(X, y, weights, is_separable(X, y, classes), is_separable(X[weights > 0], y[weights > 0], classes))
+        for X, y, weights in itertools.islice(examples(classes, offset, seed), 60)
+    ]
+
+
+def verdict(solution):
+    return Status(int(solution.status))
+
+
+@pytest.mark.parametrize("weighted", [True, False])
 @pytest.mark.parametrize("offset", [0.0, 100.0, 1000.0])
-def test_separable_is_what_linear_programming_calls_separable(dtype, offset):
-    verdicts = []
-    for X, y, separable in problems(2, offset, seed=int(offset) + 1):
-        solution = logistic.fit(X.astype(dtype), y)
-        verdicts.append(separable)
-        assert (Status(int(solution.status)) is Status.SEPARABLE) == separable, (X.tolist(), y.tolist())
-    assert 10 < sum(verdicts) < len(verdicts)  # both occur
+def test_separable_is_what_linear_programming_calls_separable(weighted, offset):
+    """With weights in float64, without in float32; an example that does not count does not keep the classes apart."""
+    cases = problems(2, offset, seed=int(offset) + 1)
+    for X, y, weights, *verdicts in cases:
+        solution = logistic.fit(X, y, weights=weights) if weighted else logistic.fit(X.astype("f4"), y)
+        assert (verdict(solution) is Status.SEPARABLE) == verdicts[weighted], (X.tolist(), y.tolist(), weights.tolist())
+    assert 10 < sum(case.separable for case in cases) < len(cases) - 10  # both occur
+    assert any(case.separable != case.separable_with_weights for case in cases)
 
 
 @pytest.mark.parametrize("offset", [0.0, 1000.0])
 def test_softmax_too(offset):
-    for X, y, separable in problems(K, offset, seed=int(offset) + 2, count=40):
-        solution = softmax.fit(X, y, classes=K)
-        assert (Status(int(solution.status)) is Status.SEPARABLE) == separable, (X.tolist(), y.tolist())
+    cases = problems(K, offset, seed=int(offset) + 3)
+    for X, y, weights, _, separable in cases:
+        solution = softmax.fit(X, y, classes=K, weights=weights)
+        assert (verdict(solution) is Status.SEPARABLE) == separable, (X.tolist(), y.tolist(), weights.tolist())
+    assert sum(case.separable_with_weights for case in cases) < len(cases) - 5  # both occur
+    assert any(case.separable != case.separable_with_weights for case in cases)
 
 
-@pytest.mark.parametrize("fit", [logistic.fit, softmax.fit], ids=["logistic", "softmax"])
-def test_offset_columns_cost_no_digits(fit):
+@pytest.mark.parametrize(("fit", "classes"), [(logistic.fit, 2), (softmax.fit, K)], ids=["logistic", "softmax"])
+def test_offset_columns_cost_no_digits(fit, classes):
     """The same fit in centred columns is the reference: slopes equal, the bias moved by offset · slopes."""
-    rng = np.random.default_rng(0)
-    features, labels = rng.integers(-3, 4, (200, 3)).astype(float), rng.integers(0, 2, 200)
-    centred, moved = (np.concatenate([np.ones((200, 1)), features + by], axis=1) for by in (0.0, 1000.0))
-    reference, solution = fit(centred, labels).check(), fit(moved, labels).check()
-    assert Status(int(solution.status)) is Status.CONVERGED
-    model = logistic if fit is logistic.fit else softmax
-    start = jnp.linalg.norm(model.gradient(jnp.zeros_like(solution.theta), moved, labels))
-    assert solution.gradient_norm <= 1e-10 * start
-    np.testing.assert_allclose(solution.theta[1:], reference.theta[1:], rtol=1e-9)
-    np.testing.assert_allclose(solution.cost, reference.cost, rtol=1e-13)
+    pairs = zip(*(examples(classes, offset, seed=13) for offset in (0.0, 1000.0)), strict=True)
+    with_minimum = ((X, moved, y) for (X, y, _), (moved, *_) in pairs if not is_separable(X, y, classes))
+    for centred, moved, y in itertools.islice(with_minimum, 5):
+        reference, solution = fit(centred, y, weights=ONES).check(), fit(moved, y, weights=ONES).check()
+        assert verdict(solution) is Status.CONVERGED
+        start = np.linalg.norm(literal.gradient(np.zeros(solution.theta.shape), moved, y))
+        assert float(solution.gradient_norm) <= 1e-10 * start
+        np.testing.assert_allclose(solution.theta[1:], reference.theta[1:], rtol=1e-9)
+        np.testing.assert_allclose(solution.cost, reference.cost, rtol=1e-13)
 
 
 def test_nearly_parallel_columns_converge():
-    rng = np.random.default_rng(0)
-    a, b = rng.standard_normal((2, 100))
-    X, y = np.stack([np.ones(100), a, a + 1e-6 * b], axis=1), (a + rng.standard_normal(100) > 0) * 1
-    solution = logistic.fit(X, y).check()
-    assert solution.gradient_norm <= 1e-10 * jnp.linalg.norm(logistic.gradient(jnp.zeros(3), X, y))
-    reference = logistic.fit(np.stack([np.ones(100), a, b], axis=1), y).theta  # b = 1e6 (third − second column)
+    rng = np.random.default_rng(1)
+    a, b = rng.standard_normal((2, M))
+    X, y = np.stack([np.ones(M), a, a + 1e-6 * b], axis=1), (a + rng.standard_normal(M) > 0) * 1
+    solution = logistic.fit(X, y, weights=ONES).check()
+    assert float(solution.gradient_norm) <= 1e-10 * np.linalg.norm(literal.gradient(np.zeros(3), X, y))
+    reference = literal.minimum((3,), np.stack([np.ones(M), a, b], axis=1), y)  # b = 1e6 (third − second column)
     np.testing.assert_allclose(solution.theta[2], 1e6 * reference[2], rtol=1e-8)
 
 
@@ -89,94 +121,90 @@ def test_powers_of_a_raw_feature_converge():
     y = (np.sin(x) + np.random.default_rng(0).standard_normal(60) > 0) * 1
     X = x[:, None] ** np.arange(9)
     solution = logistic.fit(X, y).check()
-    assert Status(int(solution.status)) is Status.CONVERGED
-    assert solution.gradient_norm <= 1e-10 * jnp.linalg.norm(logistic.gradient(jnp.zeros(9), X, y))
+    assert verdict(solution) is Status.CONVERGED
+    assert float(solution.gradient_norm) <= 1e-10 * np.linalg.norm(literal.gradient(np.zeros(9), X, y))
 
 
 @pytest.mark.parametrize(("dtype", "gap"), [("f4", 1e-4), ("f8", 1e-8), ("f8", 1e-10)])
 def test_a_mislabelled_pair_however_close_has_a_minimum_and_a_right_one_has_none(dtype, gap):
-    x = np.array([-2, -1.5, -1, 1, 1.5, 2, 0, gap])
-    X, y = np.stack([np.ones(8), x], axis=1).astype(dtype), np.array([0, 0, 0, 1, 1, 1, 1, 0])
-    assert Status(int(logistic.fit(X, y).status)) is Status.CONVERGED
-    y[6:] = 0, 1
-    assert Status(int(logistic.fit(X, y).status)) is Status.SEPARABLE
+    """The third column tells nothing of the classes."""
+    x = np.array([-2, -1.5, -1, 1, 1.5, 2, 0, gap, 3])
+    X = np.stack([np.ones(M), x, [1, 0, -1, 1, 0, -1, 0, 0, 0]], axis=1).astype(dtype)
+    y = np.array([0, 0, 0, 1, 1, 1, 1, 0, 1])
+    weights = ONES if dtype == "f8" else 1.0
+    assert verdict(logistic.fit(X, y, weights=weights)) is Status.CONVERGED
+    y[6:8] = 0, 1
+    assert verdict(logistic.fit(X, y, weights=weights)) is Status.SEPARABLE
 
 
 def test_the_gradient_reported_is_the_gradient_there():
     """Dependent columns of scales from 2⁻²⁰ to 2²⁰: theta is moved to the least norm before its gradient is taken."""
     rng = np.random.default_rng(1)
-    B = rng.standard_normal((40, 3))
-    X = np.concatenate([B, B @ np.array([[1.0, 2.0], [-1.0, 0.0], [1.0, 1.0]])], axis=1)
-    X = X * 2.0 ** np.array([20, -20, 3, -7, 15])
-    y = (B[:, 0] + rng.standard_normal(40) > 0) * 1
+    B = rng.standard_normal((60, 7))
+    C = np.array([[1.0, 2.0], [-1.0, 0.0], [1.0, 1.0], [0.0, 1.0], [1.0, 0.0], [2.0, 1.0], [1.0, -1.0]])
+    X = np.concatenate([B, B @ C], axis=1) * 2.0 ** np.array([20, -20, 3, -7, 15, 0, -12, 8, 1])
+    y = (B[:, 0] + rng.standard_normal(60) > 0) * 1
     solution = logistic.fit(X, y).check()
-    assert Status(int(solution.status)) is Status.RANK_DEFICIENT
-    g, start = (logistic.gradient(theta, X, y) for theta in (solution.theta, jnp.zeros(5)))
-    assert jnp.linalg.norm(g) <= 1e-12 * jnp.linalg.norm(start)
-    np.testing.assert_allclose(solution.cost, logistic.fit(B, y).cost, rtol=1e-13)
-    null = np.linalg.svd(X / np.linalg.norm(X, axis=0))[2][3:] / np.linalg.norm(X, axis=0)
-    along = null @ np.asarray(solution.theta)  # of least norm: nothing of theta is invisible to X
-    np.testing.assert_allclose(along / (np.linalg.norm(null, axis=1) * np.linalg.norm(solution.theta)), 0, atol=1e-10)
+    assert verdict(solution) is Status.RANK_DEFICIENT
+    theta = np.asarray(solution.theta)
+    g, start = (literal.gradient(at, X, y) for at in (theta, np.zeros(9)))
+    assert np.linalg.norm(g) <= 1e-12 * np.linalg.norm(start)
+    np.testing.assert_allclose(solution.cost, literal.cost(literal.minimum((7,), B, y), B, y), rtol=1e-13)
+    null = np.linalg.svd(X / np.linalg.norm(X, axis=0))[2][7:] / np.linalg.norm(X, axis=0)
+    along = null @ theta  # of least norm: nothing of theta is invisible to X
+    np.testing.assert_allclose(along / (np.linalg.norm(null, axis=1) * np.linalg.norm(theta)), 0, atol=1e-10)
 
 
 def test_a_penalty_on_some_classes_only():
     """Columns a, a: a class that is not penalised shares between its two parameters, and decides the status."""
     rng = np.random.default_rng(0)
-    a, y = rng.standard_normal((60, 1)), rng.integers(0, K, 60)
-    X = np.concatenate([a, a], axis=1)
-    solution = softmax.fit(X, y, classes=K, penalty=np.array([[0.0, 1.0, 1.0], [0.0, 1.0, 1.0]])).check()
+    X, y = rng.standard_normal((M, D))[:, [0, 0, 1]], np.arange(M) % K
+    penalty = np.array([[0.0, 1.0, 1.0]])
+    solution = softmax.fit(X, y, classes=K, penalty=penalty, weights=ONES).check()
     np.testing.assert_allclose(solution.theta[0], solution.theta[1], rtol=1e-9)
-    assert Status(int(solution.status)) is Status.RANK_DEFICIENT
+    assert verdict(solution) is Status.RANK_DEFICIENT
 
 
-def test_labels_and_penalties_that_are_none_show_inside_jit():
-    X, y = np.random.default_rng(0).standard_normal((8, 2)), np.array([0, 1, 0, 1, 1, 0, 1, 0])
+@pytest.mark.parametrize(("model", "classes", "none"), [(logistic, {}, (0, 2)), (softmax, {"classes": K}, (2, 3))])
+def test_labels_and_penalties_that_are_none_show_inside_jit(model, classes, none, monkeypatch):
+    """In what the two methods are given there, and so in the status."""
+    ways = model._by_plain_newton, model._by_newton
+    monkeypatch.setattr(model, "_by_plain_newton", lambda *data: (None, np.False_))
+    monkeypatch.setattr(model, "_by_newton", lambda *data: data)
+    given = jax.jit(lambda X, y, penalty: model.fit(X, y, penalty=penalty, weights=ONES, **classes)[:4])
+    X, y = np.random.default_rng(0).standard_normal((M, D)), np.array([0, 1, 0, 1, 1, 0, 1, 0, 1])
 
-    @jax.jit
-    def binary(X, y, penalty):
-        return logistic.fit(X, y, penalty=penalty).status
+    def status(y, penalty=1.0):
+        data = *given(X, y, penalty), 100
+        return verdict(first_trusted(lambda: ways[0](*data), otherwise=lambda: ways[1](*data)))
 
-    @jax.jit
-    def of_three(X, y, penalty):
-        return softmax.fit(X, y, classes=3, penalty=penalty).status
-
-    def status(fit, y, penalty=1.0):
-        return Status(int(fit(X, y, penalty)))
-
-    assert status(binary, y) is status(of_three, y) is Status.CONVERGED
-    assert status(binary, 2 * y) is Status.NOT_FINITE
-    assert status(of_three, y + 2) is status(of_three, y - 1) is Status.NOT_FINITE
-    assert status(binary, y, -1.0) is status(of_three, y, -1.0) is Status.NOT_FINITE
+    assert status(y) is Status.CONVERGED
+    assert status(np.where(y, *none)) is status(y - 1) is status(y, -1.0) is Status.NOT_FINITE
 
 
-def test_an_example_that_does_not_count_does_not_keep_the_classes_apart():
-    """Without the fourth example a line separates the classes, with it none does."""
-    X = jnp.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0], [1.0, 3.0], [1.0, 4.0], [1.0, 5.0]])
-    y = np.array([0, 0, 0, 0, 1, 1]), np.array([0, 1, 0, 0, 1, 1])
-    weights = np.array([1.0, 0.0, 1.0, 1.0, 1.0, 1.0])
-    for model in (logistic, softmax):
-        assert Status(int(model.fit(X, y[1]).status)) is Status.CONVERGED
-        assert Status(int(model.fit(X, y[1], weights=weights).status)) is Status.SEPARABLE
+def test_examples_of_one_class_among_those_that_count_are_refused():
+    y, weights = np.array([0, 0, 0, 0, 1, 1]), np.array([1.0, 1, 1, 1, 0, 0])
     with pytest.raises(ValueError, match="y must hold examples of at least two classes; all are 0"):
-        logistic.fit(X, y[0], weights=np.array([1.0, 1, 1, 1, 0, 0]))
+        logistic.fit(np.eye(6), y, weights=weights)
 
 
 def test_weights_of_any_size_leave_the_minimum_where_theory_has_it():
-    """Two groups of examples with one feature each have the log-odds of their weights as their parameters."""
-    X, y = jnp.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]), np.array([0, 1, 0, 1])
-    weights = np.array([1e-3, 3e-3, 1e5, 5e5])
-    theta = logistic.fit(X, y, weights=weights).check().theta
-    np.testing.assert_allclose(theta, np.log([3.0, 5.0]), rtol=1e-9)
-    theta = softmax.fit(X, y, weights=weights).check().theta
-    np.testing.assert_allclose(theta[:, 1] - theta[:, 0], np.log([3.0, 5.0]), rtol=1e-9)
+    """Groups of examples with one feature each have the log-odds of their weights as their parameters."""
+    X, weights = np.eye(3).repeat(3, axis=0), np.array([1e-3, 3e-3, 2e-3, 1e5, 5e5, 2e5, 7.0, 1.0, 2.0])
+    w = weights.reshape(3, 3)
+    theta = logistic.fit(X, np.array([0, 1, 1] * 3), weights=weights).check().theta
+    np.testing.assert_allclose(theta, np.log((w[:, 1] + w[:, 2]) / w[:, 0]), rtol=1e-9)
+    theta = np.asarray(softmax.fit(X, np.arange(9) % 3, weights=weights).check().theta)
+    np.testing.assert_allclose(theta[:, 1:] - theta[:, :1], np.log(w[:, 1:] / w[:, :1]), rtol=1e-9)
 
 
-@pytest.mark.parametrize("model", [logistic, softmax])
-def test_dependent_columns_of_the_examples_that_count(model):
+@pytest.mark.parametrize(("model", "shape"), [(logistic, (2,)), (softmax, (2, K))])
+def test_dependent_columns_of_the_examples_that_count(model, shape):
     rng = np.random.default_rng(0)
-    X = rng.standard_normal((20, 3))
-    X[:10, 2] = X[:10, 1]  # only the last ten tell the two apart
-    y, weights = rng.permutation(20) % 2, np.repeat([2.0, 0.0], 10)
-    weighted, alone = model.fit(X, y, weights=weights), model.fit(X[:10], y[:10])
-    assert Status(int(weighted.status)) is Status(int(alone.status)) is Status.RANK_DEFICIENT
-    np.testing.assert_allclose(weighted.theta, alone.theta, rtol=1e-8, atol=1e-12)
+    X = rng.standard_normal((M, D))
+    X[:7, 2] = X[:7, 1]  # only the last two tell the two apart
+    y, weights = np.arange(M) % (2 if model is logistic else K), np.repeat([2.0, 0.0], [7, 2])
+    found = model.fit(X, y, weights=weights)
+    assert verdict(found) is Status.RANK_DEFICIENT
+    alone = literal.minimum(shape, X[:7, :2], y[:7])
+    np.testing.assert_allclose(found.theta, np.stack([alone[0], alone[1] / 2, alone[1] / 2]), rtol=1e-8, atol=1e-12)
