@@ -1,6 +1,7 @@
 """The chain rule by paths and by layers, and the two ways of 12.2: equal results, different work."""
 
 import itertools
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -33,13 +34,21 @@ def test_the_example_of_the_course():
     rng = np.random.default_rng(1)
     theta, x, y = rng.standard_normal((3, 2)), rng.standard_normal(3), 1
     J = chain.softmax_jacobians(theta, x, y)
-    of_x = jax.grad(lambda x: softmax.cost(theta, x[None, :], jnp.array([y])))(jnp.asarray(x))
+
+    @jax.jit
+    def references(theta, x):
+        def of_log_softmax(z):
+            return layers.log_softmax().forward((), z[None, :])[0][0]
+
+        labels = jnp.array([y])
+        of_x = jax.grad(lambda x: softmax.cost(theta, x[None, :], labels))(x)
+        return of_x, softmax.gradient(theta, x[None, :], labels), jax.jacobian(of_log_softmax)(x @ theta)
+
+    of_x, gradient, by_autodiff = references(theta, x)
     for method in (chain.naive, chain.by_layers):
         np.testing.assert_allclose(method(J).gradient, of_x, rtol=1e-12)
         of_z = method(J[1:]).gradient
-        gradient = softmax.gradient(theta, x[None, :], np.array([y]))
         np.testing.assert_allclose(x[:, None] * np.asarray(of_z)[None, :], gradient, rtol=1e-12)
-    by_autodiff = jax.jacobian(lambda z: layers.log_softmax().forward((), z[None, :])[0][0])(jnp.asarray(x @ theta))
     np.testing.assert_allclose(J[1], by_autodiff, rtol=1e-12)
 
 
@@ -67,35 +76,62 @@ def test_what_is_no_chain_is_refused(J, message):
 NETWORKS = {
     "mlp": mlp([5, 4, 1], "tanh", costs.squared_error()),
     "every kind": network(
-        layers.linear(4), layers.rbf(5), layers.residual(layers.gelu()), layers.softmax(), layers.linear(3),
+        layers.linear(4), layers.softmax(), layers.rbf(5), layers.residual(layers.gelu()), layers.linear(3),
         cost=costs.cross_entropy(),
     ),
 }  # fmt: skip
 
 
+X = np.array([0.3, -1.0, 0.5])
+
+
+@cache
+def first_theta(name):
+    with jax.enable_x64(True):
+        return NETWORKS[name].init(jax.random.key(0), 3)
+
+
+def solutions(name, dtype):
+    """A function to both, the second mapped over examples, and the derivative by autodiff; and its arguments."""
+    net, theta = NETWORKS[name], jax.tree.map(lambda leaf: np.asarray(leaf, dtype), first_theta(name))
+
+    def of_x(theta, x, y):
+        mapped = jax.vmap(jacobians.solution_2, in_axes=(None, None, 0, 0))(net, theta, x[None, :], y[None])
+        by_autodiff = jax.grad(lambda x: net.cost(theta, x[None, :], y[None]))(x)
+        return jacobians.solution_1(net, theta, x, y), jacobians.solution_2(net, theta, x, y), mapped[0], by_autodiff
+
+    return of_x, (theta, X.astype(dtype), np.asarray(0.7, dtype) if name == "mlp" else np.array(2))
+
+
 @pytest.mark.parametrize("name", NETWORKS)
-def test_both_solutions_are_the_derivative(name, precision):
-    net = NETWORKS[name]
-    theta = jax.tree.map(lambda leaf: leaf.astype(precision.dtype), net.init(jax.random.key(0), 3))
-    x = jnp.asarray([0.3, -1.0, 0.5], precision.dtype)
-    y = jnp.asarray(2 if name != "mlp" else 0.7, None if name != "mlp" else precision.dtype)
-    expected = jax.grad(lambda x: net.cost(theta, x[None, :], y[None]))(x)
-    for solution in (jacobians.solution_1, jacobians.solution_2):
-        found = jax.jit(solution, static_argnums=0)(net, theta, x, y)
-        assert found.dtype == precision.dtype
-        np.testing.assert_allclose(found, expected, atol=10 * precision.tolerance * np.max(np.abs(expected)))
-    mapped = jax.vmap(jacobians.solution_2, in_axes=(None, None, 0, 0))(net, theta, x[None, :], y[None])
-    np.testing.assert_allclose(mapped[0], expected, atol=10 * precision.tolerance * np.max(np.abs(expected)))
+def test_both_solutions_are_the_derivative(name, width):
+    of_x, arguments = solutions(name, width.dtype)
+    *found, expected = jax.jit(of_x)(*arguments)
+    for solution in found:
+        np.testing.assert_allclose(solution, expected, atol=10 * width.tolerance * np.max(np.abs(expected)))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_dtypes_and_shapes_are_kept(name, precision):
+    of_x, arguments = solutions(name, precision.dtype)
+    for solution in jax.eval_shape(of_x, *arguments):
+        assert (solution.shape, solution.dtype) == (X.shape, precision.dtype)
 
 
 def test_the_jacobians_are_those_of_the_layers():
-    net = NETWORKS["every kind"]
-    theta = net.init(jax.random.key(0), 3)
-    z = jnp.array([0.3, -1.0, 0.5])
-    for layer, params, J in zip(net.layers, theta, jacobians.layer_jacobians(net, theta, z), strict=True):
+    net, theta = NETWORKS["every kind"], first_theta("every kind")
 
-        def f(z, layer=layer, params=params):
-            return layer.forward(params, z[None, :])[0][0]
+    @jax.jit
+    def hand_and_reference(theta, z):
+        pairs = []
+        for layer, params, J in zip(net.layers, theta, jacobians.layer_jacobians(net, theta, z), strict=True):
 
-        np.testing.assert_allclose(J, jax.jacobian(f)(z), atol=1e-13)
-        z = f(z)
+            def f(z, layer=layer, params=params):
+                return layer.forward(params, z[None, :])[0][0]
+
+            pairs.append((J, jax.jacobian(f)(z)))
+            z = f(z)
+        return pairs
+
+    for hand, reference in hand_and_reference(theta, X):
+        np.testing.assert_allclose(hand, reference, atol=1e-13)

@@ -1,6 +1,6 @@
 """Networks trained: real data, the same bits again, noise, precision, clipping, decay, and what goes wrong by name."""
 
-from functools import partial
+from functools import cache, partial
 
 import chex
 import jax
@@ -20,21 +20,26 @@ from tests.test_checkpoint import as_bytes
 KEY = jax.random.key(0)
 
 
+@cache
 def scaled(name, test=0.2):
     """(X_train, y_train), (X_test, y_test), in units of the training examples."""
     table = data.table(name)
     (X, y), (X_test, y_test) = data.split(table.X, table.y, test=test)
     to_units = data.standardize(X)
-    return (to_units(X), y), (to_units(X_test), y_test)
+    return jax.tree.map(np.asarray, ((to_units(X), y), (to_units(X_test), y_test)))
 
 
 def share_right(net, theta, X, y):
-    predicted = np.asarray(net.predict(theta, X))
+    predicted = np.asarray(jax.jit(net.predict)(theta, X))
     return np.mean((predicted > 0.5 if predicted.ndim == 1 else np.argmax(predicted, axis=1)) == np.asarray(y))
 
 
+def flat(tree):
+    return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(tree)])
+
+
 def in_float32(theta):
-    return jax.tree.map(lambda leaf: leaf.astype(jnp.float32), theta)
+    return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf, np.float32)), theta)
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +51,10 @@ def digits():
 DIGITS = mlp([512, 10], "relu", costs.cross_entropy())
 
 
-def digits_run(digits, seed, epochs=60):
+def digits_run(digits, seed):
     """The share of test examples that are right, and theta; split, start and order are those of the seed."""
     X, X_test, y, y_test = train_test_split(*digits, test_size=0.2, stratify=digits[1], random_state=seed)
+    epochs = 15
     schedule = optax.cosine_decay_schedule(2e-3, epochs * -(-len(y) // 32))
     theta = in_float32(DIGITS.init(jax.random.key(seed), 64))
     with jax.numpy_dtype_promotion("standard"):  # optax multiplies the schedule's float64 with float32
@@ -57,17 +63,22 @@ def digits_run(digits, seed, epochs=60):
     return share_right(DIGITS, run.theta, X_test, y_test), run.theta
 
 
-def test_digits_are_read_with_every_seed(digits):
+@pytest.fixture(scope="module")
+def digits_runs(digits):
+    return {seed: digits_run(digits, seed) for seed in (2, 3)}
+
+
+def test_digits_are_read_with_every_seed(digits_runs):
     """Of ten seeds: the experiment `digits_network`."""
-    accuracies = [digits_run(digits, seed)[0] for seed in range(3)]
+    accuracies = [share for share, _ in digits_runs.values()]
     assert np.mean(accuracies) >= 0.98
     assert min(accuracies) >= 0.97
 
 
-def test_the_same_seed_gives_the_same_bits(digits):
-    runs = [digits_run(digits, seed, epochs=2)[1] for seed in (3, 3, 4)]
-    assert as_bytes(runs[0]) == as_bytes(runs[1])
-    assert as_bytes(runs[0]) != as_bytes(runs[2])
+def test_the_same_seed_gives_the_same_bits(digits, digits_runs):
+    again = digits_run(digits, 3)[1]
+    assert as_bytes(again) == as_bytes(digits_runs[3][1])
+    assert as_bytes(again) != as_bytes(digits_runs[2][1])
 
 
 def test_breast_cancer_is_told_by_a_hidden_layer():
@@ -89,10 +100,10 @@ def test_diabetes_is_stopped_before_it_overfits():
     runs = each_epoch(net.gradient, optimizers.adam(0.01), net.init(KEY, X.shape[1]), X, y, **arguments)
     best = early_stopping(runs, by="held out", patience=30)
     last = train(net.gradient, optimizers.adam(0.01), net.init(KEY, X.shape[1]), X, y, **arguments)
-    explained = 1 - best.history["held out"][-1] / jnp.sum((y_test - y_test.mean()) ** 2)
-    assert explained > 0.4  # least squares: 0.48 to 0.52
+    least, final = (np.asarray(run.history["held out"])[-1] for run in (best, last))
+    assert 1 - least / np.sum((y_test - y_test.mean()) ** 2) > 0.4  # least squares: 0.48 to 0.52
     assert best.epochs < 270
-    assert last.history["held out"][-1] > 1.5 * best.history["held out"][-1]
+    assert final > 1.5 * least
 
 
 # Noise.
@@ -122,7 +133,7 @@ def test_dropout_draws_another_mask_at_every_step():
     def gradient(theta, X, y, *, key):
         return layers.dropout(0.5, key).forward((), jnp.ones((1, 50)))[0][0]
 
-    X = jnp.zeros((4, 1))
+    X = np.zeros((4, 1))
     for batch_size in (4, 2, 3):
         runs = each_epoch(gradient, optax.sgd(1.0), jnp.zeros(50), X, None, key=KEY, epochs=10, batch_size=batch_size)
         thetas = np.array([np.zeros(50), *(np.asarray(run.theta) for run in runs)])
@@ -145,10 +156,13 @@ def test_a_network_with_dropout_is_taken_up_to_the_same_bits(tmp_path):
 def test_dropout_is_right_about_its_own_cost_at_every_key():
     (X, y), _ = scaled("iris")
     theta = noisy(KEY).init(KEY, 4)
-    for key in jax.random.split(KEY, 3):
-        chex.assert_trees_all_close(
-            noisy(key).gradient(theta, X, y), jax.grad(noisy(key).cost)(theta, X, y), rtol=0, atol=1e-11
-        )
+
+    @jax.jit
+    def hand_and_reference(key, theta):
+        return noisy(key).gradient(theta, X, y), jax.grad(noisy(key).cost)(theta, X, y)
+
+    for seed in range(3):
+        chex.assert_trees_all_close(*hand_and_reference(jax.random.key(seed), theta), rtol=0, atol=1e-11)
 
 
 def test_autodiff_of_a_cost_with_a_key_gets_one_too():
@@ -179,20 +193,20 @@ def test_bfloat16_inside_and_float32_parameters_train():
     half = partial(layers.computed_in, jnp.bfloat16)
     net = network(half(layers.linear(16)), layers.tanh(), half(layers.linear(3)), cost=costs.cross_entropy())
     theta = in_float32(net.init(KEY, 4))
-    data32 = X.astype(jnp.float32), y
+    data32 = X.astype(np.float32), y
     run = train(net.gradient, optimizers.adam(0.02), theta, *data32, key=KEY, epochs=60, batch_size=16).check()
     assert {leaf.dtype for leaf in jax.tree.leaves(run.theta)} == {jnp.dtype("float32")}
-    assert share_right(net, run.theta, X_test.astype(jnp.float32), y_test) >= 0.9
+    assert share_right(net, run.theta, X_test.astype(np.float32), y_test) >= 0.9
 
 
 def test_a_clipped_step_is_no_longer_than_the_rate_times_the_bound():
     (X, y), _ = scaled("iris")
     net = mlp([8, 3], "relu", costs.cross_entropy())
-    theta = jax.tree.map(lambda leaf: 30 * leaf, net.init(KEY, 4))
+    theta = jax.tree.map(lambda leaf: 30 * np.asarray(leaf), net.init(KEY, 4))
     for bound in (1e-3, None):
         clip = optax.identity() if bound is None else optax.clip_by_global_norm(bound)
         run = train(net.gradient, optax.chain(clip, optax.sgd(0.1)), theta, X, y, key=KEY, epochs=1, batch_size=len(X))
-        length = optax.tree.norm(jax.tree.map(jnp.subtract, run.theta, theta))
+        length = np.linalg.norm(flat(run.theta) - flat(theta))
         if bound is None:
             assert length > 1e-3
         else:
@@ -229,7 +243,8 @@ def test_a_network_is_taken_up_to_the_same_bits(tmp_path):
 
 def test_nan_in_a_batch_is_named_by_step_and_leaf():
     (X, y), _ = scaled("iris")
-    X = X.at[77, 2].set(jnp.nan)
+    X = X.copy()
+    X[77, 2] = np.nan
     net = mlp([8, 3], "tanh", costs.cross_entropy())
     run = train(net.gradient, optax.sgd(0.1), net.init(KEY, 4), X, y, key=KEY, epochs=5, batch_size=10)
     assert run.stop is not None

@@ -11,15 +11,15 @@ from scipy import stats
 from jax_course import verify
 from jax_course.probability import bernoulli
 
-ENDS = jnp.array([0.0, 1.0])
+ENDS = np.array([0.0, 1.0])
 TOSSES = np.array([1, 0, 0, 1, 1, 0, 1, 1])  # five heads, three tails
 
 
 def test_values_by_hand():
     """Course 5.4: heads, tails, heads at p = ¼ have the probability ¼ ¾ ¼."""
-    x = jnp.array([1, 0, 1])
+    x = np.array([1, 0, 1])
     np.testing.assert_array_equal(bernoulli.pmf(x, 0.25), [0.25, 0.75, 0.25])
-    np.testing.assert_allclose(jnp.exp(bernoulli.log_likelihood(x, 0.25)), 3 / 64, rtol=1e-15)
+    np.testing.assert_allclose(np.exp(bernoulli.log_likelihood(x, 0.25)), 3 / 64, rtol=1e-15)
     assert bernoulli.log_likelihood_derivative(x, 0.25) == pytest.approx(4 - 4 / 3 + 4, rel=1e-15)
     assert bernoulli.fit(TOSSES) == 5 / 8
     # H(¼) = ¼ log 4 + ¾ log 4/3, whose derivative is log 3
@@ -29,10 +29,23 @@ def test_values_by_hand():
 
 def test_values_are_those_of_scipy():
     p = np.linspace(0.01, 0.99, 25)
-    for x in (0, 1):
-        np.testing.assert_allclose(bernoulli.pmf(x, p), stats.bernoulli.pmf(x, p), rtol=1e-14)
-        np.testing.assert_allclose(bernoulli.log_pmf(x, p), stats.bernoulli.logpmf(x, p), rtol=1e-13)
-    np.testing.assert_allclose(bernoulli.entropy(p), stats.bernoulli.entropy(p), rtol=1e-13)
+
+    @jax.jit
+    def values(p):
+        return [(bernoulli.pmf(x, p), bernoulli.log_pmf(x, p)) for x in (0, 1)], bernoulli.entropy(p)
+
+    by_outcome, entropy = values(p)
+    for x, (pmf, log_pmf) in enumerate(by_outcome):
+        np.testing.assert_allclose(pmf, stats.bernoulli.pmf(x, p), rtol=1e-14)
+        np.testing.assert_allclose(log_pmf, stats.bernoulli.logpmf(x, p), rtol=1e-13)
+    np.testing.assert_allclose(entropy, stats.bernoulli.entropy(p), rtol=1e-13)
+
+
+@jax.jit
+def near_the_ends(p):
+    x = jnp.array([1, 0])
+    by_p = [bernoulli.log_likelihood_derivative(x[i : i + 1], p) for i in range(2)]
+    return bernoulli.log_pmf(x, p), bernoulli.entropy(p), bernoulli.entropy_derivative(p), *by_p
 
 
 @pytest.mark.parametrize(
@@ -51,52 +64,72 @@ def test_values_are_those_of_scipy():
 )
 def test_probabilities_near_the_ends_keep_their_digits(p, log_p, log_1_minus_p, entropy, slope):
     """Against 60 digits for the same float64 p."""
-    close = partial(np.testing.assert_allclose, rtol=5e-16)
-    close(bernoulli.log_pmf(jnp.array([1, 0]), p), [log_p, log_1_minus_p])
-    close(bernoulli.entropy(p), entropy)
-    close(bernoulli.entropy_derivative(p), slope)
-    close(bernoulli.log_likelihood_derivative(jnp.array([1]), p), 1 / p)
-    close(bernoulli.log_likelihood_derivative(jnp.array([0]), p), -1 / (1 - p))
+    expected = [log_p, log_1_minus_p], entropy, slope, 1 / p, -1 / (1 - p)
+    for value, digits in zip(near_the_ends(p), expected, strict=True):
+        np.testing.assert_allclose(value, digits, rtol=5e-16)
 
 
-def test_both_ends_are_exact(precision):
-    p = ENDS.astype(precision.dtype)
-    equal = np.testing.assert_array_equal
-    equal(bernoulli.pmf(1, p), [0, 1])
-    equal(bernoulli.log_pmf(1, p), [-np.inf, 0])
-    equal(bernoulli.log_pmf(0, p), [0, -np.inf])
-    equal(bernoulli.entropy(p), [0, 0])
-    equal(np.signbit(bernoulli.entropy(p)), [False, False])
-    equal(bernoulli.entropy_derivative(p), [np.inf, -np.inf])
-    equal(bernoulli.log_likelihood(jnp.zeros(3, precision.dtype), p[0]), 0)
+def test_both_ends_are_exact(width):
+    @jax.jit
+    def values(p, tails):
+        return {
+            "pmf": bernoulli.pmf(1, p),
+            "log_pmf": [bernoulli.log_pmf(x, p) for x in (1, 0)],
+            "entropy": bernoulli.entropy(p),
+            "entropy_derivative": bernoulli.entropy_derivative(p),
+            "log_likelihood": bernoulli.log_likelihood(tails, p[0]),
+        }
+
+    value, equal = values(ENDS.astype(width.dtype), np.zeros(3, width.dtype)), np.testing.assert_array_equal
+    equal(value["pmf"], [0, 1])
+    equal(value["log_pmf"], [[-np.inf, 0], [0, -np.inf]])
+    equal(value["entropy"], [0, 0])
+    equal(np.signbit(value["entropy"]), [False, False])
+    equal(value["entropy_derivative"], [np.inf, -np.inf])
+    equal(value["log_likelihood"], 0)
 
 
 def test_no_derivative_is_nan_at_the_ends():
     """By hand and by autodiff: ±∞ for what cannot happen, ±1 for what must."""
-    for x, expected in ((1, [np.inf, 1]), (0, [-1, -np.inf])):
-        np.testing.assert_array_equal(bernoulli.log_likelihood_derivative(x, ENDS), expected)
-        np.testing.assert_array_equal(jax.vmap(jax.grad(partial(bernoulli.log_pmf, x)))(ENDS), expected)
-    np.testing.assert_array_equal(jax.vmap(jax.grad(bernoulli.entropy))(ENDS), [np.inf, -np.inf])
-    np.testing.assert_array_equal(jax.vmap(jax.grad(jax.grad(bernoulli.entropy)))(ENDS), [-np.inf, -np.inf])
-    twice = jax.vmap(jax.grad(lambda p: bernoulli.log_likelihood_derivative(jnp.zeros(2), p)))(ENDS)
-    np.testing.assert_array_equal(twice, [-2, -np.inf])
+
+    @jax.jit
+    def derivatives(p):
+        def likelihood_derivative(p):
+            return bernoulli.log_likelihood_derivative(jnp.zeros(2), p)
+
+        by_hand = [bernoulli.log_likelihood_derivative(x, p) for x in (1, 0)]
+        by_autodiff = [jax.vmap(jax.grad(partial(bernoulli.log_pmf, x)))(p) for x in (1, 0)]
+        entropy = jax.grad(bernoulli.entropy)
+        twice = [jax.vmap(jax.grad(function))(p) for function in (entropy, likelihood_derivative)]
+        return by_hand, by_autodiff, jax.vmap(entropy)(p), twice
+
+    by_hand, by_autodiff, entropy, twice = derivatives(ENDS)
+    for of_each in (by_hand, by_autodiff):
+        np.testing.assert_array_equal(of_each, [[np.inf, 1], [-1, -np.inf]])
+    np.testing.assert_array_equal(entropy, [np.inf, -np.inf])
+    np.testing.assert_array_equal(twice, [[-np.inf, -np.inf], [-2, -np.inf]])
 
 
-def test_derivatives_are_those_of_autodiff(precision):
-    p = jnp.asarray([0.01, 0.3, 0.5, 0.9], precision.dtype)
-    for hand, function in (
-        (partial(bernoulli.log_likelihood_derivative, TOSSES), partial(bernoulli.log_likelihood, TOSSES)),
-        (bernoulli.entropy_derivative, bernoulli.entropy),
-    ):
-        by_hand = jax.vmap(hand)(p)
-        assert by_hand.dtype == precision.dtype
-        np.testing.assert_allclose(by_hand, jax.vmap(jax.grad(function))(p), rtol=precision.tolerance)
-    of_each = bernoulli.log_likelihood_derivative(jnp.array([1, 0, 1, 0]), p)
-    np.testing.assert_allclose(of_each, 1 / (np.asarray(p) - np.array([0, 1, 0, 1])), rtol=precision.tolerance)
+def test_derivatives_are_those_of_autodiff(width):
+    @jax.jit
+    def hand_and_reference(p, tosses):
+        likelihood = partial(bernoulli.log_likelihood, tosses)
+        by_hand = jax.vmap(partial(bernoulli.log_likelihood_derivative, tosses))(p)
+        return (
+            (by_hand, jax.vmap(jax.grad(likelihood))(p)),
+            (bernoulli.entropy_derivative(p), jax.vmap(jax.grad(bernoulli.entropy))(p)),
+            (
+                bernoulli.log_likelihood_derivative(jnp.array([1, 0, 1, 0]), p),
+                1 / (p - jnp.array([0.0, 1, 0, 1], p.dtype)),
+            ),
+        )
+
+    for hand, reference in hand_and_reference(np.array([0.01, 0.3, 0.5, 0.9], width.dtype), TOSSES):
+        np.testing.assert_allclose(hand, reference, rtol=width.tolerance)
 
 
 def test_the_doctor_finds_them_right():
-    p = jnp.array(0.3)
+    p = np.array(0.3)
     reports = [
         verify.derivatives(
             lambda p: bernoulli.log_likelihood(TOSSES, p),
@@ -118,19 +151,22 @@ def test_the_doctor_finds_them_right():
 def test_the_derivative_of_the_entropy_is_its_slope():
     """By differences, since autodiff is told the derivative."""
     p, h = np.linspace(0.05, 0.95, 19), 1e-5
-    slope = (bernoulli.entropy(p + h) - bernoulli.entropy(p - h)) / (2 * h)
-    np.testing.assert_allclose(slope, bernoulli.entropy_derivative(p), atol=1e-7)
+    above, below = (np.asarray(ENTROPY(p + step)) for step in (h, -h))
+    np.testing.assert_allclose((above - below) / (2 * h), bernoulli.entropy_derivative(p), atol=1e-7)
 
 
 def test_the_mean_is_the_likeliest():
     """Course 5.4: there the derivative is 0, and every other p is less likely."""
     p = bernoulli.fit(TOSSES)
-    assert abs(bernoulli.log_likelihood_derivative(TOSSES, p)) < 1e-13
-    others = jnp.delete(jnp.linspace(0, 1, 41), 25)
-    likelihoods = jax.vmap(partial(bernoulli.log_likelihood, TOSSES))(others)
-    assert jnp.max(likelihoods) < bernoulli.log_likelihood(TOSSES, p)
-    for certain in (jnp.zeros(3), jnp.ones(3)):
+    assert abs(np.asarray(bernoulli.log_likelihood_derivative(TOSSES, p))) < 1e-13
+    likelihoods = jax.jit(jax.vmap(bernoulli.log_likelihood, (None, 0)))
+    others = np.asarray(likelihoods(TOSSES, np.delete(np.linspace(0, 1, 41), 25)))
+    assert np.max(others) < bernoulli.log_likelihood(TOSSES, p)
+    for certain in (np.zeros(3), np.ones(3)):
         assert bernoulli.log_likelihood(certain, bernoulli.fit(certain)) == 0
+
+
+ENTROPY, LOG_PMF = jax.jit(bernoulli.entropy), jax.jit(bernoulli.log_pmf)
 
 
 @given(st.floats(0, 1))
@@ -138,11 +174,11 @@ def test_the_mean_is_the_likeliest():
 def test_the_entropy_is_symmetric_and_largest_at_one_half(p):
     """Course 5.5. It is −E[log P] too."""
     p = p if p == 0 or p > 1e-300 else 0.0  # numbers below are taken for 0
-    H = bernoulli.entropy(p)
+    H = np.asarray(ENTROPY(p))
     assert 0 <= H <= np.log(2) * (1 + 1e-15)
     q = max(p, 1 - p)  # from a half on, 1 − q is exact
-    np.testing.assert_allclose(bernoulli.entropy(1 - q), bernoulli.entropy(q), rtol=1e-13)
-    expected = -sum(P * bernoulli.log_pmf(x, p) for x, P in ((0, 1 - p), (1, p)) if P > 0)
+    np.testing.assert_allclose(ENTROPY(1 - q), ENTROPY(q), rtol=1e-13)
+    expected = -sum(P * np.asarray(LOG_PMF(x, p)) for x, P in ((0, 1 - p), (1, p)) if P > 0)
     np.testing.assert_allclose(H, expected, rtol=1e-13)
 
 
@@ -153,41 +189,64 @@ def test_outcomes_may_be_of_any_kind(kind):
     assert bernoulli.fit(x) == 0.75
 
 
-def test_jit_and_vmap_change_nothing_and_dtypes_are_kept(precision):
-    x, p = jnp.asarray([[1, 0, 1], [0, 0, 1]]), jnp.asarray([0.3, 0.9], precision.dtype)
-    functions = bernoulli.pmf, bernoulli.log_pmf, bernoulli.log_likelihood, bernoulli.log_likelihood_derivative
-    for function in functions:
-        mapped = jax.jit(jax.vmap(function))(x, p)
+OF_OUTCOMES = (
+    bernoulli.pmf,
+    bernoulli.log_pmf,
+    bernoulli.log_likelihood,
+    bernoulli.log_likelihood_derivative,
+)
+OF_P = bernoulli.entropy, bernoulli.entropy_derivative
+
+
+def test_jit_and_vmap_change_nothing():
+    x, p = np.array([[1, 0, 1], [0, 0, 1]]), np.array([0.3, 0.9])
+    mapped = jax.jit(lambda x, p: [jax.vmap(function)(x, p) for function in OF_OUTCOMES])(x, p)
+    for function, values in zip(OF_OUTCOMES, mapped, strict=True):
         for i in range(2):
-            assert function(x[i], p[i]).dtype == mapped.dtype == precision.dtype
-            np.testing.assert_allclose(mapped[i], function(x[i], p[i]), rtol=precision.tolerance)
-        assert function(x[0].astype(precision.dtype), 0.25).dtype == precision.dtype
-    for function in (bernoulli.entropy, bernoulli.entropy_derivative):
-        assert function(p).dtype == precision.dtype
-        np.testing.assert_allclose(jax.jit(jax.vmap(function))(p), function(p), rtol=precision.tolerance)
-    np.testing.assert_allclose(jax.jit(jax.vmap(bernoulli.fit))(x.astype(precision.dtype)), [2 / 3, 1 / 3], rtol=1e-6)
-    assert bernoulli.fit(x[0].astype(precision.dtype)).dtype == precision.dtype
+            np.testing.assert_allclose(np.asarray(values)[i], function(x[i], p[i]), rtol=1e-12)
+    for function in OF_P:
+        np.testing.assert_allclose(jax.jit(jax.vmap(function))(p), function(p), rtol=1e-12)
+    np.testing.assert_allclose(jax.jit(jax.vmap(bernoulli.fit))(x * 1.0), [2 / 3, 1 / 3], rtol=1e-15)
+
+
+def test_dtypes_are_kept(precision):
+    x, p = np.array([1, 0, 1]), np.array([0.3, 0.5, 0.9], precision.dtype)
+    for function in OF_OUTCOMES:
+        for arguments in ((x, p), (x, p[0])):
+            assert jax.eval_shape(function, *arguments).dtype == precision.dtype
+        assert jax.eval_shape(partial(function, p=0.25), x.astype(precision.dtype)).dtype == precision.dtype
+    for function in OF_P:
+        assert jax.eval_shape(function, p).dtype == precision.dtype
+    assert jax.eval_shape(bernoulli.fit, p).dtype == precision.dtype
+
+
+CALLS = *(partial(function, np.array([0, 1])) for function in OF_OUTCOMES), *OF_P
+IN_JIT = jax.jit(lambda p: [call(p) for call in CALLS])
 
 
 @pytest.mark.parametrize("p", [-0.1, 1.1, np.nan, np.inf])
 def test_what_is_no_probability_is_refused_and_nan_in_jit(p):
-    calls = [partial(f, jnp.array([0, 1])) for f in (bernoulli.pmf, bernoulli.log_pmf, bernoulli.log_likelihood)]
-    calls += [partial(bernoulli.log_likelihood_derivative, jnp.array([0, 1]))]
-    for call in (*calls, bernoulli.entropy, bernoulli.entropy_derivative):
+    for call in CALLS:
         with pytest.raises(ValueError, match=f"p must lie between 0 and 1; got {p}"):
             call(p)
-        assert np.isnan(jax.jit(call)(p)).all()
+    assert all(np.isnan(value).all() for value in IN_JIT(p))
+
+
+@jax.jit
+def of_outcomes_in_jit(x):
+    by_p = (function(x, 0.3) for function in (bernoulli.pmf, bernoulli.log_pmf, bernoulli.log_likelihood_derivative))
+    return *by_p, bernoulli.fit(x)
 
 
 @pytest.mark.parametrize("outcome", [2, -1, 0.5, np.nan])
 def test_what_is_no_outcome_is_refused_and_nan_in_jit(outcome):
-    x = np.array([0, outcome])
+    x = np.array([0.0, outcome])
     for call in (lambda x: bernoulli.pmf(x, 0.3), lambda x: bernoulli.log_pmf(x, 0.3), bernoulli.fit):
         with pytest.raises(ValueError, match=f"x must hold the outcomes 0 and 1; got {float(outcome)}"):
             call(x)
-        assert np.isnan(np.ravel(jax.jit(call)(x))[-1])
-    assert not np.isnan(jax.jit(bernoulli.log_pmf)(x, 0.3)[0])
-    assert np.isnan(jax.jit(bernoulli.log_likelihood_derivative)(x, 0.3))
+    pmf, log_pmf, derivative, fitted = of_outcomes_in_jit(x)
+    np.testing.assert_array_equal(np.isnan([pmf, log_pmf]), [[False, True]] * 2)
+    assert np.isnan([derivative, fitted]).all()
 
 
 def test_other_shapes_and_dtypes_are_refused():
