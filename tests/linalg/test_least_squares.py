@@ -1,9 +1,7 @@
 from fractions import Fraction
 from operator import mul
 
-import chex
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,6 +12,7 @@ from jax_course.linalg.extended import add_products
 
 rng = np.random.default_rng(0)
 solve = jax.jit(least_squares)
+shortest = jax.jit(minimum_norm)
 
 
 def exact_solution(X, y):
@@ -43,20 +42,28 @@ ILL_CONDITIONED = {
 }
 
 
+def of_one_shape(X, y):
+    """The same with eleven columns and thirty rows: an own row for each column that is added, its target 0."""
+    m, d = X.shape
+    rows = np.zeros((30, 11))
+    rows[:m, :d], rows[m : m + 11 - d, d:] = X, np.eye(11 - d)
+    return rows, np.append(y, np.zeros(30 - m))
+
+
 @pytest.mark.parametrize("X", ILL_CONDITIONED.values(), ids=ILL_CONDITIONED.keys())
 @pytest.mark.parametrize("noise", [0.0, 1e-3])
 def test_ill_conditioned_designs_keep_nearly_all_digits(X, noise):
     y = X @ np.ones(X.shape[1]) + noise * np.max(np.abs(X)) * np.random.default_rng(1).standard_normal(len(X))
     exact = exact_solution(X, y)
-    result = solve(jnp.asarray(X), jnp.asarray(y))
-    assert result.rank == X.shape[1]
-    assert digits(result.theta, exact) >= max(13, digits(np.linalg.lstsq(X, y)[0], exact))
+    result = solve(*of_one_shape(X, y))
+    assert int(result.rank) == 11
+    assert digits(np.asarray(result.theta)[: X.shape[1]], exact) >= max(13, digits(np.linalg.lstsq(X, y)[0], exact))
 
 
 def test_float32_keeps_the_digits_that_the_condition_allows(precision):
     X = np.stack([np.ones(15), np.arange(15.0), np.arange(15.0) ** 2, np.arange(15.0) ** 3], axis=1)
     X, y = X.astype(precision.dtype), np.cos(np.arange(15.0)).astype(precision.dtype)
-    theta = solve(jnp.asarray(X), jnp.asarray(y)).theta
+    theta = solve(X, y).theta
     assert theta.dtype == precision.dtype
     assert digits(theta, exact_solution(X.astype(float), y.astype(float))) > (14 if X.itemsize == 8 else 6)
 
@@ -65,38 +72,35 @@ def test_float32_keeps_the_digits_that_the_condition_allows(precision):
 def test_minimum_norm_agrees_with_numpy(shape):
     X, y = rng.standard_normal(shape), rng.standard_normal(shape[0])
     X[:, 3] = X[:, 0] - 2 * X[:, 1]
-    result = solve(jnp.asarray(X), jnp.asarray(y))
+    result = solve(X, y)
     expected, _, rank, _ = np.linalg.lstsq(X, y)
     assert int(result.rank) == int(rank)
-    chex.assert_trees_all_close(np.asarray(result.theta), expected, rtol=1e-10, atol=1e-12)
-    unseen = jnp.linalg.svd(X, full_matrices=True)[2][-1]
-    moved = jnp.asarray(expected) + unseen
-    theta, same_rank = minimum_norm(jnp.asarray(X), moved)
+    np.testing.assert_allclose(result.theta, expected, rtol=1e-10, atol=1e-12)
+    unseen = np.linalg.svd(X, full_matrices=True)[2][-1]
+    theta, same_rank = shortest(X, expected + unseen)
     assert int(same_rank) == int(rank)
-    chex.assert_trees_all_close(np.asarray(theta), expected, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(theta, expected, rtol=1e-10, atol=1e-12)
 
 
 def test_the_rank_does_not_depend_on_units():
-    X = rng.standard_normal((20, 4))
+    X = rng.standard_normal((30, 6))
     X[:, 3] = X[:, 0] + X[:, 1]
     for unit in (1e-12, 1.0, 1e12):
-        assert solve(jnp.asarray(X * np.array([1.0, unit, 1.0, 1.0])), jnp.ones(20)).rank == 3
+        assert int(solve(X * np.array([1.0, unit, 1.0, 1.0, 1.0, 1.0]), np.ones(30)).rank) == 5
 
 
 def test_zeros_and_a_single_number():
-    result = solve(jnp.zeros((5, 3)), jnp.ones(5))
-    chex.assert_trees_all_equal(result.theta, jnp.zeros(3))
-    assert result.rank == 0
-    assert solve(jnp.array([[2.0]]), jnp.array([6.0])).theta[0] == 3
+    result = solve(np.zeros((9, 3)), np.ones(9))
+    np.testing.assert_array_equal(result.theta, np.zeros(3))
+    assert int(result.rank) == 0
+    assert np.asarray(solve(np.array([[2.0]]), np.array([6.0])).theta) == 3
 
 
 def test_no_overflow_in_squares():
     X = rng.standard_normal((9, 3))
-    expected = np.asarray(solve(jnp.asarray(X), jnp.ones(9)).theta)
+    expected = np.asarray(solve(X, np.ones(9)).theta)
     for unit in (2.0**600, 2.0**-600):
-        chex.assert_trees_all_close(
-            np.asarray(solve(jnp.asarray(X * unit), jnp.ones(9)).theta) * unit, expected, rtol=1e-14
-        )
+        np.testing.assert_allclose(np.asarray(solve(X * unit, np.ones(9)).theta) * unit, expected, rtol=1e-14)
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -110,8 +114,8 @@ def test_products_are_added_in_twice_the_precision(seed):
     exact = [sum(Fraction(a) * Fraction(b) for a, b in zip(rows[:, j], factors, strict=True)) for j in range(3)]
     start = np.array([-float(e) for e in exact])  # cancels all but the last bits
     expected = np.array([float(e + Fraction(s)) for e, s in zip(exact, start, strict=True)])
-    result = jax.jit(add_products)(jnp.asarray(start), jnp.asarray(rows), jnp.asarray(factors))
-    chex.assert_trees_all_close(np.asarray(result), expected, rtol=1e-9, atol=1e-30)
+    result = jax.jit(add_products)(start, rows, factors)
+    np.testing.assert_allclose(result, expected, rtol=1e-9, atol=1e-30)
 
 
 def test_the_least_norm_keeps_its_digits_however_the_columns_are_scaled():
@@ -127,9 +131,9 @@ def test_the_least_norm_keeps_its_digits_however_the_columns_are_scaled():
                 A[j] = [a - A[j][i] / A[i][i] * b for a, b in zip(A[j], A[i], strict=True)]
     multipliers = [A[i][3] / A[i][i] for i in range(3)]
     exact = np.array([float(sum(map(mul, column, multipliers), Fraction(0))) for column in zip(*rows, strict=True)])
-    assert digits(solve(jnp.asarray(X), jnp.asarray(y)).theta, exact) > 12
-    elsewhere = exact + np.asarray(jnp.linalg.svd(X / 10.0, full_matrices=True)[2][-1])
-    assert np.linalg.norm(minimum_norm(jnp.asarray(X), jnp.asarray(elsewhere))[0] - exact) < 1e-9
+    assert digits(solve(X, y).theta, exact) > 12
+    elsewhere = exact + np.linalg.svd(X / 10.0, full_matrices=True)[2][-1]
+    assert np.linalg.norm(np.asarray(shortest(X, elsewhere)[0]) - exact) < 1e-9
 
 
 def test_a_large_residual_beside_a_tiny_penalty_is_refined_away():
@@ -137,7 +141,7 @@ def test_a_large_residual_beside_a_tiny_penalty_is_refined_away():
     random = np.random.default_rng(0)
     a, y = random.standard_normal((2, 30))
     X = np.concatenate([np.stack([a, a], axis=1), 1e-9 * np.eye(2)])
-    theta = solve(jnp.asarray(X), jnp.asarray(np.concatenate([y, np.zeros(2)]))).theta
+    theta = solve(X, np.concatenate([y, np.zeros(2)])).theta
     np.testing.assert_allclose(theta, np.full(2, a @ y / (a @ a) / 2), rtol=1e-7)
 
 
@@ -145,17 +149,17 @@ def test_a_large_residual_beside_a_tiny_penalty_is_refined_away():
 def test_whitened_columns_are_orthonormal(offset):
     """By the Cholesky factor, then by orthogonal factors where its square would not do."""
     X = np.concatenate([np.ones((40, 1)), np.random.default_rng(0).standard_normal((40, 2)) + offset], axis=1)
-    delta2 = jnp.array([0.0, 3.0, 0.0])
-    white = jax.jit(whiten)(jnp.asarray(X), delta2)
-    assert jnp.all(white.kept)
-    both = np.concatenate([white.X, np.sqrt(delta2)[:, None] * np.asarray(white.T)])
+    delta2 = np.array([0.0, 3.0, 0.0])
+    white = jax.device_get(jax.jit(whiten)(X, delta2))
+    assert np.all(white.kept)
+    both = np.concatenate([white.X, np.sqrt(delta2)[:, None] * white.T])
     np.testing.assert_allclose(both.T @ both, np.eye(3), atol=1e-6)
     np.testing.assert_allclose(white.X, X @ white.T, atol=1e-6)
 
 
 def test_whitening_drops_what_the_rank_lacks():
-    X = np.random.default_rng(0).standard_normal((20, 2))
-    white = whiten(jnp.asarray(np.concatenate([X, X[:, :1]], axis=1)), jnp.zeros(3))
+    X = np.random.default_rng(0).standard_normal((40, 2))
+    white = jax.device_get(jax.jit(whiten)(np.concatenate([X, X[:, :1]], axis=1), np.zeros(3)))
     assert white.kept.tolist() == [True, True, False]
-    chex.assert_trees_all_equal(white.T[:, 2], jnp.zeros(3))
+    np.testing.assert_array_equal(white.T[:, 2], 0)
     np.testing.assert_allclose(white.X.T @ white.X, np.diag([1.0, 1.0, 0.0]), atol=1e-12)

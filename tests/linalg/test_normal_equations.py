@@ -11,13 +11,14 @@ from jax_course.linalg.normal_equations import CHOLESKY, HALF_PRECISION, ORTHOGO
 from jax_course.optimization.solution import Method
 
 
-@pytest.fixture(autouse=True)
-def for_small_data(monkeypatch):
+@pytest.fixture(autouse=True, scope="module")
+def for_small_data():
     """As if small data were large."""
-    monkeypatch.setattr(normal_equations, "WORK", 0)
-    monkeypatch.setattr(normal_equations, "MANY_COLUMNS", 8)
-    jax.clear_caches()
-    yield
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(normal_equations, "WORK", 0)
+        monkeypatch.setattr(normal_equations, "MANY_COLUMNS", 8)
+        jax.clear_caches()
+        yield
     jax.clear_caches()
 
 
@@ -53,9 +54,8 @@ TALL = {
 @pytest.mark.parametrize("name", TALL)
 def test_it_is_the_least_squares_solution_and_takes_the_way_that_the_condition_allows(name):
     X, y, penalty, way = TALL[name]
-    solved = penalized_least_squares(
-        jnp.asarray(X), jnp.asarray(y), jnp.broadcast_to(penalty, X.shape[1]), jnp.array(1.0)
-    )
+    delta2 = np.array(np.broadcast_to(penalty, X.shape[1]))
+    solved = jax.device_get(penalized_least_squares(*map(jnp.asarray, (X, y, delta2, 1.0))))
     assert int(solved.way) == way
     expected = exactly(X, y, penalty)
     size = np.linalg.norm(X, axis=0)
@@ -64,8 +64,8 @@ def test_it_is_the_least_squares_solution_and_takes_the_way_that_the_condition_a
     np.testing.assert_allclose(
         size * solved.theta, size * expected, rtol=0, atol=tolerance * np.max(size * np.abs(expected))
     )
-    residual = y - X @ np.asarray(solved.theta)
-    cost = residual @ residual + np.sum(penalty * np.asarray(solved.theta) ** 2)
+    residual = y - X @ solved.theta
+    cost = residual @ residual + np.sum(penalty * solved.theta**2)
     np.testing.assert_allclose(solved.cost, cost, rtol=1e-9, atol=1e-20)
     assert int(solved.rank) == (X.shape[0] if name == "wide" else X.shape[1])
     at_start = np.linalg.norm(X.T @ y)
@@ -101,10 +101,14 @@ def test_in_float32_and_within_jit_and_vmap():
         assert solved.theta.dtype == np.float32
         assert int(solved.method) == Method.NORMAL_EQUATIONS
         np.testing.assert_allclose(solved.theta, exactly(X, y, 0.0), rtol=1e-5, atol=1e-5)
-    solved = jax.jit(linear.fit)(X, y)
-    np.testing.assert_allclose(solved.theta, exactly(X, y, 0.0), rtol=1e-11)
-    both = jax.vmap(lambda y: linear.fit(X, y).theta)(jnp.stack([y, 2 * y]))
-    np.testing.assert_allclose(both, np.stack([solved.theta, 2 * solved.theta]), rtol=1e-10)
+
+    @jax.jit
+    def alone_and_both(X, y):
+        return linear.fit(X, y).theta, jax.vmap(lambda y: linear.fit(X, y).theta)(jnp.stack([y, 2 * y]))
+
+    alone, both = jax.device_get(alone_and_both(X, y))
+    np.testing.assert_allclose(alone, exactly(X, y, 0.0), rtol=1e-11)
+    np.testing.assert_allclose(both, np.stack([alone, 2 * alone]), rtol=1e-10)
 
 
 def test_the_size_decides_what_is_tried(monkeypatch):
@@ -116,10 +120,10 @@ def test_the_size_decides_what_is_tried(monkeypatch):
 def test_predictions_have_their_digits_where_theta_has_them_not():
     """Columns that nearly depend, and a penalty that decides between them: θ itself needs the orthogonal factors."""
     X, y = problem(400, 10, condition=1e7)
-    delta2 = jnp.full(10, 1e-9)
-    solved = predictive_least_squares(jnp.asarray(X), jnp.asarray(y), delta2)
+    data, targets, delta2 = map(jnp.asarray, (X, y, np.full(10, 1e-9)))
+    solved = jax.device_get(predictive_least_squares(data, targets, delta2))
     assert solved.way == CHOLESKY
-    assert penalized_least_squares(jnp.asarray(X), jnp.asarray(y), delta2, jnp.array(1.0)).way == ORTHOGONAL
+    assert int(penalized_least_squares(data, targets, delta2, jnp.asarray(1.0)).way) == ORTHOGONAL
     np.testing.assert_allclose(X @ solved.theta, X @ exactly(X, y, 1e-9), rtol=0, atol=1e-9 * np.max(np.abs(y)))
-    y_on_nothing = predictive_least_squares(jnp.asarray(X) * 0, jnp.asarray(y), delta2 * 0)
-    assert y_on_nothing.rank == 0
+    y_on_nothing = predictive_least_squares(*map(jnp.asarray, (0 * X, y, np.zeros(10))))
+    assert int(y_on_nothing.rank) == 0

@@ -1,5 +1,7 @@
 """Line searches on functions of one number: steep, flat, far, infinite, noisy."""
 
+from functools import cache
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,46 +27,63 @@ FUNCTIONS = {
 FLAT_START = "Moré and Thuente 2"  # its slope at 0 is below the rounding of the others in float32
 
 
-def at_zero(function, dtype):
+def at_zero(function, dtype=np.float64):
     zero = jnp.zeros((), dtype)
     return Trial(zero, *jax.value_and_grad(function)(zero))
 
 
-def search(function, start, **options):
+def search(function, **options):
+    """A start and the step from there."""
+
     def along(alpha):
         return (*jax.value_and_grad(function)(alpha), 2 * alpha)
 
-    return jax.jit(lambda: strong_wolfe(along, start, jnp.zeros_like(start.value), **options))()
+    start = at_zero(function, options.pop("dtype", np.float64))
+    return start, strong_wolfe(along, start, jnp.zeros_like(start.value), **options)
+
+
+@cache
+def searches(dtype):
+    """Both searches on the function of a number, in one program, and the slope at the step of one of them."""
+
+    @jax.jit
+    def program(number, c2):
+        def function(alpha):
+            return jax.lax.switch(number, list(FUNCTIONS.values()), alpha)
+
+        start, step = search(function, c2=c2, dtype=dtype)
+        return start, step, jax.grad(function)(step.taken.alpha), backtracking(function, start)
+
+    def of_function(name, c2):
+        return jax.device_get(program(list(FUNCTIONS).index(name), c2))
+
+    return of_function
 
 
 @pytest.mark.parametrize("name", [name for name in FUNCTIONS if name != FLAT_START])
 @pytest.mark.parametrize("c2", [0.9, 0.1])
 def test_both_conditions_hold(name, c2, width):
-    function = FUNCTIONS[name]
-    start = at_zero(function, width.dtype)
-    step = search(function, start, c2=c2)
+    start, step, again, _ = searches(width.dtype)(name, np.array(c2, width.dtype))
     assert step.taken.alpha.dtype == width.dtype
     assert bool(step.success)
     alpha, value, slope = (float(x) for x in step.taken)
-    rounding = 20 * float(jnp.finfo(width.dtype).eps) * abs(float(start.value))
+    rounding = 20 * float(np.finfo(width.dtype).eps) * abs(float(start.value))
     assert value <= float(start.value) + C1 * alpha * float(start.slope) + rounding
     assert abs(slope) <= c2 * abs(float(start.slope)) * (1 + 1e-6)
-    np.testing.assert_allclose(slope, float(jax.grad(function)(step.taken.alpha)), rtol=1e-5, atol=1e-15)
+    np.testing.assert_allclose(slope, float(again), rtol=1e-5, atol=1e-15)
     assert float(step.extra) == 2 * alpha
     assert int(step.evaluations) <= 20
 
 
 def test_a_start_that_is_nearly_flat():
-    step = search(FUNCTIONS[FLAT_START], at_zero(FUNCTIONS[FLAT_START], float), c2=0.1)
+    _, step, _, _ = searches(np.float64)(FLAT_START, np.array(0.1))
     assert bool(step.success)
     np.testing.assert_allclose(float(step.taken.alpha), 1.596, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_backtracking_descends_enough(name, width):
-    function = FUNCTIONS[name]
-    start = at_zero(function, width.dtype)
-    step = backtracking(function, start)
+    start, _, _, step = searches(width.dtype)(name, np.array(0.1, width.dtype))
     assert bool(step.success)
     assert float(step.taken.value) <= float(start.value) + C1 * float(step.taken.alpha) * float(start.slope)
     assert float(step.taken.alpha) == 0.5 ** (int(step.evaluations) - 1)
@@ -76,31 +95,39 @@ def test_a_minimum_below_rounding_is_found_by_slopes():
     def function(a):
         return 78.3 + 0.01 * (a - 1e-9) ** 2
 
-    start = at_zero(function, float)
-    step = search(function, start, c2=0.1)
+    _, step = jax.jit(lambda: search(function, c2=0.1))()
     assert bool(step.success)
     np.testing.assert_allclose(float(step.taken.alpha), 1e-9, rtol=0.1)
 
 
 def test_what_has_no_step_says_so():
-    uphill = at_zero(lambda a: a**2 + a, float)
-    for step in (search(lambda a: a**2 + a, uphill), backtracking(lambda a: a**2 + a, uphill)):
+    def uphill(a):
+        return a**2 + a
+
+    def up_at_once(a):
+        value = jnp.where(a > 0, jnp.nan, -a)
+        return value, jnp.where(a > 0, jnp.nan, -1.0), None
+
+    @jax.jit
+    def ends():
+        start, step = search(uphill)
+        nowhere = strong_wolfe(up_at_once, Trial(*map(jnp.asarray, (0.0, 0.0, -1.0))), None)
+        return step, backtracking(uphill, start), nowhere, search(lambda a: -a)[1]
+
+    *stay, endless = ends()
+    for step in (*stay, endless):
         assert not bool(step.success)
-        assert float(step.taken.alpha) == 0.0
-    endless = search(lambda a: -a, at_zero(lambda a: -a, float))
-    assert not bool(endless.success)
+    assert [float(step.taken.alpha) for step in stay] == [0, 0, 0]
     assert float(endless.taken.value) < 0
-    nowhere = search(lambda a: jnp.where(a > 0, jnp.nan, -a), Trial(*map(jnp.asarray, (0.0, 0.0, -1.0))))
-    assert not bool(nowhere.success)
-    assert float(nowhere.taken.alpha) == 0.0
 
 
 def test_under_vmap_each_line_has_its_own_step():
-    def of(minimum):
+    def step_towards(minimum):
         def along(a):
             return (a - minimum) ** 2, 2 * (a - minimum), None
 
-        start = Trial(jnp.zeros(()), minimum**2, -2 * minimum)
+        start = Trial(jnp.zeros_like(minimum), minimum**2, -2 * minimum)
         return strong_wolfe(along, start, None, c2=0.1).taken.alpha
 
-    np.testing.assert_allclose(jax.vmap(of)(jnp.array([1e-3, 1.0, 50.0])), [1e-3, 1.0, 50.0], rtol=0.2)
+    minima = np.array([1e-3, 1.0, 50.0])
+    np.testing.assert_allclose(jax.jit(jax.vmap(step_towards))(minima), minima, rtol=0.2)

@@ -36,20 +36,20 @@ def lasso(dtype):
 @pytest.mark.parametrize("name", BOTH)
 def test_the_lasso_is_that_of_scikit_learn(name, width):
     cost, gradient, proximal = lasso(width.dtype)
-    solution = BOTH[name](cost, jnp.zeros(8, width.dtype), proximal=proximal, gradient=gradient).check()
+    solution = BOTH[name](cost, np.zeros(8, width.dtype), proximal=proximal, gradient=gradient).check()
     theirs = Lasso(alpha=PENALTY / (2 * len(X)), fit_intercept=False, tol=1e-14, max_iter=10**6).fit(X, Y)
     np.testing.assert_allclose(solution.theta, theirs.coef_, atol=1e-8 if width.dtype == np.float64 else 1e-4)
     assert np.sum(np.asarray(solution.theta) != 0) == np.sum(theirs.coef_ != 0) < 8
     assert solution.theta.dtype == width.dtype
-    np.testing.assert_allclose(solution.cost, cost(solution.theta), rtol=1e-6)
+    np.testing.assert_allclose(solution.cost, np.sum((Y - X @ np.asarray(solution.theta)) ** 2), rtol=1e-6)
 
 
 def test_the_conditions_of_the_lasso_hold():
     """2Xᵀ(y − Xθ) is ±PENALTY where θ is not 0, and within that where it is."""
-    cost, gradient, proximal = lasso(float)
-    theta = accelerated_proximal_gradient(cost, jnp.zeros(8), proximal=proximal).check().theta
-    g = np.asarray(gradient(theta))
-    active = np.asarray(theta) != 0
+    cost, _, proximal = lasso(float)
+    theta = np.asarray(accelerated_proximal_gradient(cost, np.zeros(8), proximal=proximal).check().theta)
+    g = 2 * X.T @ (X @ theta - Y)
+    active = theta != 0
     np.testing.assert_allclose(g[active], -PENALTY * np.sign(theta[active]), rtol=1e-7)
     assert np.all(np.abs(g[~active]) < PENALTY)
 
@@ -57,14 +57,14 @@ def test_the_conditions_of_the_lasso_hold():
 def test_bounds_are_those_of_scipy():
     theirs = scipy.optimize.lsq_linear(X, Y, bounds=(-1, 1), tol=1e-14)
     cost, gradient, _ = lasso(float)
-    solution = projected_gradient(cost, jnp.zeros(8), projection=lambda t: jnp.clip(t, -1, 1), gradient=gradient)
+    solution = projected_gradient(cost, np.zeros(8), projection=lambda t: jnp.clip(t, -1, 1), gradient=gradient)
     np.testing.assert_allclose(solution.check().theta, theirs.x, atol=1e-8)
 
 
 def test_momentum_takes_the_root_of_the_steps():
-    H = jnp.asarray(np.geomspace(1, 1e4, 10))
+    H = np.geomspace(1, 1e4, 10)
     steps = {
-        name: int(solve(lambda t: 0.5 * jnp.sum(H * t**2), jnp.ones(10), proximal=unchanged, max_steps=10**5).steps)
+        name: int(solve(lambda t: 0.5 * jnp.sum(H * t**2), np.ones(10), proximal=unchanged, max_steps=10**5).steps)
         for name, solve in BOTH.items()
     }
     assert steps["proximal_gradient"] > 5000
@@ -77,8 +77,8 @@ def unchanged(theta, step):
 
 def test_without_h_it_is_gradient_descent():
     """h = 0: every step is −η∇f, and G is the gradient."""
-    on_the_way = trace(proximal_gradient, lambda t: 2 * jnp.sum(t**2), jnp.ones(3), proximal=unchanged, max_steps=1)
-    eta = (1 - on_the_way.theta[1]) / 4
+    on_the_way = trace(proximal_gradient, lambda t: 2 * jnp.sum(t**2), np.ones(3), proximal=unchanged, max_steps=1)
+    eta = (1 - np.asarray(on_the_way.theta)[1]) / 4
     np.testing.assert_allclose(eta, eta[0], rtol=1e-12)
     np.testing.assert_allclose(on_the_way.gradient_norm, 4 * 3**0.5, rtol=1e-6)
     assert 0.125 < eta[0] <= 0.25
@@ -86,7 +86,7 @@ def test_without_h_it_is_gradient_descent():
 
 def test_a_step_never_raises_the_cost_above_its_parabola():
     """A curvature that grows: the first η is a thousand times too long further out."""
-    solution = proximal_gradient(lambda t: jnp.sum(t**4), 10 * jnp.ones(2), proximal=unchanged, tolerance=1e-6)
+    solution = proximal_gradient(lambda t: jnp.sum(t**4), np.full(2, 10.0), proximal=unchanged, tolerance=1e-6)
     np.testing.assert_allclose(solution.check().theta, 0, atol=0.01)
 
 
@@ -95,10 +95,10 @@ def test_ends(width):
     def solve(start):
         return accelerated_proximal_gradient(lambda t: jnp.sum((t - 3) ** 2), start, proximal=unchanged, max_steps=50)
 
-    statuses = [Status(int(solve(jnp.asarray([value], width.dtype)).status)) for value in (np.nan, 3.0, 10.0)]
+    statuses = [Status(int(solve(np.array([value], width.dtype)).status)) for value in (np.nan, 3.0, 10.0)]
     assert statuses == [Status.NOT_FINITE, Status.CONVERGED, Status.CONVERGED]
 
 
 def test_a_prox_of_another_shape_is_refused():
     with pytest.raises(ValueError, match="the prox of theta must be like theta, shape \\(2,\\); got shape \\(\\)"):
-        proximal_gradient(lambda t: jnp.sum(t**2), jnp.ones(2), proximal=lambda t, step: t[0])
+        proximal_gradient(lambda t: jnp.sum(t**2), np.ones(2), proximal=lambda t, step: t[0])
