@@ -25,16 +25,16 @@ import numpy as np
 from jax_course.checkpoint import load, save
 
 path, last, parts = sys.argv[1], 0, 0
-like = {"number": np.zeros(1_000_000), "step": 0}
+like = {"number": np.zeros(300_000), "step": 0}
 save(path, like)
 random.seed(0)
 for _ in range(25):
     child = os.fork()
     if child == 0:
         for step in range(last + 1, 10_000):
-            save(path, {"number": np.full(1_000_000, float(step)), "step": step})
+            save(path, {"number": np.full(300_000, float(step)), "step": step})
         os._exit(1)
-    time.sleep(random.uniform(0.01, 0.2))
+    time.sleep(random.uniform(0.01, 0.06))
     os.kill(child, signal.SIGKILL)
     assert os.waitpid(child, 0)[1] == signal.SIGKILL
     parts += os.path.exists(path + ".part")
@@ -161,7 +161,7 @@ import hashlib
 import jax
 jax.config.update("jax_enable_x64", True)
 import numpy as np
-from jax_course import kernel, lasso, linear, logistic, ridge, scale, softmax
+from jax_course import kernel, lasso, linear, ridge, scale, softmax
 from jax_course.networks import costs, mlp
 from jax_course.optimization import optimizers
 from jax_course.train import train
@@ -169,17 +169,15 @@ from jax_course.train import train
 rng = np.random.Generator(np.random.PCG64(0))
 X = rng.normal(size=(20_000, 30))
 y = X @ rng.normal(size=30) + rng.normal(size=20_000)
-truth, number = y > 0, np.digitize(y, [-3.0, 3.0])
+number = np.digitize(y, [-3.0, 3.0])
 net, key = mlp([8, 3], "relu", costs.cross_entropy()), jax.random.key(1)
 settings = {"key": key, "epochs": 2, "batch_size": 100}
 source = [(X[i : i + 3000], y[i : i + 3000]) for i in range(0, 20_000, 3000)]
 for name, found in {
     "linear": linear.fit(X, y).theta,
-    "ridge": ridge.fit(X, y, penalty=1.0).theta,
     "ridge path": ridge.leave_one_out(X, y, np.geomspace(1, 1e4, 5)),
     "lasso": lasso.fit(X, y, penalty=1000.0).theta,
     "kernel": kernel.fit(X[:500], y[:500], scale=50.0, penalty=1.0).theta,
-    "logistic": logistic.fit(X, truth, penalty=1.0).theta,
     "softmax": softmax.fit(X, number, penalty=1.0).theta,
     "network": train(net.gradient, optimizers.adam(1e-2), net.init(key, 30), X, number, **settings).theta,
     "stream": scale.fit_ridge(source, penalty=1.0).theta,
@@ -190,8 +188,10 @@ for name, found in {
 
 
 def test_the_same_call_gives_the_same_bits_in_another_process():
+    """Of programs that one of them compiled itself, and the other may have found in the cache."""
+    itself = os.environ | {"JAX_ENABLE_COMPILATION_CACHE": "false"}
     with ThreadPoolExecutor() as both:
-        first, second = both.map(run, [SAME, SAME])
+        first, second = both.map(lambda environment: run(SAME, env=environment), [os.environ, itself])
     assert first.returncode == 0, first.stderr
     assert first.stdout == second.stdout
-    assert len(first.stdout.splitlines()) == 9
+    assert len(first.stdout.splitlines()) == 7

@@ -1,19 +1,30 @@
-"""A program of one process or several: fits of rows spread over all devices, and their results as numbers to FILE.
+"""A program of one process or several: fits of rows spread over devices, and their results as numbers to FILE.
 
-python fits.py FILE SHAPE        SHAPE: of the data, as in 1003x4
+python fits.py FILE        in one process also fits of all rows at once, fits of parameters that are spread, and traffic
 """
 
+import re
 import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jax_course import linear, logistic, ridge, softmax
 from jax_course.networks import Network, costs, mlp
 from jax_course.optimization import optimizers
-from jax_course.scale import shard
-from jax_course.train import train
+from jax_course.scale import mesh_of, shard, spread_parameters
+from jax_course.scale.sharding import Spread
+from jax_course.train import each_epoch, train
+
+SMALL, LARGE = (1005, 5), (40_003, 60)  # the second by blocks, by L-BFGS from the minimum for a part
+
+Spreading = Callable[[np.ndarray, np.ndarray], Spread]
 
 
 def problem(m: int, d: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -26,34 +37,49 @@ def problem(m: int, d: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndar
     return X, y, (z > rng.logistic(size=m)).astype(float), labels
 
 
-def results(X: np.ndarray, y: np.ndarray, labels: np.ndarray, classes: np.ndarray) -> dict[str, jax.Array]:
-    """Each fit on the rows of this process."""
-    given = shard(X, y)
+def at_once(X: np.ndarray, y: np.ndarray) -> Spread:
+    """All rows on one device."""
+    return Spread(jnp.asarray(X), jnp.asarray(y), jnp.ones(()))
+
+
+def of_numbers(spread: Spreading, X: np.ndarray, y: np.ndarray) -> dict[str, jax.Array]:
+    """Least squares."""
+    given = spread(X, y)
     found = {"linear": linear.fit(*given[:2], weights=given.weights).check().theta}
     found["ridge"] = ridge.fit(*given[:2], weights=given.weights, penalty=3.0).check().theta
     found["hessian"] = linear.hessian(found["linear"], *given[:2], weights=given.weights)
-    given = shard(X, labels)
-    found["logistic"] = logistic.fit(*given[:2], weights=given.weights, penalty=0.5).check().theta
-    given = shard(X, classes)
-    fitted = softmax.fit(*given[:2], weights=given.weights, penalty=0.5, classes=4).check()
-    found |= {"softmax": fitted.theta, "softmax_cost": fitted.cost}
     return found
 
 
-def trained(X: np.ndarray, classes: np.ndarray) -> jax.Array:
+def of_truth(spread: Spreading, X: np.ndarray, y: np.ndarray) -> dict[str, jax.Array]:
+    """Two classes."""
+    given = spread(X, y)
+    return {"logistic": logistic.fit(*given[:2], weights=given.weights, penalty=0.5).check().theta}
+
+
+def of_classes(spread: Spreading, X: np.ndarray, y: np.ndarray, penalty: Any = 0.5) -> dict[str, jax.Array]:
+    """Four classes."""
+    given = spread(X, y)
+    fitted = softmax.fit(*given[:2], weights=given.weights, penalty=penalty, classes=4).check()
+    return {"softmax": fitted.theta, "softmax_cost": fitted.cost}
+
+
+def trained(spread: Spreading, X: np.ndarray, classes: np.ndarray) -> dict[str, jax.Array]:
     """The parameters of a network after two epochs in random order, on as many rows as the devices divide."""
-    even, net = shard(X, classes), network()
+    even, net = spread(X, classes), network()
     settings = {"key": jax.random.key(1), "epochs": 2, "batch_size": 100}
-    theta = net.init(jax.random.key(0), X.shape[1])
-    return ravel_pytree(train(net.gradient, optimizers.adam(1e-2), theta, even.X, even.y, **settings).theta)[0]
+    given = net.gradient, optimizers.adam(1e-2), net.init(jax.random.key(0), X.shape[1]), even.X, even.y
+    in_one_program, (*_, one_by_one) = train(*given, **settings), each_epoch(*given, **settings)
+    return {"network": ravel_pytree(in_one_program.theta)[0], "epochs": ravel_pytree(one_by_one.theta)[0]}
 
 
-def stepped(X: np.ndarray, classes: np.ndarray) -> jax.Array:
-    """The parameters after a step of descent on all rows."""
-    given, net = shard(X, classes), network()
-    theta = net.init(jax.random.key(0), X.shape[1])
-    g = net.gradient(theta, given.X, given.y, weights=given.weights)
-    return ravel_pytree(jax.tree.map(lambda t, g: t - 1e-3 * g, theta, g))[0]
+def stepped(
+    spread: Spreading, X: np.ndarray, classes: np.ndarray, place: Callable = lambda theta: theta
+) -> dict[str, jax.Array]:
+    """The gradient of a network on all rows."""
+    given, net = spread(X, classes), network()
+    theta = place(net.init(jax.random.key(0), X.shape[1]))
+    return {"gradient": ravel_pytree(jax.jit(net.gradient)(theta, given.X, given.y, weights=given.weights))[0]}
 
 
 def network() -> Network:
@@ -61,18 +87,64 @@ def network() -> Network:
     return mlp([8, 4], "tanh", costs.cross_entropy())
 
 
-if __name__ == "__main__":
-    jax.config.update("jax_enable_x64", True)
-    file, shape = sys.argv[1:]
-    m, d = map(int, shape.split("x"))
-    data = problem(m, d)
+def of_few(spread: Spreading, mine: Callable[[np.ndarray], np.ndarray]) -> dict[str, jax.Array]:
+    """Everything, on the rows of this process."""
+    X, y, truth, classes = problem(*SMALL)
+    found = of_numbers(spread, mine(X), mine(y)) | of_truth(spread, mine(X), mine(truth))
+    found |= of_classes(spread, mine(X), mine(classes)) | stepped(spread, mine(X), mine(classes))
+    even = slice(len(X) // 40 * 40)
+    return found | trained(spread, mine(X[even]), mine(classes[even]))
+
+
+def of_parameters(mesh: Mesh) -> dict[str, jax.Array]:
+    """Of parameters that are spread too: by classes, by units."""
+    X, _, _, classes = problem(*SMALL)
+    spread, place = partial(shard, mesh=mesh), partial(spread_parameters, mesh=mesh)
+    found = of_classes(spread, X, classes, place(np.full((X.shape[1], 4), 0.5)))
+    where = place(np.zeros(4)).sharding.spec[0]
+    return found | stepped(spread, X, classes, place) | {"placed": where}
+
+
+def traffic(mesh: Mesh) -> list[str]:
+    """What devices send each other for derivatives, by blocks and not: shape, kind, kind, … and how many numbers."""
+    lies = NamedSharding(mesh, PartitionSpec("rows"))
+    said = []
+    for m, d in ((1600, 4), (16_000, 200), (80_000, 20)):
+        X, y = (jax.ShapeDtypeStruct(shape, float, sharding=lies) for shape in ((m, d), (m,)))
+        theta = jax.ShapeDtypeStruct((d,), float)
+        for function, size in ((linear.hessian, d * d), (logistic.hessian, d * d), (logistic.gradient, d)):
+            compiled = jax.jit(function).lower(theta, X, y).compile().as_text() or ""
+            moved = re.findall(r"= (\S+) (all-\w+|collective-\w+|reduce-scatter)\(", compiled)
+            kinds = " ".join(kind for _, kind in moved)
+            said.append(f"{moved[0][0].split('[')[1].split(']')[0]} {size} {kinds}")
+    return said
+
+
+def in_one_process() -> dict[str, Any]:
+    """By what is spread."""
+    whole, devices, parameters = mesh_of(), partial(shard, mesh=None), mesh_of(parameters=4)
+    X, _, truth, _ = problem(*LARGE)
+    found = {"at once": of_few(at_once, np.asarray), "devices": of_few(devices, np.asarray)}
+    found |= {"many": of_truth(devices, X, truth), "parameters": of_parameters(parameters)}
+    named = {f"{name}/{fit}": value for name, fits in found.items() for fit, value in fits.items()}
+    return named | {"traffic": np.array(traffic(whole))}
+
+
+def in_several() -> dict[str, Any]:
+    """Of few rows and of many."""
     number, count = jax.process_index(), jax.process_count()
 
     def mine(a: np.ndarray) -> np.ndarray:
         return a[len(a) * number // count : len(a) * (number + 1) // count]
 
-    found = results(*map(mine, data))
-    found["step"] = stepped(mine(data[0]), mine(data[3]))
-    found["network"] = trained(*(mine(a[: m // 40 * 40]) for a in (data[0], data[3])))
-    if number == 0:
-        np.savez(file, **jax.tree.map(np.asarray, found))
+    X, y, _, classes = problem(*LARGE)
+    many = of_numbers(shard, mine(X), mine(y)) | of_classes(shard, mine(X), mine(classes))
+    found = {"processes": of_few(shard, mine), "many": many}
+    return {f"{name}/{fit}": value for name, fits in found.items() for fit, value in fits.items()}
+
+
+if __name__ == "__main__":
+    jax.config.update("jax_enable_x64", True)
+    found = in_one_process() if jax.process_count() == 1 else in_several()
+    if jax.process_index() == 0:
+        np.savez(sys.argv[1], **jax.tree.map(np.asarray, found))
