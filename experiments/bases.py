@@ -5,7 +5,6 @@ from functools import partial
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -53,8 +52,8 @@ def run(quick: bool) -> Result:
     fits = {name: linear.fit(PROBLEMS[name].phi(X), y).check() for name, (X, y) in examples.items()}
     x, y = examples["mixed"]
     alone = {"parabola": linear.fit(quadratic(x), y), "kernels": linear.fit(bumps_with_bias(x), y)}
-    share = float(fits["mixed"].cost / min(solution.cost for solution in alone.values()))
-    noise = {name: float((fit.cost / (M - len(fit.theta))) ** 0.5) for name, fit in fits.items()}
+    share = float(fits["mixed"].cost) / min(float(solution.cost) for solution in alone.values())
+    noise = {name: (float(fit.cost) / (M - len(fit.theta))) ** 0.5 for name, fit in fits.items()}
     return Result(
         {
             "polynomials": Picture(
@@ -92,13 +91,13 @@ def run(quick: bool) -> Result:
 
 def _examples(problem, seed):
     rng = np.random.default_rng([63, seed])
-    X = jnp.asarray(rng.uniform(problem.low, problem.high, (M, problem.d)))
-    return X, problem.phi(X) @ problem.theta + problem.noise * rng.standard_normal(M)
+    X = rng.uniform(problem.low, problem.high, (M, problem.d))
+    return X, np.asarray(problem.phi(X)) @ problem.theta + problem.noise * rng.standard_normal(M)
 
 
 def _written_out(examples):
     """The columns of φ one after the other, as the course has them."""
-    x, x1, x2, z = (np.asarray(c) for of in ("mixed", "surface", "three RBFs") for c in examples[of][0].T)
+    x, x1, x2, z = (c for of in ("mixed", "surface", "three RBFs") for c in examples[of][0].T)
     k_mixed = [np.exp(-((x - mu) ** 2) / NARROW) for mu in (-0.5, 0.6)]
     k_three = [np.exp(-((z - mu) ** 2) / WIDE) for mu in (1, 2, 3)]
     for name, formula, columns in (
@@ -130,9 +129,10 @@ def _same(claim, a, b, limit):
 def _curve(axes, problem, x, y, theta):
     """The examples, the truth and the fit in one x; the grid that they are drawn on."""
     grid = np.linspace(problem.low, problem.high, 300)[:, None]
+    Phi = np.asarray(problem.phi(grid))
     axes.plot(x[:, 0], y, "o", color=DATA, ms=4, label="examples")
-    axes.plot(grid, problem.phi(grid) @ problem.theta, "--", color=TRUTH, label="truth")
-    axes.plot(grid, problem.phi(grid) @ theta, color=FIT, lw=2, label="fit")
+    axes.plot(grid, Phi @ problem.theta, "--", color=TRUTH, label="truth")
+    axes.plot(grid, Phi @ np.asarray(theta), color=FIT, lw=2, label="fit")
     axes.set(xlabel="x", ylabel="y")
     return grid
 
@@ -150,9 +150,9 @@ def _polynomials(examples, fits):
     left.legend()
     X, y, theta = (np.asarray(of) for of in (*examples["surface"], fits["surface"].theta))
     grid = np.mgrid[-1:1:25j, -1:1:25j][::-1]
-    surface = np.asarray(quadratic(grid.reshape(2, -1).T) @ theta).reshape(25, 25)
+    surface = (np.asarray(quadratic(grid.reshape(2, -1).T)) @ theta).reshape(25, 25)
     right.plot_surface(grid[0], grid[1], surface, color=FIT, alpha=0.35)
-    for (a, b), predicted, observed in zip(X, np.asarray(quadratic(X) @ theta), y, strict=True):
+    for (a, b), predicted, observed in zip(X, np.asarray(quadratic(X)) @ theta, y, strict=True):
         right.plot([a, a], [b, b], [predicted, observed], color=MUTED, lw=1)
     right.plot(X[:, 0], X[:, 1], y, "o", color=DATA, ms=4)
     right.set(xlabel="x₁", ylabel="x₂", zlabel="y", xticks=(-1, 0, 1), yticks=(-1, 0, 1),
@@ -166,11 +166,13 @@ def _mixed(x, y, together, alone):
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), sharey=True, layout="constrained")
     grid = _curve(right, PROBLEMS["mixed"], x, y, together.theta)
     left.plot(x[:, 0], y, "o", color=DATA, ms=4, label="examples")
+    theta, Phi = np.asarray(together.theta), np.asarray(mixed(grid))
     for (name, solution), phi, part, color in zip(
         alone.items(), (quadratic, bumps_with_bias), (slice(0, 3), slice(3, 5)), (SECOND, CLASSES[4]), strict=True
     ):
-        left.plot(grid, phi(grid) @ solution.theta, color=color, lw=2, label=f"{name} alone: J = {solution.cost:.1f}")
-        right.plot(grid, mixed(grid)[:, part] @ together.theta[part], ":", color=color, lw=1.5, label=f"its {name}")
+        fit = np.asarray(phi(grid)) @ np.asarray(solution.theta)
+        left.plot(grid, fit, color=color, lw=2, label=f"{name} alone: J = {solution.cost:.1f}")
+        right.plot(grid, Phi[:, part] @ theta[part], ":", color=color, lw=1.5, label=f"its {name}")
     left.set(xlabel="x", ylabel="y", title="[1, x, x²], and [1, k(x, μ₁), k(x, μ₂)]")
     right.set(ylabel="", title=f"[1, x, x², k(x, μ₁), k(x, μ₂)]: J = {together.cost:.1f}")
     left.legend(fontsize="small")
@@ -183,7 +185,8 @@ def _three(x, y, solution):
     grid = _curve(axes, PROBLEMS["three RBFs"], x, y, solution.theta)
     bias, *thetas = solution.theta.tolist()
     axes.axhline(bias, color=MUTED, lw=1, ls=":", label=f"θ₀ = {bias:.2f}")
-    for mu, theta, column, color in zip(THREE[:, 0], thetas, three(grid).T, (SECOND, *CLASSES[4:]), strict=True):
+    columns = np.asarray(three(grid)).T
+    for mu, theta, column, color in zip(THREE[:, 0], thetas, columns, (SECOND, *CLASSES[4:]), strict=True):
         axes.plot(grid, theta * column, color=color, lw=1.2, label=f"{theta:.2f} k(x, {mu:.0f})".replace("-", "−"))
         axes.axvline(float(mu), color=color, lw=0.6, ls="--")
     axes.set_title("ŷ = θ₀ + θ₁k(x, 1) + θ₂k(x, 2) + θ₃k(x, 3),  λ = 1")

@@ -18,9 +18,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import optax
 
-from experiments.lab import Picture, Proof, Result, fitted, prove
+from experiments.lab import Picture, Proof, Result, apart, fitted
 from experiments.style import CLASSES, DATA, FIT, MUTED, SECOND, TRUTH
-from jax_course import features, linear
+from jax_course import linear
 from jax_course.optimization import gradient_descent, optimizers, trace
 from jax_course.train import train
 
@@ -38,10 +38,10 @@ def run(quick: bool) -> Result:
     X, y = _problem()
     solution = linear.fit(X, y).check()
     theta, sigma2 = np.asarray(solution.theta), float(solution.cost) / M
-    paths = {name: _path(linear.gradient, ETA, size, epochs, X, y) for name, (size, _) in SIZES.items()}
-    printed = {eta: _path(_as_printed, eta, M, epochs, X, y) for eta in (ETA, 2 * ETA)}
+    paths = {name: _path(size, epochs, X, y) for name, (size, _) in SIZES.items()}
+    printed = {eta: _as_printed(eta, epochs, X, y) for eta in (ETA, 2 * ETA)}
     spread = {name: _spread(path, theta) for name, path in paths.items()}
-    radius = {name: _radius(theta, size, np.asarray(X), np.asarray(y)) for name, (size, _) in SIZES.items()}
+    radius = {name: _radius(theta, size, X, y) for name, (size, _) in SIZES.items()}
     return Result(
         {
             "paths": Picture(
@@ -68,7 +68,7 @@ def run(quick: bool) -> Result:
             },
         },
         (
-            *prove("linear", linear, jnp.asarray(START), X, y),
+            _is_derivative(paths["mini-batch"], X, y),
             _is_gradient_descent(paths["batch"], epochs, X, y),
             _absorbs_the_factor(paths["batch"], printed),
             _arrives(paths["batch"], theta, X),
@@ -83,18 +83,23 @@ def _problem():
     """y = 1 + 2x + noise, x uniform in [−1, 2]: 2XᵀX/m has eigenvalues near 1 and 3."""
     rng = np.random.Generator(np.random.PCG64(8))
     x = rng.uniform(-1, 2, M)
-    return features.with_bias(jnp.asarray(x[:, None])), jnp.asarray(1 + 2 * x + NOISE * rng.standard_normal(M))
+    return np.stack([np.ones(M), x], axis=1), 1 + 2 * x + NOISE * rng.standard_normal(M)
 
 
-def _as_printed(theta, X, y):
-    """Xᵀ(Xθ − y), without the 2: what the course steps along."""
-    return (X @ theta - y) @ X
+def _as_printed(eta, epochs, X, y):
+    """Batch descent along Xᵀ(Xθ − y) / m, without the 2, as the course steps."""
+    path = [START]
+    for _ in range(epochs):
+        path.append(path[-1] - eta * (X @ path[-1] - y) @ X / M)
+    return np.array(path)
 
 
-def _path(gradient, eta, size, epochs, X, y):
+def _path(size, epochs, X, y):
     """θ before the first step and after each."""
-    optimizer = _recording(optimizers.sgd(eta), epochs * M // size)
-    training = train(gradient, optimizer, START, X, y, key=jax.random.key(0), epochs=epochs, batch_size=size).check()
+    optimizer = _recording(optimizers.sgd(ETA), epochs * M // size)
+    training = train(
+        linear.gradient, optimizer, START, X, y, key=jax.random.key(0), epochs=epochs, batch_size=size
+    ).check()
     return np.concatenate([START[None, :], training.state[1]])
 
 
@@ -112,6 +117,13 @@ def _recording(optimizer, steps):
     return optax.GradientTransformation(init, update)
 
 
+def _is_derivative(path, X, y):
+    """At every θ of a path, over all examples."""
+    both = jax.jit(jax.vmap(lambda theta: (linear.gradient(theta, X, y), jax.grad(linear.cost)(theta, X, y))))
+    error = apart(*both(path))
+    return Proof("linear.gradient along a path = autodiff", error, error < 1e-13)
+
+
 def _spread(path, theta):
     return float(np.sqrt(np.mean(np.sum((path[len(path) // 2 :] - theta) ** 2, axis=1))))
 
@@ -121,13 +133,13 @@ def _is_gradient_descent(path, epochs, X, y):
         return linear.cost(theta, X, y) / M
 
     descent = trace(gradient_descent, mean, START, line_search=ETA, tolerance=0.0, max_steps=epochs)
-    apart = float(np.max(np.abs(np.asarray(descent.theta) - path)))
-    return Proof("batch_size = m is gradient descent on J/m, at every step", apart, apart < 1e-12)
+    gap = float(np.max(np.abs(np.asarray(descent.theta) - path)))
+    return Proof("batch_size = m is gradient descent on J/m, at every step", gap, gap < 1e-12)
 
 
 def _absorbs_the_factor(path, printed):
-    apart, slower = (float(np.max(np.abs(printed[eta] - path)) / np.max(np.abs(path))) for eta in (2 * ETA, ETA))
-    return Proof("E 11: without the 2, and 2η, the same path; with η another", apart, apart < 1e-14 < 0.1 < slower)
+    same, slower = (apart(printed[eta], path) for eta in (2 * ETA, ETA))
+    return Proof("E 11: without the 2, and 2η, the same path; with η another", same, same < 1e-14 < 0.1 < slower)
 
 
 def _arrives(path, theta, X):
@@ -154,7 +166,7 @@ def _stays(name, spread, radius, low, high):
 def _paths(paths, theta, radius, X, y):
     figure, axes = plt.subplots(1, 3, figsize=(11, 4.2), sharex=True, sharey=True, layout="constrained")
     across, up = np.linspace(-1.6, 2.4, 100), np.linspace(0.6, 4, 100)
-    J = jax.jit(jax.vmap(jax.vmap(lambda theta: linear.cost(theta, X, y))))(np.stack(np.meshgrid(across, up), axis=-1))
+    J = np.sum((np.stack(np.meshgrid(across, up), axis=-1) @ X.T - y) ** 2, axis=-1)
     circle = np.linspace(0, 2 * np.pi, 100)
     for axis, (name, path) in zip(axes, paths.items(), strict=True):
         size, color = SIZES[name]
@@ -170,7 +182,7 @@ def _paths(paths, theta, radius, X, y):
 
 def _costs(paths, printed, theta, sigma2, X):
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4), layout="constrained")
-    H = np.asarray(X.T @ X) / M
+    H = X.T @ X / M
 
     def above(path):
         return np.sum((path - theta) @ H * (path - theta), axis=1)

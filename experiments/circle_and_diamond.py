@@ -1,13 +1,12 @@
 """Two budgets: the ellipses of the cost touch a circle anywhere, a diamond at a corner (course 6.2)."""
 
 import jax
-import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import Picture, Proof, Result, fitted, prove
+from experiments.lab import Picture, Proof, Result, apart, fitted, prove
 from experiments.style import CLASSES, DATA, FIT, MUTED, TRUTH
-from jax_course import lasso, linear, ridge, verify
+from jax_course import Solution, lasso, linear, ridge, verify
 
 TITLE = "The circle and the diamond"
 SECTION = "6.2"
@@ -19,18 +18,20 @@ FRAME = ((-1.5, 2.6), (-1.5, 1.9))  # of θ₁ and θ₂
 
 def run(quick: bool) -> Result:
     """Ridge by its budget and the penalty found for it; the lasso by the penalty that ends in the corner."""
-    points, penalties = (120, 60) if quick else (400, 400)
+    points, penalties = (120, 60) if quick else (240, 400)
     X, y = _data()
-    least_squares = linear.fit(X, y).check().theta
+    least_squares = np.asarray(linear.fit(X, y).check().theta)
     on_circle = ridge.constrained(X, y, budget=T)
     by_ridge = ridge.fit(X, y, penalty=on_circle.penalty).check()
     corner_penalty = 2 * X[:, 0] @ (y - T * X[:, 0])  # which makes the slope along θ₁ 0 at (T, 0)
-    by_lasso = lasso.fit(X, y, penalty=corner_penalty).check()
-    touching = {"ridge": on_circle.theta, "lasso": by_lasso.theta}
     falling = np.linspace(float(lasso.largest_penalty(X, y)), 1e-6, penalties)  # between knots the lasso is linear
+    falling = np.sort(np.append(falling, corner_penalty))[::-1]
+    of_lasso, corner = lasso.path(X, y, falling).check(), int(np.argmax(falling == corner_penalty))
+    by_lasso = Solution(*(np.asarray(leaf)[corner] for leaf in of_lasso[:5]))
+    touching = {"ridge": np.asarray(on_circle.theta), "lasso": by_lasso.theta}
     paths = {
-        "ridge": ridge.path(X, y, np.geomspace(1e4, 1e-6, penalties)),
-        "lasso": lasso.path(X, y, falling).check().theta,
+        "ridge": np.asarray(ridge.path(X, y, np.geomspace(1e4, 1e-6, penalties))),
+        "lasso": np.asarray(of_lasso.theta),
     }
     share, differing = _corners(X, 10 * points, points)
     return Result(
@@ -57,13 +58,13 @@ def run(quick: bool) -> Result:
         (
             *prove("ridge", ridge, by_ridge.theta, X, y, penalty=on_circle.penalty),
             _doctor(X, y, corner_penalty),
-            *_on_circle(X, y, on_circle.theta, by_ridge.theta, points),
+            *_on_circle(X, y, touching["ridge"], by_ridge.theta, points),
             *_on_diamond(X, y, by_lasso, corner_penalty, points),
             Proof("corners: share of minima whose edge, tried out, says otherwise", differing, differing < 2 / points),
         ),
         (
-            fitted("ridge", "two features, 40 examples", f"θᵀθ = {by_ridge.theta @ by_ridge.theta:.6f}", by_ridge),
-            fitted("lasso", "two features, 40 examples", f"Σ|θ| = {jnp.abs(by_lasso.theta).sum():.6f}", by_lasso),
+            fitted("ridge", "two features, 40 examples", f"θᵀθ = {np.sum(np.square(by_ridge.theta)):.6f}", by_ridge),
+            fitted("lasso", "two features, 40 examples", f"Σ|θ| = {np.sum(np.abs(by_lasso.theta)):.6f}", by_lasso),
         ),
     )  # fmt: skip
 
@@ -71,12 +72,11 @@ def run(quick: bool) -> Result:
 def _data():
     rng = np.random.default_rng(5)
     X = rng.standard_normal((40, 2)) @ np.array([[1.0, 0.35], [0.0, 0.75]])
-    return jnp.asarray(X), jnp.asarray(X @ np.array([1.6, 0.6]) + 0.5 * rng.standard_normal(40))
+    return X, X @ np.array([1.6, 0.6]) + 0.5 * rng.standard_normal(40)
 
 
-@jax.jit
 def _costs(thetas, X, y):
-    return jax.vmap(lambda theta: linear.cost(theta, X, y))(thetas)
+    return np.sum((thetas @ X.T - y) ** 2, axis=-1)
 
 
 def _circle(points):
@@ -91,20 +91,19 @@ def _diamond(points):
 
 
 def _doctor(X, y, penalty):
-    theta = jnp.array([0.7, -0.4])  # where no parameter is 0 the cost has a gradient
+    theta = np.array([0.7, -0.4])  # where no parameter is 0 the cost has a gradient
     report = verify.derivatives(lasso.cost, theta, X, y, gradient=lasso.subgradient, penalty=penalty)
     errors = [witness.error for witness in report.witnesses if "autodiff" in witness.name]
     return Proof("lasso.subgradient where no parameter is 0", max(errors), report.ok is True)
 
 
 def _on_circle(X, y, theta, by_ridge, points):
-    gradient = linear.gradient(theta, X, y)
-    budget, outward = float(abs(theta @ theta / T - 1)), theta / np.sqrt(T)
-    apart = float(jnp.max(jnp.abs(theta - by_ridge)) / jnp.max(jnp.abs(theta)))
-    slanted = float(jnp.linalg.norm(-gradient / jnp.linalg.norm(gradient) - outward))
+    gradient = np.asarray(jax.jit(linear.gradient)(theta, X, y))
+    budget, outward, distance = float(abs(theta @ theta / T - 1)), theta / np.sqrt(T), apart(by_ridge, theta)
+    slanted = float(np.linalg.norm(-gradient / np.linalg.norm(gradient) - outward))
     return (
         Proof("circle: θᵀθ = t", budget, budget < 1e-12),
-        Proof("circle: constrained = the ridge solution at the penalty found", apart, apart < 1e-12),
+        Proof("circle: constrained = the ridge solution at the penalty found", distance, distance < 1e-12),
         Proof("circle: −∇J is its normal at the touching point", slanted, slanted < 1e-12),
         _none_better("circle", theta, _circle(4 * points), X, y, points),
     )
@@ -112,8 +111,8 @@ def _on_circle(X, y, theta, by_ridge, points):
 
 def _on_diamond(X, y, solution, penalty, points):
     theta, slope = solution.theta, solution.gradient_norm / penalty
-    budget = float(abs(jnp.sum(jnp.abs(theta)) / T - 1))
-    gap = float(lasso.duality_gap(theta, X, y, penalty=penalty) / solution.cost)
+    budget = float(abs(np.sum(np.abs(theta)) / T - 1))
+    gap = float(jax.jit(lasso.duality_gap)(theta, X, y, penalty=penalty) / solution.cost)
     return (
         Proof("diamond: |θ₁| + |θ₂| = t", budget, budget < 1e-12),
         Proof("diamond: θ₂ is exactly 0", float(abs(theta[1])), float(theta[1]) == 0),
@@ -126,13 +125,13 @@ def _on_diamond(X, y, solution, penalty, points):
 def _none_better(name, theta, edge, X, y, points):
     """Over a grid of the whole inside, the edge shrunk step by step to 0."""
     inside = (np.linspace(0, 1, points)[:, None, None] * edge).reshape(-1, 2)
-    better = max(0.0, 1 - float(jnp.min(_costs(inside, X, y)) / linear.cost(theta, X, y)))
+    better = max(0.0, 1 - float(np.min(_costs(inside, X, y)) / _costs(theta, X, y)))
     return Proof(f"{name}: of {len(inside):,} points inside none is better", better, better < 1e-12)
 
 
 def _depth(minima, X):
     """Above 0 where −∇J at a corner points between the normals of its two edges, for minima (…, 2)."""
-    pull = (minima[..., None, :] - CORNERS) @ np.asarray(X.T @ X)
+    pull = (minima[..., None, :] - CORNERS) @ (X.T @ X)
     return np.max(np.sum(pull * CORNERS, axis=-1) - np.abs(np.sum(pull * CORNERS[:, ::-1], axis=-1)), axis=-1)
 
 
@@ -150,21 +149,21 @@ def _touching(X, y, minimum, solutions, paths, points):
     figure, axes = plt.subplots(1, 2, figsize=(11, 5), sharey=True, layout="constrained")
     sides = [np.linspace(*reach, points) for reach in FRAME]
     grid = np.stack(np.meshgrid(*sides), axis=-1)
-    J = np.asarray(_costs(grid.reshape(-1, 2), X, y)).reshape(grid.shape[:2])
+    J = _costs(grid, X, y)
     shapes = {"ridge": _circle(200), "lasso": CORNERS}
     names = {"ridge": "ridge: θᵀθ ≤ t", "lasso": "lasso: |θ₁| + |θ₂| ≤ t"}
     axes[1].contourf(*sides, _depth(grid, X), levels=[0, np.inf], colors=[MUTED], alpha=0.2)
     for axis, (name, theta) in zip(axes, solutions.items(), strict=True):
-        least, touched = (float(linear.cost(at, X, y)) for at in (minimum, theta))
+        least, touched = (float(_costs(at, X, y)) for at in (minimum, theta))
         levels = least + (touched - least) * np.array([0.04, 0.2, 0.5, 1.8, 3.0, 4.6])
         axis.contour(*sides, J, levels=levels, colors=MUTED, linewidths=0.8)
         axis.contour(*sides, J, levels=[touched], colors=CLASSES[4], linewidths=2)
         axis.fill(*shapes[name].T, facecolor=(DATA, 0.25), edgecolor=DATA, lw=1.5)
         axis.plot([*FRAME[0], np.nan, 0, 0], [0, 0, np.nan, *FRAME[1]], color=MUTED, lw=0.8)
-        axis.plot(*np.asarray(paths[name]).T, ":", color=FIT, lw=1.5)
+        axis.plot(*paths[name].T, ":", color=FIT, lw=1.5)
         axis.plot(*minimum, "o", color=TRUTH, label="least squares")
         axis.plot(*theta, "o", color=FIT, label=f"({theta[0]:.2g}, {theta[1]:.2g})")
-        downhill = -np.asarray(linear.gradient(theta, X, y))
+        downhill = -2 * X.T @ (X @ theta - y)
         end = theta + 0.6 * downhill / np.linalg.norm(downhill)
         axis.annotate("", end, theta, arrowprops={"arrowstyle": "->", "color": FIT, "lw": 2})
         axis.annotate("−∇J", end, (0, 5), textcoords="offset points", color=FIT, ha="right",
@@ -180,7 +179,7 @@ def _against_budget(paths):
     figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), sharey=True, layout="constrained")
     budgets = {"ridge": ("θᵀθ", np.square), "lasso": ("|θ₁| + |θ₂|", np.abs)}
     for axis, (name, (label, of)) in zip(axes, budgets.items(), strict=True):
-        thetas = np.asarray(paths[name])
+        thetas = paths[name]
         axis.set_prop_cycle(color=CLASSES)
         axis.plot(np.sum(of(thetas), axis=1), thetas, label=["θ₁", "θ₂"])
         axis.axhline(0, color=MUTED, lw=0.8)

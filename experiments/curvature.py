@@ -58,8 +58,9 @@ def run(quick: bool) -> Result:
     thetas = np.random.Generator(np.random.PCG64(7)).uniform(-1.2, 1.2, (points, 2))
     proofs, numbers, axes_at_0 = [], {}, {}
     for name, (f, hessian, signs, formula) in LANDSCAPES.items():
-        eigenvalues, vectors = axes_at_0[name] = np.linalg.eigh(hessian(jnp.zeros(2)))
-        proofs += _claims(name, f, hessian, thetas)
+        claims, at_0 = _claims(name, f, hessian, thetas)
+        eigenvalues, vectors = axes_at_0[name] = np.linalg.eigh(at_0)
+        proofs += claims
         off = float(np.max(np.abs(np.sign(np.round(eigenvalues, 12)) - signs)))
         proofs.append(Proof(f"{name}: the eigenvalues at 0 have the signs {signs}", off, off == 0))
         numbers[name] = {"f": formula, "eigenvalues at 0": eigenvalues.tolist(), "eigenvectors": vectors.T.tolist()}
@@ -84,8 +85,10 @@ def run(quick: bool) -> Result:
 
 
 def _claims(name, f, hessian, thetas):
-    """By hand = autodiff, and eigenvalue = second derivative along the eigenvector, at all thetas."""
-    by_hand, by_autodiff = (np.asarray(jax.jit(jax.vmap(of))(thetas)) for of in (hessian, jax.hessian(f)))
+    """By hand = autodiff, and eigenvalue = second derivative along the eigenvector, at all thetas; and H at 0."""
+    both = jax.jit(jax.vmap(lambda theta: (hessian(theta), jax.hessian(f)(theta))))
+    (at_0, *by_hand), (_, *by_autodiff) = map(np.asarray, both(np.insert(thetas, 0, 0.0, axis=0)))
+    by_hand, by_autodiff = np.array(by_hand), np.array(by_autodiff)
     eigenvalues, vectors = np.linalg.eigh(by_hand)
     along = _second_derivative(f, thetas[:, None, :], np.swapaxes(vectors, 1, 2))
     largest = np.max(np.abs(by_hand))
@@ -94,7 +97,7 @@ def _claims(name, f, hessian, thetas):
     return (
         Proof(f"{name}: H by hand = autodiff", error, error < 1e-14),
         Proof(f"{name}: eigenvalue = second difference along its eigenvector", difference, difference < 1e-8),
-    )
+    ), at_0
 
 
 def _second_derivative(f, thetas, directions, h=3e-3):

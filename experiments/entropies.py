@@ -108,13 +108,13 @@ def _gaussians(d, matrices, draws):
         return gaussian.entropy((covariance + covariance.T) / 2)
 
     @jax.jit
-    def at_all(sigmas, key):
-        H, by_autodiff = jax.vmap(jax.value_and_grad(of_symmetric))(sigmas)
+    def at_all(sigmas, X):
+        H, by_autodiff = jax.lax.map(jax.value_and_grad(of_symmetric), sigmas)
         by_hand = jax.vmap(lambda of: -gaussian.hessian_x(jnp.zeros(d), jnp.zeros(d), of) / 2)(sigmas)
-        X = gaussian.sample(key, jnp.zeros(d), sigmas[0], draws)
         return H, by_autodiff, by_hand, -jnp.mean(gaussian.log_pdf(X, jnp.zeros(d), sigmas[0]))
 
-    H, by_autodiff, by_hand, of_draws = map(np.asarray, at_all(sigmas, jax.random.key(d)))
+    X = rng.standard_normal((draws, d)) @ np.linalg.cholesky(sigmas[0]).T
+    H, by_autodiff, by_hand, of_draws = map(np.asarray, at_all(sigmas, X))
     eigenvalues = np.linalg.eigvalsh(sigmas)
     along_axes = apart(H, np.sum(np.log(2 * np.pi * np.e * eigenvalues), axis=1) / 2)
     away = float(abs(of_draws - H[0]) / np.sqrt(d / 2 / draws))  # −log p is H plus half of χ² less its mean d

@@ -1,4 +1,7 @@
-"""The slips in the printed course, those in derivatives and densities: as printed and corrected, through the doctor."""
+"""The slips in the printed course, those in derivatives and densities: as printed and corrected, through the doctor.
+
+The costs are in JAX, whose autodiff is a witness. The derivatives by hand are in NumPy: there is nothing to compile.
+"""
 
 from typing import Any
 
@@ -9,7 +12,7 @@ import numpy as np
 
 from experiments.lab import Picture, Proof, Result
 from experiments.style import FIT, TRUTH
-from jax_course import features, logistic, softmax, verify
+from jax_course import logistic, softmax, verify
 
 TITLE = "The printed slips, through the doctor"
 SECTION = "3.3-12.3"
@@ -19,7 +22,7 @@ X, Y = RNG.standard_normal((12, 3)), RNG.standard_normal(12)
 LABELS, CLASSES = np.arange(12) % 2 * 1.0, np.arange(12) % 3
 THETA = np.array([0.4, -0.7, 0.2])
 A = RNG.standard_normal((3, 3))
-LINE = np.asarray(features.with_bias(jnp.asarray(X[:, :1])))
+LINE = np.concatenate([np.ones((12, 1)), X[:, :2]], axis=1)
 
 
 def _quadratic(theta, A):
@@ -37,13 +40,15 @@ def _density(mu, Sigma, x):
 
 
 def _density_slope(mu, Sigma, x):
-    return _density(mu, Sigma, x) * jnp.linalg.solve(Sigma, x - mu)
+    r = np.asarray(x) - mu
+    density = np.exp(-0.5 * r @ np.linalg.solve(Sigma, r)) / np.sqrt(np.linalg.det(2 * np.pi * Sigma))
+    return density * np.linalg.solve(Sigma, r)
 
 
 def _density_slope_as_printed(mu, Sigma, x):
     """(2π)^d / 2 in the denominator where (2π)^(d/2) is meant."""
     d = len(x)
-    return _density_slope(mu, Sigma, x) * (2 * jnp.pi) ** (d / 2) / ((2 * jnp.pi) ** d / 2)
+    return _density_slope(mu, Sigma, x) * (2 * np.pi) ** (d / 2) / ((2 * np.pi) ** d / 2)
 
 
 def _entropy(Sigma):
@@ -62,24 +67,34 @@ def _cross_entropy(theta, X, y):
     return logistic.cost(theta, X, y)
 
 
+def _cross_entropy_slope(theta, X, y):
+    return X.T @ (1 / (1 + np.exp(-X @ theta)) - y)
+
+
 def _as_printed_cross_entropy(theta, X, y):
     """−Σ a + b where −Σ (a + b) is meant: the minus reaches the first term only."""
-    pi = logistic.predict(theta, X)
+    pi = 1 / (1 + np.exp(-X @ theta))
     return X.T @ (-y * (1 - pi) - (1 - y) * pi)
+
+
+def _softmax_slope(theta, X, y):
+    pi = np.exp(X @ theta)
+    return X.T @ (pi / np.sum(pi, axis=1, keepdims=True) - (y[:, None] == np.arange(3)))
 
 
 def _as_printed_softmax(theta, X, y):
     """Σ z in the denominator of π, where Σ eᶻ is meant."""
     Z = X @ theta
-    pi = jnp.exp(Z) / jnp.sum(Z, axis=1, keepdims=True)
-    return X.T @ (pi - (y[:, None] == jnp.arange(3)[None, :]))
+    pi = np.exp(Z) / np.sum(Z, axis=1, keepdims=True)
+    return X.T @ (pi - (y[:, None] == np.arange(3)))
 
 
 def _of_a_sum_of_powers(theta, X, y):
     """The likelihood of an example as Σ_c π_c^1_c(y) = π_y + K − 1, where Π_c is meant."""
-    pi = softmax.predict(theta, X)
-    truth = (y[:, None] == jnp.arange(3)[None, :]) * 1.0
-    pi_y = jnp.sum(pi * truth, axis=1)
+    pi = np.exp(X @ theta)
+    pi = pi / np.sum(pi, axis=1, keepdims=True)
+    truth = (y[:, None] == np.arange(3)) * 1.0
+    pi_y = np.sum(pi * truth, axis=1)
     return X.T @ ((pi - truth) * (pi_y / (pi_y + 2))[:, None])
 
 
@@ -88,14 +103,14 @@ def _two_layers(weights, X, y):
 
 
 def _backpropagation(weights, X, y):
-    z = jnp.tanh(X @ weights["first"])
+    z = np.tanh(X @ weights["first"])
     delta = 2 * (z @ weights["second"] - y)
     return {"first": X.T @ (delta[:, None] * weights["second"][None, :] * (1 - z**2)), "second": z.T @ delta}
 
 
 def _without_the_cost(weights, X, y):
     """The last line of the printed derivation has lost ∂C/∂z: δ starts at 1."""
-    z = jnp.tanh(X @ weights["first"])
+    z = np.tanh(X @ weights["first"])
     return {"first": X.T @ (weights["second"][None, :] * (1 - z**2)), "second": z.sum(axis=0)}
 
 
@@ -110,7 +125,7 @@ def _linear_layer(theta, z, target):
 def _summed_over_outputs(theta, z, target):
     """Σ_o δ_o where δ_o z_i is meant."""
     delta = 2 * (z @ theta - target)
-    return z.T @ delta.sum(axis=1, keepdims=True) * jnp.ones((1, theta.shape[1]))
+    return z.T @ delta.sum(axis=1, keepdims=True) * np.ones((1, theta.shape[1]))
 
 
 TARGETS = RNG.standard_normal((12, 2))
@@ -121,31 +136,34 @@ S = np.cov(X.T) + np.eye(3)
 # number: (where, cost, parameters, data, which derivative, as printed, as corrected)
 ERRATA = {
     1: ("5.2", _gaussian, 0.7, (Y,), "gradient",
-        lambda s, y: len(y) / (2 * s) - jnp.sum(y**2) / s**3, lambda s, y: len(y) / s - jnp.sum(y**2) / s**3),
-    2: ("3.3", _quadratic, THETA, (A,), "gradient", lambda t, A: 2 * A.T @ t, lambda t, A: (A + A.T) @ t),
+        lambda s, y: len(y) / (2 * s) - np.sum(y**2) / s**3, lambda s, y: len(y) / s - np.sum(y**2) / s**3),
+    2: ("3.3", _quadratic, THETA, (A,), "gradient",
+        lambda t, A: np.dot(2 * A.T, t), lambda t, A: np.dot(A + A.T, t)),
     4: ("4.4", _density, THETA, (S, X[0]), "gradient", _density_slope_as_printed, _density_slope),
     6: ("5.5", _entropy, S, (), "gradient",
-        lambda S: jnp.linalg.det(S) * jnp.linalg.inv(S).T, lambda S: 0.5 * jnp.linalg.inv(S).T),
+        lambda S: np.linalg.det(S) * np.linalg.inv(S).T, lambda S: 0.5 * np.linalg.inv(S).T),
     8: ("6.2", _lasso, THETA, (X, Y), "gradient",
-        lambda t, X, y, penalty: 2 * X.T @ (X @ t - y) + penalty,
-        lambda t, X, y, penalty: 2 * X.T @ (X @ t - y) + penalty * jnp.sign(t)),
+        lambda t, X, y, penalty: np.dot(2 * X.T, X @ t - y) + penalty,
+        lambda t, X, y, penalty: np.dot(2 * X.T, X @ t - y) + penalty * np.sign(t)),
     9: ("7.4", _least_squares, THETA, (X, Y), "hessian",
-        lambda t, X, y: 2 * jnp.sum(X) * jnp.ones((3, 3)), lambda t, X, y: 2 * X.T @ X),
-    10: ("7.4", _least_squares, THETA[:2], (LINE, Y), "gradient",
-         lambda t, X, y: 2 * X.T @ (X @ t - y) * jnp.array([-1.0, 1.0]), lambda t, X, y: 2 * X.T @ (X @ t - y)),
+        lambda t, X, y: 2 * np.sum(X) * np.ones((3, 3)), lambda t, X, y: np.dot(2 * X.T, X)),
+    10: ("7.4", _least_squares, THETA, (LINE, Y), "gradient",
+         lambda t, X, y: np.dot(2 * X.T, X @ t - y) * np.array([-1.0, 1.0, 1.0]),
+         lambda t, X, y: np.dot(2 * X.T, X @ t - y)),
     11: ("7.8", _least_squares, THETA, (X, Y), "gradient",
-         lambda t, X, y: X.T @ (X @ t - y), lambda t, X, y: 2 * X.T @ (X @ t - y)),
-    14: ("8.4", _cross_entropy, THETA, (X, LABELS), "gradient", _as_printed_cross_entropy, logistic.gradient),
+         lambda t, X, y: np.dot(X.T, X @ t - y), lambda t, X, y: np.dot(2 * X.T, X @ t - y)),
+    14: ("8.4", _cross_entropy, THETA, (X, LABELS), "gradient", _as_printed_cross_entropy,
+         _cross_entropy_slope),
     16: ("9.1", softmax.cost, RNG.standard_normal((3, 3)), (X, CLASSES), "gradient", _as_printed_softmax,
-         softmax.gradient),
+         _softmax_slope),
     17: ("10.2", _two_layers, WEIGHTS, (X, Y), "gradient", _without_the_cost, _backpropagation),
     18: ("11.3", _bump, 0.8, (Y,), "gradient",
-         lambda t, x: jnp.sum(-x * jnp.exp(-x * t) / (1 - jnp.exp(-x * t)) ** 2),
-         lambda t, x: jnp.sum(x * jnp.exp(-x * t) / (1 + jnp.exp(-x * t)) ** 2)),
+         lambda t, x: np.sum(-x * np.exp(-x * t) / (1 - np.exp(-x * t)) ** 2),
+         lambda t, x: np.sum(x * np.exp(-x * t) / (1 + np.exp(-x * t)) ** 2)),
     19: ("11.4", softmax.cost, RNG.standard_normal((3, 3)), (X, CLASSES), "gradient", _of_a_sum_of_powers,
-         softmax.gradient),
+         _softmax_slope),
     20: ("12.3", _linear_layer, RNG.standard_normal((3, 2)), (X, TARGETS), "gradient", _summed_over_outputs,
-         lambda t, z, y: z.T @ (2 * (z @ t - y))),
+         lambda t, z, y: np.dot(z.T, 2 * (z @ t - y))),
 }  # fmt: skip
 
 

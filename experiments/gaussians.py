@@ -18,6 +18,8 @@ STEPS = 0.1 * np.arange(-120, 121)  # in standard deviations; what lies beyond 1
 INSIDE = 1 - np.exp(-np.array([1.0, 4.0]) / 2)  # 1 − exp(−k²/2), where rᵀΣ⁻¹r < k² in two dimensions
 SIDES = MEAN + np.sqrt(np.array([1.0, 1.5])) * STEPS[:, None]
 
+fit = jax.jit(jax.vmap(gaussian.fit))
+
 
 def run(quick: bool) -> Result:
     """Integrals by the trapezoidal rule, clouds drawn and fitted, and a density beside its marginals."""
@@ -25,13 +27,14 @@ def run(quick: bool) -> Result:
     sigmas = np.stack([*CLOUDS.values()])
     keys = jax.random.split(jax.random.key(0), len(sigmas))
     clouds = jax.jit(jax.vmap(lambda key, of: gaussian.sample(key, MEAN, of, draws)))(keys, sigmas)
-    fits = [np.asarray(of) for of in jax.jit(jax.vmap(gaussian.fit))(clouds[:, :SHOWN])]
+    clouds = np.asarray(clouds)
+    fits = [np.asarray(of) for of in fit(clouds[:, :SHOWN])]
     bells, of_bells = _one_dimension()
     grid = np.stack(np.meshgrid(*SIDES.T, indexing="ij"), axis=-1).reshape(-1, 2)
     densities = np.asarray(jax.jit(jax.vmap(lambda of: gaussian.pdf(grid, MEAN, of)))(sigmas[1:]))
     independent, correlated = densities.reshape(2, len(STEPS), len(STEPS))
     marginals = np.asarray(jax.jit(jax.vmap(gaussian.pdf))(SIDES.T, MEAN, np.diagonal(sigmas[1])))
-    shares, of_clouds = _of_clouds(np.asarray(clouds))
+    shares, of_clouds = _of_clouds(clouds)
     return Result(
         {
             "bells": Picture(
@@ -41,7 +44,7 @@ def run(quick: bool) -> Result:
                 "are parabolas of curvature −1/σ².",
             ),
             "clouds": Picture(
-                _clouds(np.asarray(clouds[:, :SHOWN]), fits),
+                _clouds(clouds[:, :SHOWN], fits),
                 f"{SHOWN} draws each of negative, zero and positive covariance, which is the way the cloud leans. "
                 "Ellipses of one and two standard deviations; the true ones hold 39 % and 86 % of the probability, "
                 "less than the 68 % and 95 % of one dimension.",
@@ -117,8 +120,8 @@ def _of_density(correlated, independent, marginals):
 def _of_clouds(clouds):
     """The shares inside the ellipses, the two forms of the covariance, and both in standard errors from theory."""
     form, entry, shares = 0.0, 0.0, []
-    for of, X in zip(CLOUDS.values(), clouds, strict=True):
-        variances, mean, covariance = np.diagonal(of), *gaussian.fit(X)
+    for of, X, mean, covariance in zip(CLOUDS.values(), clouds, *map(np.asarray, fit(clouds)), strict=True):
+        variances = np.diagonal(of)
         form = max(form, apart(X.T @ X / len(X) - np.outer(mean, mean), covariance))
         deviations = np.sqrt((np.outer(variances, variances) + of**2) / len(X))
         entry = max(entry, float(np.max(np.abs(covariance - of) / deviations)))

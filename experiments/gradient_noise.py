@@ -10,14 +10,12 @@ example and g the mean, 1/m of the library's sum.
 import itertools
 
 import jax
-import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-from jax import lax
 
-from experiments.lab import Picture, Proof, Result, prove
+from experiments.lab import Picture, Proof, Result, apart
 from experiments.style import DATA, FIT, MUTED, SECOND
-from jax_course import data, features, logistic
+from jax_course import data, logistic
 
 TITLE = "The noise in a mini-batch gradient"
 SECTION = "7.7"
@@ -31,8 +29,9 @@ def run(quick: bool) -> Result:
     """Thousands of gradients at one θ for each batch size, drawn in both ways; and every batch of a few examples."""
     draws = 500 if quick else 5_000
     problem = data.two_classes(m=M)
-    X, y = features.with_bias(problem.X), problem.y
-    each = _of_each_example(X, y)
+    X, y = np.insert(np.asarray(problem.X), 0, 1.0, axis=1), np.asarray(problem.y)
+    each, by_autodiff = _of_each_example(X, y)
+    error = apart(each, by_autodiff)
     g, sigma2 = each.mean(axis=0), np.sum(each.var(axis=0))
     rng = np.random.Generator(np.random.PCG64(3))
     orders = (rng.integers(0, M, (draws, M)), rng.permuted(np.tile(np.arange(M), (draws, 1)), axis=1))
@@ -65,7 +64,7 @@ def run(quick: bool) -> Result:
         },
         numbers,
         (
-            *prove("logistic", logistic, jnp.asarray(THETA), X, y),
+            Proof("logistic.gradient of every example = autodiff", error, error < 1e-13),
             *_over_all_batches(each[:12]),
             *(proof for way in WAYS for proof in _within_chance(way, found[way], g, expected[way])),
             Proof("variance ∝ 1/batch: slope + 1", abs(slope + 1), abs(slope + 1) < 0.03),
@@ -75,15 +74,19 @@ def run(quick: bool) -> Result:
 
 
 def _of_each_example(X, y):
-    """∇f(θ, xᵢ), (m, d)."""
-    of_one = jax.vmap(lambda x, label: logistic.gradient(THETA, x[None, :], label[None]))
-    return np.asarray(jax.jit(of_one)(X, y))
+    """∇f(θ, xᵢ), (m, d), by hand and by autodiff."""
+
+    @jax.jit
+    @jax.vmap
+    def of_one(x, label):
+        return [of(THETA, x[None, :], label[None]) for of in (logistic.gradient, jax.grad(logistic.cost))]
+
+    return map(np.asarray, of_one(X, y))
 
 
 def _of_batches(each, orders):
     """g_B for every order of the examples and every batch size b, B the first b of them: (draw, batch size, d)."""
-    sums = jax.jit(lambda each: lax.map(lambda order: jnp.cumsum(each[order], axis=0)[BATCHES - 1], orders))
-    return np.asarray(sums(each)) / BATCHES[:, None]
+    return np.stack([np.cumsum(each[order], axis=0)[BATCHES - 1] for order in orders]) / BATCHES[:, None]
 
 
 def _over_all_batches(each):

@@ -24,16 +24,20 @@ def run(quick: bool) -> Result:
     scales = np.geomspace(1e-4, 30, 61 if quick else 301)
     draws = 400 if quick else 4_000
     X, y = _data()
-    loo = np.sqrt(kernel.leave_one_out(X, y, scales=scales, penalties=[DELTA2]))[:, 0]
-    measured = np.asarray(_measured(X, y, scales))
+    at = np.append(scales, [SMALL, LARGE])
+    left_out = np.asarray(kernel.leave_one_out(X, y, scales=at, penalties=[DELTA2]))[:, 0]
+    fits, deviations = map(np.asarray, _fits(X, y, at))
+    loo = np.sqrt(left_out[:-2])
+    measured = np.sqrt(np.mean((fits[:-2] - _truth(GRID[:, 0])) ** 2, axis=1) + SIGMA**2)
     chosen = int(np.argmin(loo))
     right = float(scales[chosen])
     solution = kernel.fit(X, y, scale=right, penalty=DELTA2).check()
     excess = float(measured[chosen] / np.min(measured) - 1)
+    three = {"too small": -2, "chosen": chosen, "too large": -1}  # their places in `at`
     return Result(
         {
             "scale": Picture(
-                _scale(X, y, scales, loo, measured, chosen),
+                _scale(X, y, {of: (at[i], fits[i], deviations[i]) for of, i in three.items()}, scales, loo, measured),
                 f"One kernel on each of {M} examples. With too small a λ the fit knows nothing between them; with too "
                 "large a λ it cannot bend, and even the band of ± 2 standard deviations misses the truth. Below, the "
                 "error of leaving one out, which needs no truth, is least where the error on new examples is low too.",
@@ -51,71 +55,63 @@ def run(quick: bool) -> Result:
         (
             *prove("kernel", kernel, solution.theta, X, y, scale=right, penalty=DELTA2),
             *_by_scale(X, y, solution, right),
-            *_left_out(X, y, right),
+            *(_left_out(X, y, of, at[i], left_out[i]) for of, i in three.items()),
             _variance(X, right),
             _coverage(X, right, draws),
             Proof("λ chosen: error on new examples above the least possible, relative", excess, excess < 0.05),
         ),
         (fitted("kernel", f"a curve, {M} examples", f"λ = {right:.2f} by leaving one out", solution),),
-        {"slider": _slider(X, y, scales, loo, measured)},
+        {"slider": _slider(X, y, scales, fits, deviations, loo, measured)},
     )
 
 
 def _truth(x):
-    return jnp.sin(4 * x) * jnp.exp(-x) / 1.5
+    return np.sin(4 * x) * np.exp(-x) / 1.5
 
 
 def _data():
     rng = np.random.default_rng(4)
     x = (np.arange(M) + rng.uniform(0, 1, M)) * 2 / M - 1
-    return jnp.asarray(x[:, None]), _truth(x) + SIGMA * rng.standard_normal(M)
+    return x[:, None], _truth(x) + SIGMA * rng.standard_normal(M)
 
 
 @jax.jit
-def _measured(X, y, scales):
-    """The root mean squared error on new examples, from the truth and the noise."""
+def _fits(X, y, scales):
+    """For each λ the fit on the grid and its standard deviation."""
 
     def of(scale):
         theta = kernel.fit(X, y, scale=scale, penalty=DELTA2).theta
-        predicted = kernel.predict(theta, GRID, centers=X, scale=scale)
-        return jnp.sqrt(jnp.mean((predicted - _truth(GRID[:, 0])) ** 2) + SIGMA**2)
+        # of the height of f nothing is known beforehand: its most likely variance is yᵀ(K + δ²I)⁻¹y/m
+        variance = kernel.predict_variance(GRID, centers=X, scale=scale, penalty=DELTA2) * (y @ theta / M)
+        return kernel.predict(theta, GRID, centers=X, scale=scale), jnp.sqrt(variance)
 
     return jax.lax.map(of, scales)
 
 
-def _slider(X, y, scales, loo, measured):
+def _slider(X, y, scales, fits, deviations, loo, measured):
     """The fit and its band at some 40 of the λ."""
-    some = np.unique(np.linspace(0, len(scales) - 1, 41).astype(int))
-    few = GRID[::3]
-
-    @jax.jit
-    def of_all(scales):
-        def of(scale):
-            theta = kernel.fit(X, y, scale=scale, penalty=DELTA2).theta
-            variance = kernel.predict_variance(few, centers=X, scale=scale, penalty=DELTA2) * (y @ theta / M)
-            return kernel.predict(theta, few, centers=X, scale=scale), jnp.sqrt(variance)
-
-        return jax.lax.map(of, scales)
-
-    fits, deviations = map(np.asarray, of_all(scales[some]))
-    return kernel_size.draw(np.asarray(X[:, 0]), y, few[:, 0], _truth(few[:, 0]), scales[some], fits, deviations,
+    some, few = np.unique(np.linspace(0, len(scales) - 1, 41).astype(int)), slice(None, None, 3)
+    x = GRID[few, 0]
+    return kernel_size.draw(X[:, 0], y, x, _truth(x), scales[some], fits[some, few], deviations[some, few],
                             loo[some], measured[some])  # fmt: skip
 
 
 def _by_scale(X, y, solution, scale):
     """The derivatives by λ, by hand, of θ = (K + δ²I)⁻¹y and of its cost, which is δ²θᵀy, against autodiff."""
 
-    @jax.jit
     def least(scale):
         K = jnp.exp(-((X - X[:, 0][None, :]) ** 2) / scale)
         theta = jnp.linalg.solve(K + DELTA2 * jnp.eye(M), y)
         return DELTA2 * theta @ y, theta
 
-    (J, _), (dJ, dtheta) = jax.jvp(least, (scale,), (1.0,))
-    by_hand = [
-        of(solution.theta, X, scale=scale, penalty=DELTA2)
-        for of in (kernel.cost_scale_derivative, kernel.scale_derivative)
-    ]
+    @jax.jit
+    def both(theta, scale):
+        by_hand = [
+            of(theta, X, scale=scale, penalty=DELTA2) for of in (kernel.cost_scale_derivative, kernel.scale_derivative)
+        ]
+        return by_hand, jax.jvp(least, (scale,), (1.0,))
+
+    by_hand, ((J, _), (dJ, dtheta)) = both(solution.theta, scale)
     return (
         _same("J at the fit = δ²θᵀy", solution.cost, J, 1e-12),
         _same("kernel.cost_scale_derivative", by_hand[0], dJ, 1e-10),
@@ -141,16 +137,14 @@ def _refitted(X, y, others, scale):
     return jnp.mean(jax.lax.map(without, (jnp.arange(M), others)) ** 2)
 
 
-def _left_out(X, y, right):
+def _left_out(X, y, name, scale, closed):
     others = np.array([np.delete(np.arange(M), i) for i in range(M)])
-    for name, scale in (("too small", SMALL), ("right", right), ("too large", LARGE)):
-        closed = kernel.leave_one_out(X, y, scales=[scale], penalties=[DELTA2])[0, 0]
-        refitted = _refitted(X, y, others, scale)
-        yield _same(f"λ {name}: leaving one out in closed form = {M} fits without one", closed, refitted, 1e-10)
+    refitted = _refitted(X, y, others, scale)
+    return _same(f"λ {name}: leaving one out in closed form = {M} fits without one", closed, refitted, 1e-10)
 
 
 def _variance(X, scale):
-    K, k = (np.exp(-((np.asarray(X) - np.asarray(Z)[:, 0]) ** 2) / scale) for Z in (X, GRID))
+    K, k = (np.exp(-((X - Z[:, 0]) ** 2) / scale) for Z in (X, GRID))
     by_hand = 1 - np.sum(k * np.linalg.solve(K + DELTA2 * np.eye(M), k), axis=0)
     variance = kernel.predict_variance(GRID, centers=X, scale=scale, penalty=DELTA2)
     return _same("kernel.predict_variance = 1 − kᵀ(K + δ²I)⁻¹k", variance, by_hand, 1e-11)
@@ -165,26 +159,25 @@ def _coverage(X, scale, draws):
     F = rng.standard_normal((draws, len(both))) @ factor.T
     Y = F[:, :M] + np.sqrt(DELTA2) * rng.standard_normal((draws, M))
 
-    def predicted(y):
-        theta = kernel.fit(X, y, scale=scale, penalty=DELTA2).theta
-        return kernel.predict(theta, new, centers=X, scale=scale)
+    @jax.jit
+    def predictions(Y):
+        def of(y):
+            theta = kernel.fit(X, y, scale=scale, penalty=DELTA2).theta
+            return kernel.predict(theta, new, centers=X, scale=scale)
 
-    deviation = np.sqrt(kernel.predict_variance(new, centers=X, scale=scale, penalty=DELTA2))
-    share = np.mean(np.abs(F[:, M:] - jax.lax.map(predicted, Y)) < 1.959964 * deviation, axis=0)
+        return jax.lax.map(of, Y), jnp.sqrt(kernel.predict_variance(new, centers=X, scale=scale, penalty=DELTA2))
+
+    predicted, deviation = map(np.asarray, predictions(Y))
+    share = np.mean(np.abs(F[:, M:] - predicted) < 1.959964 * deviation, axis=0)
     away = float(np.max(np.abs(share - 0.95)) / np.sqrt(0.95 * 0.05 / draws))
     return Proof("share of drawn functions in the 95 % band, standard errors from 0.95", away, away < 4.5)
 
 
-def _scale(X, y, scales, loo, measured, chosen):
+def _scale(X, y, three, scales, loo, measured):
     figure = plt.figure(figsize=(11, 7), layout="constrained")
     *above, below = figure.subplot_mosaic([[0, 1, 2], [3, 3, 3]]).values()
-    names = {"too small": SMALL, "chosen": float(scales[chosen]), "too large": LARGE}
-    for axes, (name, scale) in zip(above, names.items(), strict=True):
-        theta = kernel.fit(X, y, scale=scale, penalty=DELTA2).theta
-        fit = np.asarray(kernel.predict(theta, GRID, centers=X, scale=scale))
-        # of the height of f nothing is known beforehand: its most likely variance is yᵀ(K + δ²I)⁻¹y/m
-        variance = kernel.predict_variance(GRID, centers=X, scale=scale, penalty=DELTA2) * (y @ theta / M)
-        two = 2 * np.sqrt(variance)
+    for axes, (name, (scale, fit, deviation)) in zip(above, three.items(), strict=True):
+        two = 2 * deviation
         axes.fill_between(GRID[:, 0], fit - two, fit + two, color=FIT, alpha=0.2, lw=0, label="± 2 sd")
         axes.plot(GRID, _truth(GRID), "--", color=TRUTH, label="truth")
         axes.plot(GRID, fit, color=FIT, label="fit")
@@ -196,7 +189,7 @@ def _scale(X, y, scales, loo, measured, chosen):
     above[0].legend(fontsize="small", loc="lower right", ncols=2)
     below.plot(scales, measured, color=TRUTH, label="error on new examples, from the truth")
     below.plot(scales, loo, color=FIT, label="error of leaving one out")
-    below.plot(scales[chosen], loo[chosen], "o", color=FIT)
+    below.plot(scales[np.argmin(loo)], np.min(loo), "o", color=FIT)
     below.axhline(SIGMA, color=MUTED, lw=1, ls=":", label="noise σ")
     below.set(xscale="log", xlabel="λ", ylabel="root mean squared error", ylim=(0.23, 1.12 * np.max(loo)))
     below.legend(loc="upper center", bbox_to_anchor=(0.4, 1))

@@ -1,7 +1,6 @@
 """The lasso path beside the ridge trace, and 8 parameters found among 200 with 80 examples (course 6.2)."""
 
 import jax
-import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -21,14 +20,14 @@ def run(quick: bool) -> Result:
     """Both paths on diabetes, the lasso's against its exact knots; then more features than examples."""
     count = 60 if quick else 300
     names, Phi, y, Phi_test, y_test = _diabetes()
-    m, factors = len(y), jnp.ones(Phi.shape[1]).at[0].set(0)  # the bias is not penalised
+    m, factors = len(y), np.append(0.0, np.ones(len(names)))  # the bias is not penalised
     penalties = float(lasso.largest_penalty(Phi, y, factors=factors)) * np.geomspace(1, 1e-4, count)
     deltas = m * np.geomspace(1e3, 1e-4, count)
-    path = lasso.path(Phi, y, penalties, factors=factors).check()
-    thetas = {"lasso": np.asarray(path.theta), "ridge": np.asarray(ridge.path(Phi, y, deltas, factors=factors))}
+    path = _in_numpy(lasso.path(Phi, y, penalties, factors=factors).check())
+    thetas = {"lasso": path.theta, "ridge": np.asarray(ridge.path(Phi, y, deltas, factors=factors))}
     errors = {of: np.sqrt(np.mean((Phi_test @ theta.T - y_test[:, None]) ** 2, 0)) for of, theta in thetas.items()}
     gap, slope = np.max(_certify(path.theta, penalties, Phi, y, factors)[0]), np.max(path.gradient_norm / penalties)
-    knots, at_knots = _knots(np.asarray(Phi[:, 1:]), np.asarray(y))
+    knots, at_knots = _knots(Phi[:, 1:], y)
     between = np.stack([np.interp(penalties, knots[::-1], column[::-1]) for column in at_knots.T], axis=1)
     steps = np.diff((at_knots != 0).astype(int), axis=0)  # 1 after the knot that lets a parameter in
     order = [names[j] for j in np.argsort(np.argmax(steps > 0, axis=0))]
@@ -66,8 +65,13 @@ def run(quick: bool) -> Result:
 def _diabetes():
     table = data.table("diabetes")
     (X, y), (X_test, y_test) = data.split(table.X, table.y, seed=1)
-    Z, Z_test = (features.with_bias(data.standardize(X)(of)) for of in (X, X_test))
-    return table.features, Z, y, Z_test, y_test
+    mean, scale = map(np.asarray, data.standardize(X))
+    Z, Z_test = (np.asarray(features.with_bias((np.asarray(of) - mean) / scale)) for of in (X, X_test))
+    return table.features, Z, np.asarray(y), Z_test, np.asarray(y_test)
+
+
+def _in_numpy(solution):
+    return jax.tree_util.tree_map(np.asarray, solution)
 
 
 def _row(path, i):
@@ -122,12 +126,12 @@ def _sparse(count):
     y = X @ truth + SIGMA * rng.standard_normal(M)
     largest = float(lasso.largest_penalty(X, y))
     penalties = np.sort(np.append(np.multiply(largest, SHARES), PENALTY))[::-1]
-    path, at = lasso.path(X, y, penalties).check(), int(np.argmax(penalties == PENALTY))
+    path, at = _in_numpy(lasso.path(X, y, penalties).check()), int(np.argmax(penalties == PENALTY))
     by_ridge = np.asarray(ridge.path(X, y, np.geomspace(1e-2, 1e4, count)))
     nearest = np.argmin(np.linalg.norm(by_ridge - truth, axis=1))
-    found = {"lasso": np.asarray(path.theta[at]), "ridge": by_ridge[nearest]}
+    found = {"lasso": path.theta[at], "ridge": by_ridge[nearest]}
     off = {of: float(np.linalg.norm(theta - truth) / np.linalg.norm(truth)) for of, theta in found.items()}
-    fits = np.asarray(path.theta)[:, None, :] * np.ones((count, 1))
+    fits = path.theta[:, None, :] * np.ones((count, 1))
     guesses = fits * (1 - np.append(np.geomspace(1, 1e-8, count - 1), 0))[:, None]
     gaps, zero = _certify(guesses.reshape(-1, D), np.repeat(penalties, count), X, y, 1.0)
     gaps, zero, lost = gaps.reshape(-1, count), zero.reshape(fits.shape), float(np.sum(found["lasso"][where] == 0))

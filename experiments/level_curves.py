@@ -116,10 +116,15 @@ def _slopes(f, thetas, directions):
 
 def _errors(slope):
     """The relative error of ∇ Σ exp(Aθ) at POINT from differences, for every h."""
-    f, gradient = EGGS
+    f, _ = EGGS
     along = jax.vmap(lambda e, h: slope(lambda h: f(POINT + h * e), h), (0, None))
-    g, by_differences = np.asarray(gradient(POINT)), jax.jit(jax.vmap(along, (None, 0)))(np.eye(2), H)
+    g, by_differences = _at_point(), np.asarray(jax.jit(jax.vmap(along, (None, 0)))(np.eye(2), H))
     return np.linalg.norm(by_differences - g[None, :], axis=1) / np.linalg.norm(g)
+
+
+def _at_point():
+    """The gradient of Σ exp(Aθ) at POINT."""
+    return np.exp(A @ POINT) @ A
 
 
 def _arrows(curves):
@@ -128,7 +133,7 @@ def _arrows(curves):
         for curve in curves[name]:
             axis.plot(*np.append(curve, curve[:1], axis=0).T, color=DATA, lw=1.2)
         foot = curves[name][:, :: curves[name].shape[1] // 16].reshape(-1, 2)
-        arrow = np.asarray(jax.vmap(gradient)(foot))
+        arrow = np.asarray(jax.jit(jax.vmap(gradient))(foot))
         scale = np.max(np.linalg.norm(arrow, axis=1)) / 0.5
         axis.quiver(*foot.T, *arrow.T, color=FIT, angles="xy", scale_units="xy", scale=scale, width=0.004)
         axis.plot(*minimum, "o", color=TRUTH, label="minimum")
@@ -139,8 +144,8 @@ def _arrows(curves):
 
 def _limit(errors):
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4))
-    f, gradient = EGGS
-    g, phi = np.asarray(gradient(POINT)), np.linspace(-np.pi, np.pi, 73)
+    f, _ = EGGS
+    g, phi = _at_point(), np.linspace(-np.pi, np.pi, 73)
     slopes = _slopes(f, POINT[None, :], _unit(phi + np.arctan2(g[1], g[0])))[0]
     left.plot(np.degrees(phi), np.linalg.norm(g) * np.cos(phi), color=TRUTH, label="‖∇f‖ cos φ")
     left.plot(np.degrees(phi), slopes, "o", color=DATA, ms=3, label="from two values of f")

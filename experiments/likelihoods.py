@@ -23,13 +23,15 @@ Y = X @ TRUE_THETA + TRUE_SIGMA * np.random.default_rng(3).standard_normal(M)
 SIGMAS, P = np.array([0.4, 0.6, 1.0]), np.linspace(0.005, 0.995, 199)
 TOSSES, PEAK = {4: 3, 20: 15, 100: 75}, 3 / 4  # m: heads
 
+pdf, noise_variance = jax.jit(gaussian.pdf), jax.jit(linear.noise_variance)
+
 
 def run(quick: bool) -> Result:
     """The likelihoods on grids, and where they are largest: by formula, by their derivatives, by Newton's method."""
     slopes, sigmas = (np.linspace(*ends, 120 if quick else 400) for ends in ((0.3, 1.3), (0.3, 1.1)))
     densities, of_theta, of_points = _points()
     solution, newton, of_line = _line()
-    sigma = float(np.sqrt(linear.noise_variance(solution.theta, X, Y)))
+    sigma = float(np.sqrt(noise_variance(solution.theta, X, Y)))
     coins = {m: _coin(m, heads) for m, heads in TOSSES.items()}
     return Result(
         {
@@ -93,14 +95,15 @@ def _line():
         return lambda both: function(*both, X, Y)
 
     nll, gradient, hessian = map(of, (likelihood.negative_log_likelihood, likelihood.gradient, likelihood.hessian))
-    start, elsewhere = (jnp.zeros(2), jnp.asarray(1.0)), np.array([0.3, -1.2])
+    start, elsewhere = (np.zeros(2), 1.0), np.array([0.3, -1.2])
     report = verify.derivatives(nll, start, gradient=gradient, hessian=hessian)
     newton = optimization.newton(nll, start, gradient=gradient, hessian=hessian).check()
     solution = linear.fit(X, Y).check()
     judged = max(witness.error for witness in report.witnesses if "autodiff" in witness.name)
     theta = apart(newton.theta[0], solution.theta)
-    variance = apart(newton.theta[1] ** 2, linear.noise_variance(solution.theta, X, Y))
-    same = apart(likelihood.gradient(elsewhere, 0.7, X, Y)[0], linear.gradient(elsewhere, X, Y) / (2 * 0.7**2))
+    variance = apart(np.square(newton.theta[1]), noise_variance(solution.theta, X, Y))
+    by_theta, _ = jax.jit(likelihood.gradient)(elsewhere, 0.7, X, Y)
+    same = apart(by_theta, np.asarray(jax.jit(linear.gradient)(elsewhere, X, Y)) / (2 * 0.7**2))
     proofs = (
         Proof("line: gradient and Hessian by (θ, σ), the doctor's verdict", judged, report.ok is True),
         Proof("line: ∂NLL/∂θ = ∇J/2σ²", same, same < 1e-14),
@@ -136,7 +139,7 @@ def _draw_points(densities, of_theta):
     figure, (*sticks, right) = plt.subplots(1, 3, figsize=(11, 3.8), layout="constrained")
     y = np.linspace(-2, 5.5, 200)
     for axis, place, color in zip(sticks, (RIGHT, WRONG), (TRUTH, FIT), strict=True):
-        axis.plot(y, gaussian.pdf(y, THETAS[place], 1.0), color=color)
+        axis.plot(y, pdf(y, THETAS[place], 1.0), color=color)
         axis.vlines(POINTS, 0, densities[place], color=DATA, lw=2)
         axis.plot(POINTS, 0 * POINTS, "o", color=DATA, ms=5, clip_on=False)
         product = " · ".join(f"{density:.3f}" for density in np.sort(densities[place]))

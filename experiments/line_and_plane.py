@@ -1,5 +1,6 @@
 """A line and a plane through points: the residuals are what the cost adds up (course 3.1–3.3)."""
 
+import jax
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -13,28 +14,28 @@ SECTION = "3.1-3.3"
 
 def run(quick: bool) -> Result:
     """Fit both; the truth is known, so the estimate can be held against it."""
-    line, plane = data.line(), data.plane()
-    X_line, X_plane = features.with_bias(line.X), features.with_bias(plane.X)
-    by_line, by_plane = linear.fit(X_line, line.y).check(), linear.fit(X_plane, plane.y).check()
+    line, plane = _in_numpy(data.line()), _in_numpy(data.plane())
+    X_line, X_plane = (np.asarray(features.with_bias(problem.X)) for problem in (line, plane))
+    by_line, by_plane = (_in_numpy(linear.fit(*of).check()) for of in ((X_line, line.y), (X_plane, plane.y)))
     numbers = {
         name: {
             "theta": solution.theta.tolist(),
             "truth": problem.theta.tolist(),
             "cost": float(solution.cost),
             "residual standard deviation": float((solution.cost / (len(problem.y) - solution.theta.size)) ** 0.5),
-            "noise put in": problem.noise,
+            "noise put in": float(problem.noise),
         }
         for name, solution, problem in (("line", by_line, line), ("plane", by_plane, plane))
     }
     return Result(
         {
             "line": Picture(
-                _line(line, by_line, linear.predict(by_line.theta, X_line)),
+                _line(line, by_line, X_line @ by_line.theta),
                 "Least squares makes the sum of the squared vertical distances smallest. The fitted line (orange) lies "
                 "near the one the points were drawn from (green), not on it: 20 points, noise 0.5.",
             ),
             "plane": Picture(
-                _plane(plane, by_plane, linear.predict(by_plane.theta, X_plane)),
+                _plane(plane, by_plane, X_plane @ by_plane.theta),
                 "The same with two features: the residuals stand on a plane.",
             ),
         },
@@ -47,13 +48,17 @@ def run(quick: bool) -> Result:
     )
 
 
+def _in_numpy(tree):
+    return jax.tree_util.tree_map(np.asarray, tree)
+
+
 def _score(numbers):
     return f"residual {numbers['residual standard deviation']:.2f}, noise {numbers['noise put in']:.2f}"
 
 
 def _line(problem, solution, predicted):
     figure, axes = plt.subplots(figsize=(6, 4))
-    x, ends = np.asarray(problem.X[:, 0]), np.array([0.0, 3.0])
+    x, ends = problem.X[:, 0], np.array([0.0, 3.0])
     axes.vlines(x, predicted, problem.y, color=MUTED, lw=1, label="residual y − ŷ")
     axes.plot(ends, problem.theta[0] + problem.theta[1] * ends, color=TRUTH, ls="--", label="truth 1 + 2x")
     theta = solution.theta
@@ -67,11 +72,11 @@ def _line(problem, solution, predicted):
 def _plane(problem, solution, predicted):
     figure = plt.figure(figsize=(6, 5))
     axes = figure.add_subplot(projection="3d")
-    x1, x2 = np.asarray(problem.X).T
+    x1, x2 = problem.X.T
     grid = np.meshgrid(np.linspace(0, 1, 9), np.linspace(0, 1, 9))
     axes.plot_surface(*grid, solution.theta[0] + solution.theta[1] * grid[0] + solution.theta[2] * grid[1],
                       color=FIT, alpha=0.3)  # fmt: skip
-    for a, b, from_, to in zip(x1, x2, np.asarray(predicted), np.asarray(problem.y), strict=True):
+    for a, b, from_, to in zip(x1, x2, predicted, problem.y, strict=True):
         axes.plot([a, a], [b, b], [from_, to], color=MUTED, lw=1)
     axes.scatter(x1, x2, problem.y, color=DATA, s=16, depthshade=False)
     axes.set(xlabel="x₁", ylabel="x₂", zlabel="y", title=f"A plane: J(θ) = {solution.cost:.2f}")

@@ -54,7 +54,7 @@ def run(quick: bool) -> Result:
     return Result(
         {
             "bowl": Picture(
-                _paths(on_bowl, J, "bowl", minimum, np.geomspace(0.02, 60, 11) + float(J(minimum))),
+                _paths(on_bowl, J, "bowl", minimum, np.geomspace(0.02, 60, 11) + np.sum((X @ minimum - y) ** 2)),
                 "A line fitted by least squares: the first 80 steps on the level curves of J. Descent with exact steps "
                 "starts where it is slowest and crosses the valley at every step. Newton needs one step.",
             ),

@@ -9,7 +9,6 @@ On XOR no line gets more than three corners right, and the cost of 0 hidden laye
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import make_circles, make_moons
@@ -19,7 +18,7 @@ from experiments.lab import Picture, Proof, Result, fitted, prove
 from experiments.style import DATA, FIT
 from jax_course.networks import costs, mlp
 from jax_course.networks.layers import LinearParams
-from jax_course.optimization import lbfgs, optimizers
+from jax_course.optimization import bfgs, optimizers
 from jax_course.train import each_epoch, train
 
 TITLE = "Boundaries that bend"
@@ -30,6 +29,7 @@ LINE = mlp([1], "tanh", costs.binary_cross_entropy())
 HIDDEN: Any = mlp([UNITS, 1], "tanh", costs.binary_cross_entropy())
 # Two units by hand: 0 on the lines x₁ − x₂ = 1 and x₁ − x₂ = −1
 TWO = mlp([2, 1], "tanh", costs.binary_cross_entropy())
+PREDICT = {net: jax.jit(net.predict) for net in (LINE, HIDDEN, TWO)}
 BY_HAND: Any = [np.array(a) for a in ([-2.0, 2.0], [[2.0, 2.0], [-2.0, -2.0]], [4.0], [[4.0], [-4.0]])]
 FIRST = LinearParams(*BY_HAND[:2])
 LAST = LinearParams(*BY_HAND[2:])
@@ -39,7 +39,7 @@ def run(quick: bool) -> Result:
     """The line of 0 hidden layers, and one hidden layer after more and more epochs, for three data sets."""
     epochs = (1, 10, 40, 160) if quick else (1, 10, 100, 1000)
     problems = _problems()
-    fit = jax.jit(lambda X, y: lbfgs(lambda theta: LINE.cost(theta, X, y), LINE.init(jax.random.key(1), 2)))
+    fit = jax.jit(lambda X, y: bfgs(lambda theta: LINE.cost(theta, X, y), LINE.init(jax.random.key(1), 2)))
     lines = {name: fit(X, y).check() for name, (X, y) in problems.items()}
     thetas = {
         name: [lines[name].theta, *(_trained(X, y, count) for count in epochs)] for name, (X, y) in problems.items()
@@ -67,7 +67,7 @@ def run(quick: bool) -> Result:
         },
         {"hidden units": UNITS, "epochs": list(epochs), "accuracy, 0 hidden layers, then by epochs": accuracies},
         (
-            *prove("1 hidden layer", HIDDEN, thetas["moons"][1], *problems["moons"]),
+            *prove("1 hidden layer", HIDDEN._replace(hessian_product=None), thetas["moons"][1], *problems["moons"]),
             *_on_xor(lines["XOR"], accuracies["XOR"], X, y),
             *(_beats_the_line(name, accuracies[name]) for name in ("moons", "circles")),
         ),
@@ -85,15 +85,19 @@ def _problems():
         "moons": make_moons(EXAMPLES, noise=0.15, random_state=0),
         "circles": make_circles(EXAMPLES, noise=0.08, factor=0.45, random_state=0),
     }
-    return {name: (jnp.asarray(X - X.mean(axis=0)), jnp.asarray(y, float)) for name, (X, y) in found.items()}
+    return {name: (X - X.mean(axis=0), np.asarray(y, float)) for name, (X, y) in found.items()}
+
+
+@jax.jit
+def _start():
+    return HIDDEN.init(jax.random.key(0), 2)
 
 
 def _trained(X, y, epochs):
-    start = HIDDEN.init(jax.random.key(0), 2)
     training = train(
         HIDDEN.gradient,
         optimizers.adam(ETA),
-        start,
+        _start(),
         X,
         y,
         key=jax.random.key(0),
@@ -104,7 +108,7 @@ def _trained(X, y, epochs):
 
 
 def _accuracy(net, theta, X, y):
-    return float(np.mean((np.asarray(net.predict(theta, X)) > 0.5) == np.asarray(y)))
+    return float(np.mean((np.asarray(PREDICT[net](theta, X)) > 0.5) == y))
 
 
 def _on_xor(line, accuracies, X, y):
@@ -112,7 +116,7 @@ def _on_xor(line, accuracies, X, y):
     yield Proof("XOR, 0 hidden layers: least cost is m log 2, that of π = 1/2", gap, gap < 1e-8)
     angles, offsets = np.meshgrid(np.linspace(0, 2 * np.pi, 721), np.linspace(-2, 2, 401))
     normals = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
-    right = ((normals @ np.asarray(X[:4]).T > offsets[:, :, None]) == np.asarray(y[:4])).mean(axis=-1)
+    right = ((normals @ X[:4].T > offsets[:, :, None]) == y[:4]).mean(axis=-1)
     best = float(right.max())
     yield Proof(f"XOR: the best of {right.size} lines gets 3/4 right", best, best == 0.75)
     yield Proof("XOR, 0 hidden layers: accuracy, at most 3/4", accuracies[0], accuracies[0] <= 0.75)
@@ -130,12 +134,11 @@ def _beats_the_line(name, accuracies):
 def _boundaries(problems, thetas, accuracies, nets, epochs):
     figure, axes = plt.subplots(3, 5, figsize=(11.5, 7), layout="constrained")
     across = np.linspace(-2, 2, 90)
-    grid = jnp.asarray(np.stack(np.meshgrid(across, across), axis=-1).reshape(-1, 2))
-    predict = {net: jax.jit(net.predict) for net in (LINE, HIDDEN)}
+    grid = np.stack(np.meshgrid(across, across), axis=-1).reshape(-1, 2)
     for row, (name, (X, y)) in zip(axes, problems.items(), strict=True):
-        reach = 1.15 * float(jnp.max(jnp.abs(X), axis=0).max())
+        reach = 1.15 * np.abs(X).max()
         for axis, net, theta, accuracy in zip(row, nets, thetas[name], accuracies[name], strict=True):
-            pi = np.asarray(predict[net](theta, grid * (reach / 2))).reshape(len(across), -1)
+            pi = np.asarray(PREDICT[net](theta, grid * (reach / 2))).reshape(len(across), -1)
             scaled = across * (reach / 2)
             if np.ptp(pi) > 1e-3:  # else π = 1/2 everywhere, up to rounding
                 axis.contourf(scaled, scaled, pi, levels=np.linspace(0, 1, 11), cmap="RdBu_r", alpha=0.5)
@@ -158,14 +161,14 @@ def _boundaries(problems, thetas, accuracies, nets, epochs):
 
 
 def _slider(problems, epochs):
-    across, predict = np.linspace(-1, 1, 45), jax.jit(HIDDEN.predict)
-    grid = jnp.asarray(np.stack(np.meshgrid(across, across), axis=-1).reshape(-1, 2))
+    across = np.linspace(-1, 1, 45)
+    grid = np.stack(np.meshgrid(across, across), axis=-1).reshape(-1, 2)
     drawn, maps = {}, {}
     for name, (X, y) in problems.items():
-        reach = 1.25 * float(jnp.max(jnp.abs(X)))
-        drawn[name] = np.asarray(X), np.asarray(y), reach
+        reach = 1.25 * np.abs(X).max()
+        drawn[name] = X, y, reach
         maps[name] = {
-            epoch: np.asarray(predict(theta, grid * reach)).reshape(45, 45)
+            epoch: np.asarray(PREDICT[HIDDEN](theta, grid * reach)).reshape(45, 45)
             for epoch, theta in _on_the_way(X, y, epochs)
         }
     return boundaries.draw(drawn, maps)
@@ -173,16 +176,15 @@ def _slider(problems, epochs):
 
 def _on_the_way(X, y, epochs):
     """(epoch, theta) for these epochs."""
-    start = HIDDEN.init(jax.random.key(0), 2)
-    yield 0, start
-    runs = each_epoch(HIDDEN.gradient, optimizers.adam(ETA), start, X, y, key=jax.random.key(0), epochs=epochs[-1],
+    yield 0, _start()
+    runs = each_epoch(HIDDEN.gradient, optimizers.adam(ETA), _start(), X, y, key=jax.random.key(0), epochs=epochs[-1],
                       batch_size=EXAMPLES // 4)  # fmt: skip
     yield from ((run.epochs, run.theta) for run in runs if run.epochs in epochs)
 
 
 def _points(axis, X, y, size):
     for label, color in ((0, DATA), (1, FIT)):
-        axis.scatter(*np.asarray(X)[np.asarray(y) == label].T, s=size, color=color, edgecolor="white", lw=0.3, zorder=3)
+        axis.scatter(*X[y == label].T, s=size, color=color, edgecolor="white", lw=0.3, zorder=3)
 
 
 def _hidden(X, y):
@@ -192,7 +194,7 @@ def _hidden(X, y):
     for unit in range(2):
         bias, (a, b) = float(first.bias[unit]), first.weights[:, unit]
         left.plot(across, -(bias + a * across) / b, "--", color="black", lw=1)
-    made = np.tanh(np.asarray(X[:4]) @ first.weights + first.bias)
+    made = np.tanh(X[:4] @ first.weights + first.bias)
     a, b = last.weights[:, 0]
     right.plot(across, -(float(last.bias[0]) + a * across) / b, color="black", lw=1.5)
     _points(left, X[:4], y[:4], 90)

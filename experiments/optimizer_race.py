@@ -8,7 +8,8 @@ The course has "momentum + Adagrad = Adam". With g_j the gradients so far, j = 1
 The mean forgets. The sum does not: steps divided by its root get ever shorter, as 1/√k where all g are alike.
 
 Rosenbrock's valley (1 − θ₁)² + 100 (θ₂ − θ₁²)², Beale's function, and a logistic cost on mini-batches: as optimizers
-work entry by entry, all three, at all learning rates of a grid, are the entries of one θ that is trained once.
+work entry by entry, all three, at all learning rates of a grid, are entries of one θ, with a row for each optimizer: it
+is trained once.
 """
 
 from collections.abc import Callable
@@ -65,12 +66,14 @@ def run(quick: bool) -> Result:
     epochs, etas = (20, np.geomspace(1e-4, 10, 11)) if quick else (100, np.geomspace(1e-4, 10, 21))
     X, y = _examples()
     costs = {"Rosenbrock": rosenbrock, "Beale": beale, "logistic": lambda theta: logistic.cost(theta, X, y) / M}
-    minima = {on: bfgs(cost, STARTS[on]).check() for on, cost in costs.items()}
+    minima = _minima(costs)
     surfaces = {on: jax.jit(jax.vmap(jax.vmap(cost))) for on, cost in costs.items()}
-    best = {}
-    for name, (optimizer, _) in OPTIMIZERS.items():
-        gradients, paths = _all_rates(optimizer, etas, epochs, X, y)
-        best[name] = {on: _best(surfaces[on], minima[on], etas, gradients[on], paths[on]) for on in costs}
+    gradients, paths = _all_rates(etas, epochs, X, y)
+    excess = {on: _above(surfaces[on], paths[on], minima[on]) for on in costs}
+    best = {
+        name: {on: _best(etas, gradients[on][:, i], paths[on][:, i], excess[on][:, i]) for on in costs}
+        for i, name in enumerate(OPTIMIZERS)
+    }
     return Result(
         {
             "paths": Picture(
@@ -115,23 +118,51 @@ def _examples():
     """Two features, the second in units a quarter as large, so that the cost is a ravine."""
     rng = np.random.Generator(np.random.PCG64(9))
     X = rng.standard_normal((M, 2)) * np.array([1.0, 4.0])
-    return jnp.asarray(X), jnp.asarray((rng.random(M) < 1 / (1 + np.exp(-X @ np.array([2.0, 0.5])))) * 1.0)
+    return X, (rng.random(M) < 1 / (1 + np.exp(-X @ np.array([2.0, 0.5])))) * 1.0
 
 
-def _all_rates(optimizer, etas, epochs, X, y):
-    """By landscape, for every step: the gradients (step, η, 2), and where they led (step, η, 2)."""
+def _minima(costs):
+    """By BFGS: one program, which is told the number of the landscape."""
+
+    @jax.jit
+    def minimum(number, start):
+        return bfgs(lambda theta: lax.switch(number, [*costs.values()], theta), start)
+
+    return {on: minimum(number, STARTS[on]).check() for number, on in enumerate(costs)}
+
+
+def _all_rates(etas, epochs, X, y):
+    """By landscape: the gradients at every step, (steps, optimizers, ηs, 2), and where they led, of the same shape."""
 
     def gradient(theta, X, y):
-        return {
-            "Rosenbrock": len(y) * jax.vmap(jax.grad(rosenbrock))(theta["Rosenbrock"]),  # the same for each example
-            "Beale": len(y) * jax.vmap(jax.grad(beale))(theta["Beale"]),
-            "logistic": jax.vmap(lambda theta: logistic.gradient(theta, X, y))(theta["logistic"]),
+        of = {
+            "Rosenbrock": lambda theta: len(y) * jax.grad(rosenbrock)(theta),  # the same for each example
+            "Beale": lambda theta: len(y) * jax.grad(beale)(theta),
+            "logistic": lambda theta: logistic.gradient(theta, X, y),
         }
+        return {on: jax.vmap(jax.vmap(of[on]))(theta[on]) for on in theta}
 
-    theta = {name: np.tile(start, (len(etas), 1)) for name, start in STARTS.items()}
-    recording = _recording(optimizer(etas[:, None]), epochs * M // BATCH)
+    theta = {on: np.tile(start, (len(OPTIMIZERS), len(etas), 1)) for on, start in STARTS.items()}
+    recording = _recording(_row_by_row([of(etas[:, None]) for of, _ in OPTIMIZERS.values()]), epochs * M // BATCH)
     training = train(gradient, recording, theta, X, y, key=jax.random.key(0), epochs=epochs, batch_size=BATCH).check()
     return map_leaves(np.asarray, training.state[1:3])
+
+
+def _row_by_row(every):
+    """One optimizer of many: the first is that of the first row of each leaf, and so on."""
+
+    def rows(tree):
+        return [map_leaves(lambda leaf, i=i: leaf[i], tree) for i in range(len(every))]
+
+    def init(params):
+        return [optimizer.init(row) for optimizer, row in zip(every, rows(params), strict=True)]
+
+    def update(updates, state, params=None):
+        of_each = zip(every, rows(updates), state, rows(params), strict=True)
+        steps, state = zip(*(optimizer.update(g, inner, theta) for optimizer, g, inner, theta in of_each), strict=True)
+        return map_leaves(lambda *steps: jnp.stack(steps), *steps), [*state]
+
+    return optax.GradientTransformation(init, update)
 
 
 def _recording(optimizer, steps):
@@ -144,7 +175,7 @@ def _recording(optimizer, steps):
     def update(updates, state, params=None):
         inner, gradients, path, k = state
         step, inner = optimizer.update(updates, inner, params)
-        near = map_leaves(lambda theta, s: jnp.all(jnp.abs(theta + s) < FAR, axis=1, keepdims=True), params, step)
+        near = map_leaves(lambda theta, s: jnp.all(jnp.abs(theta + s) < FAR, axis=-1, keepdims=True), params, step)
         step = map_leaves(lambda s, near: jnp.where(near, s, 0), step, near)
         new = map_leaves(jnp.add, params, step)
         gradients, path = map_leaves(lambda rows, row: rows.at[k].set(row), (gradients, path), (updates, new))
@@ -153,9 +184,13 @@ def _recording(optimizer, steps):
     return optax.GradientTransformation(init, update)
 
 
-def _best(surface, minimum, etas, gradients, path):
+def _above(surface, paths, minimum):
+    """The cost above the minimum at every θ of the paths."""
+    return np.asarray(surface(paths.reshape(len(paths), -1, 2))).reshape(paths.shape[:-1]) - float(minimum.cost)
+
+
+def _best(etas, gradients, path, excess):
     """Of the runs at all η the one that is lowest over the race; below 1e-12 all are alike."""
-    excess = np.asarray(surface(path)) - float(minimum.cost)
     k = int(np.argmin(np.mean(np.log(np.maximum(excess, 1e-12)), axis=0)))
     return Run(float(etas[k]), gradients[:, k], path[:, k], excess[:, k])
 
@@ -163,8 +198,8 @@ def _best(surface, minimum, etas, gradients, path):
 def _is_derivative(path, X, y):
     """At every θ of a path, over all examples."""
     both = jax.vmap(lambda theta: (logistic.gradient(theta, X, y), jax.grad(logistic.cost)(theta, X, y)))
-    by_hand, by_autodiff = jax.jit(both)(path)
-    error = float(jnp.max(jnp.abs(by_hand - by_autodiff)) / jnp.max(jnp.abs(by_hand)))
+    by_hand, by_autodiff = map(np.asarray, jax.jit(both)(path))
+    error = float(np.max(np.abs(by_hand - by_autodiff)) / np.max(np.abs(by_hand)))
     return Proof("logistic.gradient along a path = autodiff", error, error < 1e-13)
 
 

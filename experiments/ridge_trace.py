@@ -5,13 +5,12 @@ J = Σ (θ₀ + xθ₁ − y)² + δ²θ₁²        ∂J/∂θ₀ = 2 Σ (θ₀
 """
 
 import jax
-import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
 from experiments.lab import Picture, Proof, Result, apart, fitted, prove
 from experiments.style import CLASSES, DATA, FIT, MUTED, SECOND
-from jax_course import data, features, linear, ridge
+from jax_course import data, features, ridge
 
 TITLE = "The ridge trace on diabetes"
 SECTION = "6.1, 7.4"
@@ -20,29 +19,29 @@ HEAVY, LIGHT, ETA, STEPS = 30.0, 3.0, 0.003, 150  # two δ² for a line far abov
 
 def run(quick: bool) -> Result:
     """All coefficients along the path from one factorisation, and the error on examples put aside."""
-    penalties = jnp.logspace(-4, 3, 40 if quick else 200)
+    penalties = np.logspace(-4, 3, 40 if quick else 200)
     table = data.table("diabetes")
     (X, y), (X_test, y_test) = data.split(table.X, table.y, seed=1)
-    to_units = data.standardize(X)
-    Phi, Phi_test = features.with_bias(to_units(X)), features.with_bias(to_units(X_test))
-    weights = jnp.ones(Phi.shape[1]).at[0].set(0)  # the bias is not penalised
-    thetas = ridge.path(Phi, y, penalties * len(y), factors=weights)
+    mean, scale = map(np.asarray, data.standardize(X))
+    Phi, Phi_test = (np.asarray(features.with_bias((np.asarray(D) - mean) / scale)) for D in (X, X_test))
+    y, y_test = np.asarray(y), np.asarray(y_test)
+    weights = np.append(0.0, np.ones(X.shape[1]))  # the bias is not penalised
+    thetas = np.asarray(ridge.path(Phi, y, penalties * len(y), factors=weights))
     error, error_test = (
-        jax.vmap(lambda theta, D=D, t=t: jnp.sqrt(linear.cost(theta, D, t) / len(t)))(thetas)
-        for D, t in ((Phi, y), (Phi_test, y_test))
+        np.sqrt(np.mean((D @ thetas.T - t[:, None]) ** 2, axis=0)) for D, t in ((Phi, y), (Phi_test, y_test))
     )
-    best = int(jnp.argmin(error_test))
+    best = int(np.argmin(error_test))
     delta2 = float(penalties[best] * len(y))
     solution = ridge.fit(Phi, y, penalty=delta2 * weights).check()
-    agreement = float(jnp.max(jnp.abs(solution.theta - thetas[best])) / jnp.max(jnp.abs(solution.theta)))
+    agreement = apart(thetas[best], solution.theta)
     numbers = {
         "best penalty": delta2,
         "RMSE, training": float(error[best]),
         "RMSE, test": float(error_test[best]),
         "RMSE, test, least squares": float(error_test[0]),
-        "standard deviation of y, test": float(jnp.std(y_test)),
+        "standard deviation of y, test": float(np.std(y_test)),
         "path against fit, relative difference": agreement,
-        "coefficients that are exactly 0 at the largest penalty": int(jnp.sum(thetas[-1] == 0)),
+        "coefficients that are exactly 0 at the largest penalty": int(np.sum(thetas[-1] == 0)),
         "coefficients": dict(zip(("bias", *table.features), solution.theta.tolist(), strict=True)),
     }
     lines, slopes, printed, of_line = _line()
@@ -96,7 +95,7 @@ def _line():
     x, y = _points()
     X = np.stack([np.ones_like(x), x], axis=1)
     penalties = {"least squares": [0.0, 0.0], "bias free": [0.0, HEAVY], "bias penalised": [HEAVY, HEAVY]}
-    lines = {name: np.asarray(ridge.fit(X, y, penalty=jnp.array(of)).check().theta) for name, of in penalties.items()}
+    lines = {name: np.asarray(ridge.fit(X, y, penalty=np.array(of)).check().theta) for name, of in penalties.items()}
     (thetas, slopes), (_, printed) = _descend(x, y, 1.0), _descend(x, y, -1.0)
     spares = np.array([0.0, LIGHT])
 

@@ -22,6 +22,8 @@ DISTRIBUTIONS = {
     "coin": (lambda rng, shape: 1.0 * (rng.uniform(size=shape) < 0.2), 0.2, 0.4, 0.04 / 0.16),
 }
 
+mean = jax.jit(gaussian.mean)  # of every run by itself: the runs are columns
+
 
 def run(quick: bool) -> Result:
     """Means of many runs for each m, all at once, and some of them followed as m grows."""
@@ -70,8 +72,7 @@ def run(quick: bool) -> Result:
 
 def _means(rng, name, sizes, runs):
     """The means of new draws for each m, a row per m and a column per run."""
-    mean = jax.jit(jax.vmap(gaussian.mean))
-    return np.stack([np.asarray(mean(DISTRIBUTIONS[name][0](rng, (runs, m)))) for m in sizes])
+    return np.stack([np.asarray(mean(DISTRIBUTIONS[name][0](rng, (runs, m)).T)) for m in sizes])
 
 
 def _share_inside(name, sizes, means):
@@ -119,10 +120,11 @@ def _bells(means, sizes):
     figure, axes = plt.subplots(1, len(SHOWN), figsize=(11, 3.6), sharex=True, sharey=True)
     _, mu, sigma, _ = DISTRIBUTIONS["exponential"]
     x = np.linspace(-4, 4, 200)
+    density = jax.jit(gaussian.pdf)(x, 0.0, 1.0)
     for axis, m in zip(axes, SHOWN, strict=True):
         errors = (means[list(sizes).index(m)] - mu) * np.sqrt(m) / sigma
         axis.hist(errors, np.arange(-4, 4.1, 0.25), density=True, color=DATA, alpha=0.5)
-        axis.plot(x, gaussian.pdf(x, 0.0, 1.0), "--", color=TRUTH)
+        axis.plot(x, density, "--", color=TRUTH)
         axis.set(xlabel="(mean − μ) √m/σ", title=f"m = {m}", xlim=(-4, 4))
     axes[0].set_ylabel("density")
     return figure

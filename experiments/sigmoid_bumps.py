@@ -9,6 +9,7 @@ brings it nearer.
 
 import itertools
 
+import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
@@ -80,15 +81,15 @@ def _network(count):
     edges, steep, height = _steps(count)
     at = np.concatenate([edges[:-1], edges[1:]])
     return (
-        LinearParams(jnp.asarray(-steep * at), jnp.full((1, 2 * count), steep)),
+        LinearParams(jnp.asarray(-steep * at), jnp.asarray(np.full((1, 2 * count), steep))),
         (),
-        LinearParams(jnp.zeros(1), jnp.asarray(np.concatenate([height, -height]))[:, None]),
+        LinearParams(jnp.asarray(np.zeros(1)), jnp.asarray(np.concatenate([height, -height])[:, None])),
     )
 
 
 def _predict(theta):
     net = mlp([theta[0].bias.size, 1], "sigmoid", costs.squared_error())
-    return np.asarray(net.predict(theta, jnp.asarray(GRID)[:, None]))
+    return np.asarray(jax.jit(net.predict)(theta, GRID[:, None]))
 
 
 def _error(prediction):

@@ -1,7 +1,6 @@
 """Softmax regression on iris: three classes, linear borders (course 9.1–9.3)."""
 
 import jax
-import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -14,40 +13,43 @@ TITLE = "Softmax regression on iris"
 SECTION = "9.1-9.3"
 PENALTY = 0.05
 
+predict, predict_class = jax.jit(softmax.predict), jax.jit(softmax.predict_class)
+
 
 def run(quick: bool) -> Result:
     """Two features to be able to draw the regions, four to classify; and what happens without a penalty."""
     resolution = 120 if quick else 400
     table = data.table("iris")
-    petal = table.X[:, 2:]
+    iris, classes = np.asarray(table.X), np.asarray(table.y)
+    petal = iris[:, 2:]
     Phi = features.with_bias(petal)
-    by_two = softmax.fit(Phi, table.y, penalty=PENALTY).check()
-    (X, y), (X_test, y_test) = data.split(table.X, table.y, test=0.3, seed=0)
-    by_four = softmax.fit(features.with_bias(X), y, penalty=PENALTY).check()
-    accuracy, accuracy_test = (
-        float(jnp.mean(softmax.predict_class(by_four.theta, features.with_bias(D)) == t))
-        for D, t in ((X, y), (X_test, y_test))
+    by_two = softmax.fit(Phi, classes, penalty=PENALTY).check()
+    (X, y), (X_test, y_test) = data.split(features.with_bias(iris), classes, test=0.3, seed=0)
+    by_four = softmax.fit(X, y, penalty=PENALTY).check()
+    of_two, accuracy, accuracy_test = (
+        float(np.mean(np.asarray(predict_class(solution.theta, of)) == np.asarray(labels)))
+        for solution, of, labels in ((by_two, Phi, classes), (by_four, X, y), (by_four, X_test, y_test))
     )
-    free = softmax.fit(features.with_bias(X), y)
+    free = softmax.fit(X, y)
     numbers = {
         "penalty": PENALTY,
-        "accuracy, petals only": float(jnp.mean(softmax.predict_class(by_two.theta, Phi) == table.y)),
+        "accuracy, petals only": of_two,
         "accuracy, training": accuracy,
         "accuracy, test": accuracy_test,
-        "rows of theta sum to (0 by symmetry)": by_four.theta.sum(axis=1).tolist(),
+        "rows of theta sum to (0 by symmetry)": np.sum(by_four.theta, axis=1).tolist(),
         "without a penalty": str(free),
     }
     return Result(
         {
             "regions": Picture(
-                _regions(by_two.theta, petal, table.y, table.classes, resolution),
+                _regions(by_two.theta, petal, classes, table.classes, resolution),
                 "The colour mixes the three classes' colours by their probabilities. Borders between two classes are "
                 "straight, since the difference of their log π is linear in x. Setosa stands apart from the others: "
                 "without a penalty no minimum exists, and the fit says so.",
             )
         },
         numbers,
-        prove("softmax", softmax, by_four.theta, features.with_bias(X), y, penalty=PENALTY),
+        prove("softmax", softmax, by_four.theta, X, y, penalty=PENALTY),
         (
             fitted("softmax", "iris, 105 × 4", f"test accuracy {accuracy_test:.1%}", by_four),
             fitted("softmax, no penalty", "iris, 105 × 4", "no minimum", free),
@@ -59,32 +61,27 @@ def run(quick: bool) -> Result:
 def _slider():
     """Two clouds stay; the third goes from beside them to behind them."""
     rng = np.random.Generator(np.random.PCG64(11))
-    spread = rng.standard_normal((3, 40, 2))
+    spread = rng.standard_normal((3, 50, 2))
     clouds = spread[:2] * 0.8 + np.array([[[-2.0, -1.0]], [[2.0, -1.0]]])
     places = np.linspace(-4, 4, 21)
     moving = spread[2] * 0.8 + np.stack([places, 2.2 - 0.12 * places**2], axis=-1)[:, None, :]
     sides = np.linspace(-6, 6, 73), np.linspace(-4, 4.5, 52)
-    plane = features.with_bias(jnp.asarray(np.stack(np.meshgrid(*sides), axis=-1).reshape(-1, 2)))
-    y = jnp.repeat(jnp.arange(3), 40)
+    plane = features.with_bias(np.stack(np.meshgrid(*sides), axis=-1).reshape(-1, 2))
+    y = np.repeat(np.arange(3), 50)
 
-    @jax.jit
-    def of_all(moving):
-        def of(cloud):
-            X = features.with_bias(jnp.concatenate([*jnp.asarray(clouds), cloud]))
-            return softmax.predict(softmax.fit(X, y, classes=3, penalty=0.1).theta, plane)
+    def of(cloud):
+        X = features.with_bias(np.concatenate([*clouds, cloud]))
+        return predict(softmax.fit(X, y, penalty=0.1).theta, plane)
 
-        return jax.lax.map(of, moving)
-
-    pi = np.asarray(of_all(moving)).reshape(len(places), len(sides[1]), len(sides[0]), 3)
+    pi = np.stack([of(cloud) for cloud in moving]).reshape(len(places), len(sides[1]), len(sides[0]), 3)
     return moving_class.draw(sides, pi, clouds, moving, places)
 
 
 def _regions(theta, petal, y, names, resolution):
     figure, axes = plt.subplots(figsize=(6, 4.4))
-    low, high = np.asarray(petal.min(axis=0)) - 0.3, np.asarray(petal.max(axis=0)) + 0.3
+    low, high = petal.min(axis=0) - 0.3, petal.max(axis=0) + 0.3
     grid = np.meshgrid(np.linspace(low[0], high[0], resolution), np.linspace(low[1], high[1], resolution))
-    points = jnp.asarray(np.stack(grid, axis=-1).reshape(-1, 2))
-    pi = np.asarray(softmax.predict(theta, features.with_bias(points)))
+    pi = np.asarray(predict(theta, features.with_bias(np.stack(grid, axis=-1).reshape(-1, 2))))
     axes.imshow(
         mixed(pi).reshape(resolution, resolution, 3),
         origin="lower",
@@ -93,7 +90,7 @@ def _regions(theta, petal, y, names, resolution):
         interpolation="bilinear",
     )
     for label, marker in enumerate("os^"):
-        chosen = np.asarray(petal)[np.asarray(y) == label]
+        chosen = petal[y == label]
         axes.plot(*chosen.T, marker, color=CLASSES[label], mec="white", mew=0.6, ms=6, ls="", label=names[label])
     axes.set(xlabel="petal length, cm", ylabel="petal width, cm", title="P(class given x)")
     axes.grid(False)

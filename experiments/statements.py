@@ -59,10 +59,10 @@ def _errors(printed, corrected, witness):
 def _empirical_density():
     """δ as a narrow bell, on a grid: the total and the mean of x that each density gives; the sample has 1 and x̄."""
     x = np.random.default_rng(0).normal(2.0, 0.5, 40)
-    h, grid = 0.1, jnp.linspace(-2.0, 6.0, 4001)
-    as_meant = jnp.mean(gaussian.pdf(grid[:, None] - x[None, :], 0.0, h**2), axis=1)
-    as_printed = jnp.full_like(grid, jnp.mean(gaussian.pdf(x, 0.0, h**2)))
-    weigh = jnp.stack([jnp.ones_like(grid), grid]) * (grid[1] - grid[0])
+    h, grid, pdf = 0.1, np.linspace(-2.0, 6.0, 4001), jax.jit(gaussian.pdf)
+    as_meant = np.asarray(pdf(grid[:, None] - x[None, :], 0.0, h**2)).mean(axis=1)
+    as_printed = np.full_like(grid, np.asarray(pdf(x, 0.0, h**2)).mean())
+    weigh = np.stack([np.ones_like(grid), grid]) * (grid[1] - grid[0])
     return weigh @ as_printed, weigh @ as_meant, np.array([1.0, np.mean(x)])
 
 
@@ -70,7 +70,7 @@ def _determinant():
     """For d = 3; the witness is the product of the eigenvalues of aΣ."""
     a, A = 2.5, np.random.default_rng(1).standard_normal((3, 3))
     Sigma = A @ A.T + np.eye(3)
-    det = np.exp(2 * gaussian.entropy(Sigma) - 3 * np.log(2 * np.pi * np.e))
+    det = np.exp(2 * np.asarray(jax.jit(gaussian.entropy)(Sigma)) - 3 * np.log(2 * np.pi * np.e))
     return a**2 * det, a**3 * det, np.prod(np.linalg.eigvalsh(a * Sigma))
 
 
@@ -85,38 +85,39 @@ def _removed_axes():
 
 
 def _adagrad():
-    sums = jnp.cumsum(_gradients() ** 2, axis=0) + 0.1  # optax's sum begins at 0.1
-    return -ETA * _gradients() / sums, _steps(optimizers.adagrad(ETA)), _steps(optax.adagrad(ETA))
+    sums = np.cumsum(_gradients() ** 2, axis=0) + 0.1  # optax's sum begins at 0.1
+    return -ETA * _gradients() / sums, *_steps(optimizers.adagrad(ETA), optax.adagrad(ETA))
 
 
 def _adam():
-    momentum = _steps(optimizers.momentum(ETA, 0.9))
-    as_printed = momentum / jnp.sqrt(jnp.cumsum(_gradients() ** 2, axis=0) + 1e-8)
-    return as_printed, _steps(optimizers.adam(ETA)), _steps(optax.adam(ETA))
+    momentum, ours, theirs = _steps(optimizers.momentum(ETA, 0.9), optimizers.adam(ETA), optax.adam(ETA))
+    as_printed = momentum / np.sqrt(np.cumsum(_gradients() ** 2, axis=0) + 1e-8)
+    return as_printed, ours, theirs
 
 
 def _gradients():
-    return jnp.asarray(np.random.default_rng(3).standard_normal((STEPS, 4)))
+    return np.random.default_rng(3).standard_normal((STEPS, 4))
 
 
-def _steps(optimizer):
-    """What it does with these gradients, a row per step."""
+def _steps(*every):
+    """What each optimizer does with these gradients, a row per step."""
 
-    def step(state, g):
-        update, state = optimizer.update(g, state)
-        return state, update
+    def of(optimizer, gradients):
+        start = optimizer.init(jnp.zeros(4))
+        return jax.lax.scan(lambda state, g: optimizer.update(g, state)[::-1], start, gradients)[1]
 
     with jax.numpy_dtype_promotion("standard"):  # optax mixes types
-        return jnp.asarray(jax.lax.scan(step, optimizer.init(jnp.zeros(4)), _gradients())[1])
+        of_each = jax.jit(lambda gradients: [of(optimizer, gradients) for optimizer in every])(_gradients())
+    return [np.asarray(steps) for steps in of_each]
 
 
 def _one_minimum():
     """Whether H is positive definite where two columns are one, and whether separable classes have a minimum."""
     X = np.random.default_rng(4).standard_normal((12, 2))
     twice = np.concatenate([X, X[:, :1]], axis=1)
-    eigenvalues = np.linalg.eigvalsh(logistic.hessian(jnp.zeros(3), twice, np.arange(12) % 2 * 1.0))
+    eigenvalues = np.linalg.eigvalsh(jax.jit(logistic.hessian)(np.zeros(3), twice, np.arange(12) % 2 * 1.0))
     apart = data.separable()
-    status = logistic.fit(apart.X, apart.y).status
+    status = int(logistic.fit(apart.X, apart.y).status)
     found = np.array([eigenvalues[0] > 1e-12 * eigenvalues[-1], status == Status.CONVERGED, 1.0], float)
     return np.array([1.0, 1.0, 1.0]), np.array([0.0, 0.0, 1.0]), found
 

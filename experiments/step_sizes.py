@@ -13,7 +13,7 @@ import numpy as np
 from jax import lax
 
 from experiments.interactive import step_size
-from experiments.lab import Picture, Proof, Result
+from experiments.lab import Picture, Proof, Result, apart
 from experiments.style import CLASSES, DATA, FIT, MUTED, SECOND, TRUTH
 from jax_course.optimization import optimizers
 
@@ -28,7 +28,9 @@ FRAMES = (1, 3, 8, 20)
 def run(quick: bool) -> Result:
     """Three paths; the pace for every η; the border by bisection, on this bowl and on random ones in ten dimensions."""
     bowls, tried = (5, 121) if quick else (50, 601)
-    paths = {eta: np.asarray(_descend(eta, H, START, 40)) for eta in RATES}
+    of_slider = np.linspace(0.02, 0.62, 31)
+    every = np.asarray(jax.jit(jax.vmap(lambda eta: _descend(eta, H, START, 40)))(np.array([*RATES, *of_slider])))
+    paths = dict(zip(RATES, every, strict=False))
     etas = np.linspace(0.001, 0.64, tried)
     paces = np.asarray(jax.jit(jax.vmap(_pace))(etas))
     border, best = float(jax.jit(_border)(H, START)), float(etas[np.argmin(paces)])
@@ -58,7 +60,7 @@ def run(quick: bool) -> Result:
         numbers,
         _claims(border, best, float(etas[1] - etas[0]), float(paces.min()), bowls),
         (),
-        {"slider": _slider(border)},
+        {"slider": _slider(of_slider, every[len(RATES) :], border)},
     )
 
 
@@ -104,7 +106,7 @@ def _claims(border, best, spacing, pace, bowls):
     spectra = np.swapaxes(A, 1, 2) @ A
     expected = 2 / np.linalg.eigvalsh(spectra)[:, -1]
     borders = np.asarray(jax.jit(jax.vmap(_border))(spectra, rng.standard_normal((bowls, 10))))
-    slope = float(np.max(np.abs(jax.grad(_cost)(START) - H @ START)) / np.max(np.abs(H @ START)))
+    slope = apart(jax.jit(jax.grad(_cost))(START), H @ START)
     here, everywhere = abs(border * 3.5 / 2 - 1), float(np.max(np.abs(borders / expected - 1)))
     return (
         Proof("∇J = Hθ", slope, slope < 1e-15),
@@ -119,19 +121,24 @@ def _claims(border, best, spacing, pace, bowls):
     )
 
 
-def _slider(border):
-    etas, side = np.linspace(0.02, 0.62, 31), np.linspace(-7, 7, 71)
-    paths = np.asarray(jax.jit(jax.vmap(lambda eta: _descend(eta, H, START, 40)))(etas))
-    falls = np.einsum("esi,ij,esj->es", paths, H, paths) / 2
-    plane = np.stack(np.meshgrid(side, side), axis=-1)
-    costs = np.einsum("rci,ij,rcj->rc", plane, H, plane) / 2
-    return step_size.draw(side, costs, etas, paths, falls, border, start=4)
+def _slider(etas, paths, border):
+    side = np.linspace(-7, 7, 71)
+    return step_size.draw(side, _over_plane(side), etas, paths, _costs_of(paths), border, start=4)
+
+
+def _over_plane(side):
+    return _costs_of(np.stack(np.meshgrid(side, side), axis=-1))
+
+
+def _costs_of(thetas):
+    """J at each θ of an array of them, (…, 2)."""
+    return np.sum((thetas @ H) * thetas, axis=-1) / 2
 
 
 def _frames(paths):
     figure, axes = plt.subplots(3, len(FRAMES), figsize=(10, 7.6), sharex=True, sharey=True)
     side = np.linspace(-3.6, 3.6, 80)
-    J = np.reshape(jax.vmap(_cost)(np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)), (80, 80))
+    J = _over_plane(side)
     for row, (eta, path) in zip(axes, paths.items(), strict=True):
         name, color = RATES[eta]
         for axis, step in zip(row, FRAMES, strict=True):
@@ -151,7 +158,7 @@ def _frames(paths):
 def _costs(paths, etas, paces, border):
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4))
     for eta, (name, color) in RATES.items():
-        left.plot([_cost(theta) for theta in paths[eta]], "o-", color=color, ms=3, lw=1, label=f"η = {eta}, {name}")
+        left.plot(_costs_of(paths[eta]), "o-", color=color, ms=3, lw=1, label=f"η = {eta}, {name}")
     left.set(yscale="log", xlabel="steps", ylabel="J(θ)", title="Cost against steps")
     left.legend(loc="lower left")
     for eigenvalue, color in ((0.5, CLASSES[5]), (3.5, SECOND)):

@@ -9,10 +9,13 @@
 Where all layers have one width d, Glorot's 2/(d + d) is LeCun's 1/d: the same weights.
 """
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
+from jax import lax
 
 from experiments.interactive import depth
 from experiments.lab import Picture, Proof, Result
@@ -24,17 +27,24 @@ SECTION = "12.1"
 DEPTH, WIDTH, EXAMPLES = 40, 64, 8
 ACTIVATIONS = {"sigmoid": layers.sigmoid(), "tanh": layers.tanh(), "ReLU": layers.relu()}
 INITIALIZERS = {"He, var θ = 2/d": (initializers.he, 2), "LeCun and Glorot, var θ = 1/d": (initializers.lecun, 1)}
+FORMULAS = {  # f(z) and f'(z)
+    "sigmoid": (lambda z: 1 / (1 + np.exp(-z)), lambda z: np.exp(-z) / (1 + np.exp(-z)) ** 2),
+    "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2),
+    "ReLU": (lambda z: np.maximum(z, 0), lambda z: z > 0),
+}
 COLOR = dict(zip(ACTIVATIONS, (CLASSES[1], CLASSES[0], CLASSES[2]), strict=True))
 
 
 def run(quick: bool) -> Result:
     """δ at the input of every layer, by the layers' backward methods, for many draws of the weights."""
     draws = 20 if quick else 100
-    thetas = {name: _weights(initializer, draws) for name, (initializer, _) in INITIALIZERS.items()}
-    found = {}
-    for activation, layer in ACTIVATIONS.items():
-        measured = _measured(layer)
-        found |= {(activation, name): measured(theta) for name, theta in thetas.items()}
+    thetas = _weights(draws)
+    ends = np.random.default_rng(1).standard_normal((draws, 2, EXAMPLES, WIDTH))  # x, and δ at the top
+    found = {
+        (activation, name): _measured(number, theta, ends)
+        for number, activation in enumerate(ACTIVATIONS)
+        for name, theta in thetas.items()
+    }
     left = {key: _root_mean_square(deltas) for key, (deltas, _) in found.items()}
     factor = {key: float((size[0] / size[-1]) ** (1 / DEPTH)) for key, size in left.items()}
     he, lecun = INITIALIZERS
@@ -69,93 +79,88 @@ def run(quick: bool) -> Result:
             _glorot_is_lecun(),
         ),
         (),
-        {"slider": _slider(thetas)},
+        {"slider": _slider(thetas, ends)},
     )  # fmt: skip
 
 
-def _weights(initializer, draws):
-    linear = layers.linear(WIDTH, initializer=initializer)
-    keys = jax.random.split(jax.random.key(0), (draws, DEPTH))
-    return jax.jit(jax.vmap(jax.vmap(lambda key: linear.init(key, WIDTH)[0])))(keys)
+def _weights(draws):
+    """By initializer, the parameters of all layers: (draws, layers, …)."""
+    linears = {name: layers.linear(WIDTH, initializer=of) for name, (of, _) in INITIALIZERS.items()}
+
+    @jax.jit
+    def drawn(key):
+        def of(key):
+            return {name: linear.init(key, WIDTH)[0] for name, linear in linears.items()}
+
+        return jax.vmap(jax.vmap(of))(jax.random.split(key, (draws, DEPTH)))
+
+    return drawn(jax.random.key(0))
 
 
-def _measured(activation):
-    """theta → δ at the input of each layer and at the top, (draws, layers + 1, examples, d), and autodiff's."""
-    linear = layers.linear(WIDTH)
+@jax.jit
+@partial(jax.vmap, in_axes=(None, 0, 0))
+def _deltas(number, theta, ends):
+    """δ at the input of each layer and at the top, (layers + 1, examples, d), and autodiff's.
+
+    Which of the activations it is, is a number, so that one program serves them all.
+    """
+    linear, activations = layers.linear(WIDTH), [*ACTIVATIONS.values()]
+    x, top = ends  # C = Σ top · z: δ at the top is `top`
 
     def forward(z, of_layer):
         params, added = of_layer
         z, of_linear = linear.forward(params, z + added)
-        z, of_activation = activation.forward((), z)
+        z, of_activation = lax.switch(number, [of.forward for of in activations], (), z)
         return z, (of_linear, of_activation)
 
     def backward(delta, of_layer):
         params, (of_linear, of_activation) = of_layer
-        _, delta = activation.backward((), of_activation, delta)
+        _, delta = lax.switch(number, [of.backward for of in activations], (), of_activation, delta)
         _, delta = linear.backward(params, of_linear, delta)
         return delta, delta
 
-    def one(theta, key):
-        x, top = jax.random.normal(key, (2, EXAMPLES, WIDTH))  # C = Σ top · z: δ at the top is `top`
-        added = jnp.zeros((DEPTH, EXAMPLES, WIDTH))  # to every input: the derivative by it is δ there
-        _, caches = jax.lax.scan(forward, x, (theta, added))
-        _, deltas = jax.lax.scan(backward, top, (theta, caches), reverse=True)
-        by_autodiff = jax.grad(lambda added: jnp.sum(top * jax.lax.scan(forward, x, (theta, added))[0]))(added)
-        return jnp.concatenate([deltas, top[None]]), by_autodiff
-
-    of_all = jax.jit(jax.vmap(one))
-
-    def measured(theta):
-        deltas, by_autodiff = map(np.asarray, of_all(theta, jax.random.split(jax.random.key(1), len(theta.bias))))
-        largest = np.max(np.abs(by_autodiff), axis=(2, 3))  # of a layer: the first ones' δ are smaller by many digits
-        gap = np.max(np.abs(deltas[:, :-1] - by_autodiff), axis=(2, 3)) / largest
-        return deltas, float(np.max(gap))
-
-    return measured
+    added = jnp.zeros((DEPTH, EXAMPLES, WIDTH))  # to every input: the derivative by it is δ there
+    _, caches = lax.scan(forward, x, (theta, added))
+    _, deltas = lax.scan(backward, top, (theta, caches), reverse=True)
+    by_autodiff = jax.grad(lambda added: jnp.sum(top * lax.scan(forward, x, (theta, added))[0]))(added)
+    return jnp.concatenate([deltas, top[None]]), by_autodiff
 
 
-def _slider(thetas):
-    """The same in networks of fewer layers: δ begins at the input of a lower one, where the layers above are not."""
-    depths = np.array([1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 35, 40])
-    left, draws = {}, 10
-    for activation, layer in ACTIVATIONS.items():
-        program = _by_depth(layer, depths)
+def _measured(number, theta, ends):
+    """δ of every draw, (draws, layers + 1, examples, d), and how far autodiff's is from it."""
+    deltas, by_autodiff = map(np.asarray, _deltas(number, theta, ends))
+    largest = np.max(np.abs(by_autodiff), axis=(2, 3))  # of a layer: the first ones' δ are smaller by many digits
+    gap = np.max(np.abs(deltas[:, :-1] - by_autodiff), axis=(2, 3)) / largest
+    return deltas, float(np.max(gap))
+
+
+def _slider(thetas, ends):
+    """The same in networks of fewer layers: δ begins at the input of a lower one, where the layers above are not.
+
+    By the formulas, for a few draws of the weights; the biases are 0.
+    """
+    depths, left, draws = np.array([1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 35, 40]), {}, 10
+    x, top = ends[:draws].swapaxes(0, 1)
+    for activation, (f, slope) in FORMULAS.items():
         for name, theta in thetas.items():
-            few = jax.tree_util.tree_map(lambda leaf: leaf[:draws], theta)
-            sizes = np.sqrt(np.mean(program(few, jax.random.split(jax.random.key(1), draws)), axis=0)).T
-            left[activation, name] = sizes / sizes[:, -1:]
+            by_layer = np.asarray(theta.weights)[:draws].swapaxes(0, 1)
+            out, slopes = x, []
+            for weights in by_layer:
+                z = out @ weights
+                out, slopes = f(z), [*slopes, slope(z)]
+            delta = np.tile(top, (len(depths), 1, 1, 1))
+            sizes = [_size(delta)]
+            for number in reversed(range(DEPTH)):
+                there = depths > number
+                delta[there] = (delta[there] * slopes[number]) @ by_layer[number].swapaxes(1, 2)
+                sizes.append(_size(delta))
+            left[activation, name] = np.stack(sizes[::-1], axis=1) / sizes[0][:, None]
     return depth.draw(depths, left, COLOR)
 
 
-def _by_depth(activation, depths):
-    """theta → ‖δ‖² of every draw, at the input of each layer and at the top, for all depths at once."""
-    linear = layers.linear(WIDTH)
-
-    def forward(z, params):
-        z, of_linear = linear.forward(params, z)
-        z, of_activation = activation.forward((), z)
-        return z, (of_linear, of_activation)
-
-    def one(theta, key):
-        x, top = jax.random.normal(key, (2, EXAMPLES, WIDTH))
-        _, caches = jax.lax.scan(forward, x, theta)
-
-        def backward(deltas, of_layer):
-            params, number, (of_linear, of_activation) = of_layer
-
-            def through(delta, is_there):
-                _, below = activation.backward((), of_activation, delta)
-                _, below = linear.backward(params, of_linear, below)
-                return jnp.where(is_there, below, delta)
-
-            deltas = jax.vmap(through)(deltas, number < depths)
-            return deltas, jnp.mean(jnp.sum(deltas**2, axis=2), axis=1)
-
-        tops = jnp.broadcast_to(top, (len(depths), *top.shape))
-        _, sizes = jax.lax.scan(backward, tops, (theta, jnp.arange(DEPTH), caches), reverse=True)
-        return jnp.concatenate([sizes, jnp.broadcast_to(jnp.mean(jnp.sum(top**2, axis=1)), (1, len(depths)))])
-
-    return jax.jit(jax.vmap(one))
+def _size(delta):
+    """√E‖δ‖² over draws and examples, the last axes but that of δ."""
+    return np.sqrt(np.mean(np.sum(delta**2, axis=-1), axis=(-2, -1)))
 
 
 def _root_mean_square(deltas):
@@ -180,7 +185,8 @@ def _stays(claim, size, factor):
 
 def _glorot_is_lecun():
     key = jax.random.key(1)
-    gap = float(jnp.max(jnp.abs(initializers.glorot(key, WIDTH, WIDTH) - initializers.lecun(key, WIDTH, WIDTH))))
+    glorot, lecun = (np.asarray(of(key, WIDTH, WIDTH)) for of in (initializers.glorot, initializers.lecun))
+    gap = float(np.max(np.abs(glorot - lecun)))
     return Proof("Glorot = LeCun between layers of one width", gap, gap == 0)
 
 

@@ -11,26 +11,30 @@ from experiments.lab import prove
 from jax_course import logistic, softmax
 from jax_course.networks import costs
 
+predict, irls_step = jax.jit(logistic.predict), jax.jit(logistic.irls_step)
+cost, gradient, hessian = (jax.jit(of) for of in (logistic.cost, logistic.gradient, logistic.hessian))
+softmax_cost, softmax_gradient = jax.jit(softmax.cost), jax.jit(softmax.gradient)
+
 
 def _neuron():
     pi = [1 / (1 + np.exp(-sum(a * b for a, b in zip(x, THETA, strict=True)))) for x in X]
-    return (same("a sum, then a sigmoid, one by one", logistic.predict(THETA, X), pi),)
+    return (same("a sum, then a sigmoid, one by one", predict(THETA, X), pi),)
 
 
 def _sigmoid():
-    z = jnp.linspace(-6, 6, 25)
-    by_autodiff = jax.vmap(jax.grad(lambda t: 1 / (1 + jnp.exp(-t))))(z)
+    z = np.linspace(-6, 6, 25)
+    by_autodiff = jax.jit(jax.vmap(jax.grad(lambda t: 1 / (1 + jnp.exp(-t)))))(z)
     return (
-        same("σ is SciPy's", logistic.sigmoid(z), special.expit(z)),
-        same("σ′ = σ(1 − σ)", logistic.sigmoid_derivative(z), by_autodiff),
+        same("σ is SciPy's", jax.jit(logistic.sigmoid)(z), special.expit(z)),
+        same("σ′ = σ(1 − σ)", jax.jit(logistic.sigmoid_derivative)(z), by_autodiff),
     )
 
 
 def _plane():
     on_it = np.array([[THETA[1], -THETA[0], 0.0], [0.0, THETA[2], -THETA[1]]])
-    sides = logistic.predict_class(THETA, np.array([THETA, -THETA]))
+    sides = jax.jit(logistic.predict_class)(THETA, np.array([THETA, -THETA]))
     return (
-        same("π = ½ where xθ = 0", logistic.predict(THETA, on_it), [0.5, 0.5]),
+        same("π = ½ where xθ = 0", predict(THETA, on_it), [0.5, 0.5]),
         true("one class on either side", np.asarray(sides).tolist() == [1, 0]),
     )
 
@@ -38,9 +42,9 @@ def _plane():
 def _cross_entropy():
     pi = special.expit(X @ THETA)
     expected = -np.sum(BINARY * np.log(pi) + (1 - BINARY) * np.log(1 - pi))
-    huge = logistic.cost(jnp.array([1.0]), jnp.array([[1e4], [-1e4]]), jnp.array([0.0, 1.0]))
+    huge = cost(np.array([1.0]), np.array([[1e4], [-1e4]]), np.array([0.0, 1.0]))
     return (
-        same("the sum over the examples", logistic.cost(THETA, X, BINARY), expected),
+        same("the sum over the examples", cost(THETA, X, BINARY), expected),
         same("finite for |z| = 10⁴", huge, 2e4),
     )
 
@@ -49,7 +53,7 @@ def _by_pi():
     z, y = X @ THETA, BINARY
     pi = special.expit(z)
     by_pi = (pi - y) / (pi * (1 - pi))
-    delta = costs.binary_cross_entropy().delta(jnp.asarray(z)[:, None], jnp.asarray(y))
+    delta = jax.jit(costs.binary_cross_entropy().delta)(z[:, None], y)
     return (same("∂C/∂π · ∂π/∂z = π − y", by_pi * pi * (1 - pi), np.ravel(delta)),)
 
 
@@ -59,33 +63,32 @@ def _by_the_doctor():
 
 
 def _irls():
-    step = logistic.irls_step(THETA, X, BINARY)
-    g, H = logistic.gradient(THETA, X, BINARY), logistic.hessian(THETA, X, BINARY)
+    step, g, H = (of(THETA, X, BINARY) for of in (irls_step, gradient, hessian))
     found = logistic.fit(X, BINARY).check().theta
     return (
         same("it is Newton's step", step, THETA - np.linalg.solve(H, g)),
-        same("it stands still at the fit", logistic.irls_step(found, X, BINARY), found, 1e-9),
+        same("it stands still at the fit", irls_step(found, X, BINARY), found, 1e-9),
     )
 
 
 def _softmax():
-    pi = softmax.predict(OF_CLASSES, X)
+    pi = np.asarray(jax.jit(softmax.predict)(OF_CLASSES, X))
     return (
         same("π is SciPy's", pi, special.softmax(X @ OF_CLASSES, axis=1)),
-        same("Σ π = 1", jnp.sum(pi, axis=1), np.ones(24)),
+        same("Σ π = 1", np.sum(pi, axis=1), np.ones(24)),
     )
 
 
 def _log_loss():
     expected = -np.sum(np.log(special.softmax(X @ OF_CLASSES, axis=1)[np.arange(24), CLASSES]))
-    return (same("−Σ log π_y", softmax.cost(OF_CLASSES, X, CLASSES), expected),)
+    return (same("−Σ log π_y", softmax_cost(OF_CLASSES, X, CLASSES), expected),)
 
 
 def _as_a_layer():
-    last, Z, y = costs.cross_entropy(), jnp.asarray(X @ OF_CLASSES), jnp.asarray(CLASSES)
+    last, Z, y = costs.cross_entropy(), X @ OF_CLASSES, CLASSES
     return (
-        same("its value", last.value(Z, y), softmax.cost(OF_CLASSES, X, CLASSES)),
-        same("its δ, by autodiff", last.delta(Z, y), jax.grad(last.value)(Z, y)),
+        same("its value", jax.jit(last.value)(Z, y), softmax_cost(OF_CLASSES, X, CLASSES)),
+        same("its δ, by autodiff", jax.jit(last.delta)(Z, y), jax.jit(jax.grad(last.value))(Z, y)),
     )
 
 
@@ -94,8 +97,8 @@ def _two_classes():
     labels = BINARY.astype(int)
     difference = both[:, 1] - both[:, 0]
     return (
-        same("the costs", softmax.cost(both, X, labels), logistic.cost(difference, X, BINARY)),
-        same("the gradients", softmax.gradient(both, X, labels)[:, 1], logistic.gradient(difference, X, BINARY)),
+        same("the costs", softmax_cost(both, X, labels), cost(difference, X, BINARY)),
+        same("the gradients", np.asarray(softmax_gradient(both, X, labels))[:, 1], gradient(difference, X, BINARY)),
     )
 
 

@@ -1,5 +1,7 @@
 """Chapters 10 to 12: backpropagation and multi-layer perceptrons."""
 
+from itertools import pairwise
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,16 +12,29 @@ from experiments.lab import prove
 from jax_course import kernel, logistic, softmax, verify
 from jax_course.networks import chain, costs, jacobians, layers, mlp, network, serial
 
-KEY = jax.random.key(3)
+RNG = np.random.Generator(np.random.PCG64(3))
+
+
+def _parameters(*widths):
+    """Those of linear layers from each width to the next, with an activation, which has none, between them."""
+    linear = [
+        layers.LinearParams(jnp.asarray(RNG.standard_normal(after)), jnp.asarray(RNG.standard_normal((before, after))))
+        for before, after in pairwise(widths)
+    ]
+    return tuple(params for of_layer in linear for params in (of_layer, ()))[:-1]
 
 
 def _as_layers():
     net = mlp([3], "tanh", costs.cross_entropy())
-    theta = (layers.LinearParams(jnp.zeros(3), jnp.asarray(OF_CLASSES)),)
-    return (
-        same("its cost is softmax regression's", net.cost(theta, X, CLASSES), softmax.cost(OF_CLASSES, X, CLASSES)),
-        same("its gradient too", net.gradient(theta, X, CLASSES)[0].weights, softmax.gradient(OF_CLASSES, X, CLASSES)),
-    )
+
+    @jax.jit
+    def both(Theta, X, y):
+        theta = (layers.LinearParams(jnp.zeros(3), Theta),)
+        of_costs = net.cost(theta, X, y), softmax.cost(Theta, X, y)
+        return of_costs, (net.gradient(theta, X, y)[0].weights, softmax.gradient(Theta, X, y))
+
+    of_costs, gradients = both(OF_CLASSES, X, CLASSES)
+    return same("its cost is softmax regression's", *of_costs), same("its gradient too", *gradients)
 
 
 def _paths():
@@ -33,69 +48,85 @@ def _paths():
 
 def _layer():
     chained = serial(layers.linear(4), layers.tanh(), layers.linear(2))
-    params, _ = chained.init(KEY, 3)
-    return (true("(δ) → (δ₋, ∂C/∂θ), by the doctor", verify.layer(chained, params, jnp.asarray(X)).ok),)
+    return (true("(δ) → (δ₋, ∂C/∂θ), by the doctor", verify.layer(chained, _parameters(3, 4, 2), X).ok),)
 
 
 def _no_hidden_layer():
     net = mlp([1], "tanh", costs.binary_cross_entropy())
     theta = (layers.LinearParams(jnp.zeros(1), jnp.asarray(OF_CLASSES[:, :1])),)
-    return (same("it is logistic regression", net.cost(theta, X, BINARY), logistic.cost(OF_CLASSES[:, 0], X, BINARY)),)
+    cost, of_regression = jax.jit(net.cost)(theta, X, BINARY), jax.jit(logistic.cost)(OF_CLASSES[:, 0], X, BINARY)
+    return (same("it is logistic regression", cost, of_regression),)
 
 
-def _of(net, y):
-    return lambda: prove("network", net, net.init(KEY, 3), X, jnp.asarray(y))
+def _of(net, y, *widths):
+    return lambda: prove("network", net, _parameters(3, *widths), X, y)
 
 
 def _rbf_units():
     layer = layers.rbf(4)
-    params, _ = layer.init(KEY, 3)
-    expected = np.exp(-((X[:, None, :] - np.asarray(params.centers)) ** 2).sum(-1) / np.asarray(params.scales))
+    centers, scales = RNG.standard_normal((4, 3)), RNG.uniform(1, 3, 4)
+    expected = np.exp(-((X[:, None, :] - centers) ** 2).sum(-1) / scales)
     net = network(layer, layers.linear(1), cost=costs.squared_error())
-    theta = (params._replace(scales=jnp.full(4, 2.0)), layers.LinearParams(jnp.zeros(1), jnp.ones((4, 1))))
-    by_kernels = kernel.predict(np.ones(4), X, centers=params.centers, scale=2.0)
+
+    @jax.jit
+    def computed(centers, scales, X):
+        theta = (layers.RBFParams(centers, jnp.full(4, 2.0)), layers.LinearParams(jnp.zeros(1), jnp.ones((4, 1))))
+        by_kernels = kernel.predict(jnp.ones(4), X, centers=centers, scale=2.0)
+        return layer.forward(layers.RBFParams(centers, scales), X)[0], net.predict(theta, X), by_kernels
+
+    units, by_network, by_kernels = computed(centers, scales, X)
     return (
-        same("the units are bumps", layer.forward(params, jnp.asarray(X))[0], expected),
-        same("with a linear layer behind, RBF regression", net.predict(theta, X), by_kernels),
+        same("the units are bumps", units, expected),
+        same("with a linear layer behind, RBF regression", by_network, by_kernels),
     )
 
 
 def _depth():
     net = mlp([4, 4, 1], "sigmoid", costs.squared_error())
+    slopes = np.asarray(jax.jit(logistic.sigmoid_derivative)(np.linspace(-5, 5, 101)))
     return (
-        *prove("network", net, net.init(KEY, 3), X, jnp.asarray(Y)),
-        true(
-            "σ′ is at most ¼, which is why it vanishes", logistic.sigmoid_derivative(jnp.linspace(-5, 5, 101)) <= 0.25
-        ),
+        *prove("network", net, _parameters(3, 4, 4, 1), X, Y),
+        true("σ′ is at most ¼, which is why it vanishes", slopes <= 0.25),
     )
 
 
 def _ways():
-    net = mlp([5, 2, 1], "tanh", costs.squared_error())
-    theta = net.init(KEY, 3)
-    one, two = (way(net, theta, X[0], jnp.array(Y[0])) for way in (jacobians.solution_1, jacobians.solution_2))
-    by_autodiff = jax.grad(lambda x: net.cost(theta, x[None], jnp.array([Y[0]])))(jnp.asarray(X[0]))
+    net, theta = mlp([5, 2, 1], "tanh", costs.squared_error()), _parameters(3, 5, 2, 1)
+
+    @jax.jit
+    def each(x, y):
+        by_autodiff = jax.grad(lambda x: net.cost(theta, x[None], y[None]))(x)
+        return jacobians.solution_1(net, theta, x, y), jacobians.solution_2(net, theta, x, y), by_autodiff
+
+    one, two, by_autodiff = each(X[0], Y[0])
     return same("solution 1 is solution 2", one, two), same("and autodiff", np.ravel(two), by_autodiff)
 
 
 def _linear_layer():
-    layer = layers.linear(2)
-    params, _ = layer.init(KEY, 3)
-    z, delta = jnp.asarray(X), jnp.asarray(X[:, :2])
-    out, cache = layer.forward(params, z)
-    gradient, back = layer.backward(params, cache, delta)
-    W = np.asarray(params.weights)
+    layer, W, delta = layers.linear(2), RNG.standard_normal((3, 2)), X[:, :2]
+
+    @jax.jit
+    def both(W, z, delta):
+        out, cache = layer.forward(layers.LinearParams(jnp.zeros(2), W), z)
+        return out, layer.backward(layers.LinearParams(jnp.zeros(2), W), cache, delta)
+
+    out, (gradient, back) = both(W, X, delta)
     return (
         same("z_o = Σ z_i θ_io", out, X @ W),
-        same("δ_i = Σ_o δ_o θ_io", back, X[:, :2] @ W.T),
-        same("∂C/∂θ_io = δ_o z_i, summed over the examples", gradient.weights, np.einsum("mi,mo->io", X, X[:, :2])),
+        same("δ_i = Σ_o δ_o θ_io", back, delta @ W.T),
+        same("∂C/∂θ_io = δ_o z_i, summed over the examples", gradient.weights, np.einsum("mi,mo->io", X, delta)),
     )
 
 
 def _relu():
-    z = jnp.array([[-2.0, 0.0, 3.0]])
-    out, cache = layers.relu().forward((), z)
-    _, back = layers.relu().backward((), cache, jnp.ones_like(z))
+    layer = layers.relu()
+
+    @jax.jit
+    def both(z):
+        out, cache = layer.forward((), z)
+        return out, layer.backward((), cache, jnp.ones_like(z))[1]
+
+    out, back = both(np.array([[-2.0, 0.0, 3.0]]))
     return (
         same("max(0, z)", out, [[0.0, 0.0, 3.0]]),
         same("δ where z > 0, 0 elsewhere and at the kink", back, [[0.0, 0.0, 1.0]]),
@@ -144,7 +175,7 @@ ROWS = (
         "A hidden layer, two classes",
         (r"\pi = \sigma\left(\tanh(x\Theta^1 + \theta^1_0)\,\theta^2 + \theta^2_0\right)",),
         ("networks.mlp", "networks.costs.binary_cross_entropy"),
-        _of(mlp([4, 1], "tanh", costs.binary_cross_entropy()), BINARY),
+        _of(mlp([4, 1], "tanh", costs.binary_cross_entropy()), BINARY, 4, 1),
         ("nonlinear_boundaries/slider", "nonlinear_boundaries/boundaries", "nonlinear_boundaries/hidden"),
         (14,),
     ),
@@ -161,7 +192,7 @@ ROWS = (
         "A hidden layer, regression",
         (r"\hat y = \sigma(x\Theta^1 + \theta^1_0)\,\theta^2 + \theta^2_0",),
         ("networks.mlp", "networks.costs.squared_error"),
-        _of(mlp([4, 1], "sigmoid", costs.squared_error()), Y),
+        _of(mlp([4, 1], "sigmoid", costs.squared_error()), Y, 4, 1),
         ("sigmoid_bumps/bumps", "function_approximation/units"),
         (18,),
     ),
@@ -170,7 +201,7 @@ ROWS = (
         "A hidden layer, several classes",
         (r"\pi = \mathrm{softmax}\left(\mathrm{relu}(x\Theta^1 + \theta^1_0)\,\Theta^2 + \theta^2_0\right)",),
         ("networks.mlp", "networks.costs.cross_entropy"),
-        _of(mlp([4, 3], "tanh", costs.cross_entropy()), CLASSES),
+        _of(mlp([4, 3], "relu", costs.cross_entropy()), CLASSES, 4, 3),
         ("spiral_arms/regions", "digits_network/confusion"),
         (19,),
     ),

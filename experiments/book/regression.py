@@ -2,7 +2,7 @@
 
 from functools import partial
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 from scipy import integrate, stats
 
@@ -13,12 +13,16 @@ from jax_course import bernoulli, features, gaussian, kernel, lasso, linear, log
 
 PENALTY = 35.0  # of a lasso that keeps some columns and not all
 
+pdf, log_pdf, log_likelihood = (jax.jit(of) for of in (gaussian.pdf, gaussian.log_pdf, gaussian.log_likelihood))
+line_likelihood, noise_variance = jax.jit(linear.negative_log_likelihood), jax.jit(linear.noise_variance)
+cost, polynomial = jax.jit(linear.cost), jax.jit(features.polynomial, static_argnames="degree")
+
 
 def _learners():
     found = [
-        ("ŷ is a number", linear.predict(linear.fit(X, Y).theta, X), (24,), None),
-        ("ŷ is 0 or 1", logistic.predict_class(logistic.fit(X, BINARY).theta, X), (24,), {0, 1}),
-        ("ŷ is one of K", softmax.predict_class(softmax.fit(X, CLASSES).theta, X), (24,), {0, 1, 2}),
+        ("ŷ is a number", jax.jit(linear.predict)(linear.fit(X, Y).theta, X), (24,), None),
+        ("ŷ is 0 or 1", jax.jit(logistic.predict_class)(logistic.fit(X, BINARY).theta, X), (24,), {0, 1}),
+        ("ŷ is one of K", jax.jit(softmax.predict_class)(softmax.fit(X, CLASSES).theta, X), (24,), {0, 1, 2}),
     ]
     return tuple(
         true(claim, predicted.shape == shape and (values is None or set(np.asarray(predicted).tolist()) <= values))
@@ -28,9 +32,7 @@ def _learners():
 
 def _line():
     by_hand = sum((y - (THETA[0] + x * THETA[1])) ** 2 for x, y in zip(X[:, 0], Y, strict=True))
-    return (
-        same("the sum over the points, one by one", linear.cost(THETA[:2], features.with_bias(X[:, :1]), Y), by_hand),
-    )
+    return (same("the sum over the points, one by one", cost(THETA[:2], features.with_bias(X[:, :1]), Y), by_hand),)
 
 
 def _normal_equations():
@@ -48,10 +50,10 @@ def _normal_equations():
 
 
 def _bell():
-    total = integrate.quad(lambda x: float(gaussian.pdf(x, 1.0, 4.0)), -30, 30, epsabs=1e-12)[0]
+    total = integrate.quad(lambda x: float(pdf(x, 1.0, 4.0)), -30, 30, epsabs=1e-12)[0]
     return (
         same("∫ p(x) dx = 1", total, 1.0, 1e-9),
-        same("p(x) is SciPy's", gaussian.pdf(X[:, 0], 1.0, 4.0), stats.norm.pdf(X[:, 0], 1.0, 2.0)),
+        same("p(x) is SciPy's", pdf(X[:, 0], 1.0, 4.0), stats.norm.pdf(X[:, 0], 1.0, 2.0)),
     )
 
 
@@ -64,12 +66,12 @@ def _covariance():
 
 
 def _density():
-    ours = gaussian.log_pdf(X, THETA, SIGMA)
+    ours = log_pdf(X, THETA, SIGMA)
     return (same("log N(x; μ, Σ) is SciPy's", ours, stats.multivariate_normal.logpdf(X, THETA, SIGMA)),)
 
 
 def _independent():
-    each = gaussian.pdf(X[:, :2], THETA[:2], np.diag([0.8, 2.5]))
+    each = pdf(X[:, :2], THETA[:2], np.diag([0.8, 2.5]))
     product = stats.norm.pdf(X[:, 0], THETA[0], 0.8**0.5) * stats.norm.pdf(X[:, 1], THETA[1], 2.5**0.5)
     return (
         same("p(x₁, x₂) = p(x₁) p(x₂)", each, product),
@@ -78,8 +80,8 @@ def _independent():
 
 
 def _likelier():
-    x = jnp.array([1.0, 0.5, 1.5])
-    one, other = (float(gaussian.log_likelihood(x, mean, 1.0)) for mean in (1.0, 2.5))
+    x = np.array([1.0, 0.5, 1.5])
+    one, other = (float(log_likelihood(x, mean, 1.0)) for mean in (1.0, 2.5))
     return (
         true("θ = 1 is likelier than θ = 2.5", one > other),
         same("by 3 · 1.5²/2 in the logarithm", one - other, 3 * 1.5**2 / 2),
@@ -87,52 +89,53 @@ def _likelier():
 
 
 def _negative_log_likelihood():
-    ours = linear.negative_log_likelihood(THETA, 0.7, X, Y)
+    ours = line_likelihood(THETA, 0.7, X, Y)
     return (same("−Σ log N(y; xθ, σ²), by SciPy", ours, -np.sum(stats.norm.logpdf(Y, X @ THETA, 0.7))),)
 
 
 def _maximum_likelihood():
-    theta = linear.fit(X, Y).check().theta
-    sigma = float(linear.noise_variance(theta, X, Y)) ** 0.5
+    theta = np.asarray(linear.fit(X, Y).check().theta)
+    sigma = float(noise_variance(theta, X, Y)) ** 0.5
 
     def nll(theta, sigma):
-        return float(linear.negative_log_likelihood(theta, sigma, X, Y))
+        return float(line_likelihood(theta, sigma, X, Y))
 
     nearby = [nll(theta + 1e-3 * e, sigma) for e in np.eye(3)] + [nll(theta, s * sigma) for s in (0.99, 1.01)]
     return (
         true("nothing beside (θ, σ) is likelier", min(nearby) > nll(theta, sigma)),
-        same("σ² = the mean of the squared residuals", sigma**2, np.mean((Y - X @ np.asarray(theta)) ** 2)),
+        same("σ² = the mean of the squared residuals", sigma**2, np.mean((Y - X @ theta) ** 2)),
     )
 
 
 def _confidence():
     theta = linear.fit(X, Y).check().theta
-    band = linear.predict_interval(theta, X, Y, X[:5])
+    band = jax.jit(linear.predict_interval)(theta, X, Y, X[:5])
     rest = Y - X @ np.asarray(theta)
     s2 = rest @ rest / (len(Y) - 3)
     leverage = np.sum(X[:5] @ np.linalg.inv(X.T @ X) * X[:5], axis=1)
     half = stats.t.ppf(0.975, len(Y) - 3) * np.sqrt(s2 * (1 + leverage))
-    return (same("ŷ ± t √(s²(1 + x(XᵀX)⁻¹xᵀ))", (band.upper - band.lower) / 2, half, 1e-9),)
+    return (same("ŷ ± t √(s²(1 + x(XᵀX)⁻¹xᵀ))", np.subtract(band.upper, band.lower) / 2, half, 1e-9),)
 
 
 def _coin():
-    x = jnp.asarray(BINARY[:7])
+    x, log_likelihood = BINARY[:7], jax.jit(bernoulli.log_likelihood)
     p = float(bernoulli.fit(x))
     grid = np.linspace(0.01, 0.99, 197)
-    likelihoods = [float(bernoulli.log_likelihood(x, q)) for q in grid]
+    likelihoods = [float(log_likelihood(x, q)) for q in grid]
     return (
-        same("p = the share of heads", p, np.mean(BINARY[:7])),
-        same("log p^x (1 − p)^(1 − x) is SciPy's", bernoulli.log_pmf(x, 0.3), stats.bernoulli.logpmf(BINARY[:7], 0.3)),
-        true("no other p is likelier", max(likelihoods) <= float(bernoulli.log_likelihood(x, p)) + 1e-12),
+        same("p = the share of heads", p, np.mean(x)),
+        same("log p^x (1 − p)^(1 − x) is SciPy's", jax.jit(bernoulli.log_pmf)(x, 0.3), stats.bernoulli.logpmf(x, 0.3)),
+        true("no other p is likelier", max(likelihoods) <= float(log_likelihood(x, p)) + 1e-12),
     )
 
 
 def _entropy_of_a_coin():
-    return (same("H(p) is SciPy's", bernoulli.entropy(0.3), stats.bernoulli.entropy(0.3)),)
+    return (same("H(p) is SciPy's", jax.jit(bernoulli.entropy)(0.3), stats.bernoulli.entropy(0.3)),)
 
 
 def _entropy_of_a_gaussian():
-    return (same("H(N) is SciPy's", gaussian.entropy(SIGMA), stats.multivariate_normal.entropy(np.zeros(3), SIGMA)),)
+    expected = stats.multivariate_normal.entropy(np.zeros(3), SIGMA)
+    return (same("H(N) is SciPy's", jax.jit(gaussian.entropy)(SIGMA), expected),)
 
 
 def _ridge():
@@ -167,7 +170,7 @@ def _lasso():
 
 def _polynomials():
     x1, x2 = X[:, 0], X[:, 1]
-    ours = features.polynomial(X[:, :2], degree=2)
+    ours = polynomial(X[:, :2], degree=2)
     rows = {tuple(np.round(column, 12)) for column in np.asarray(ours).T}
     expected = {tuple(np.round(column, 12)) for column in (np.ones(24), x1, x2, x1**2, x2**2, x1 * x2)}
     return (true("the columns are 1, x₁, x₂, x₁², x₂², x₁x₂", rows == expected),)
@@ -179,7 +182,7 @@ def _complexity():
 
     def error(degree, m):
         x, new = rng.uniform(-1, 1, (m, 1)), np.linspace(-1, 1, 200)[:, None]
-        Phi, Phi_new = (np.asarray(features.polynomial(of, degree=degree)) for of in (x, new))
+        Phi, Phi_new = (np.asarray(polynomial(of, degree=9))[:, : degree + 1] for of in (x, new))
         theta = np.linalg.lstsq(Phi, _cubic(x) + 0.3 * rng.standard_normal(m))[0]
         return np.mean((Phi_new @ theta - _cubic(new)) ** 2)
 
@@ -195,16 +198,15 @@ def _cubic(x):
 
 
 def _held_by_a_penalty():
-    Phi = features.polynomial(np.linspace(-1, 1, 40)[:, None], degree=25)
+    Phi = polynomial(np.linspace(-1, 1, 40)[:, None], degree=25)
     y = _cubic(np.linspace(-1, 1, 40)[:, None]) + 0.3 * np.random.default_rng(1).standard_normal(40)
-    sizes = [float(jnp.linalg.norm(ridge.fit(Phi, y, penalty=delta2).check().theta)) for delta2 in (1e-8, 1e-4, 1.0)]
+    sizes = [float(np.linalg.norm(ridge.fit(Phi, y, penalty=delta2).check().theta)) for delta2 in (1e-8, 1e-4, 1.0)]
     return (true("the larger δ², the smaller θ", sizes == sorted(sizes, reverse=True) and sizes[0] > 10 * sizes[2]),)
 
 
 def _mixed():
-    Phi = features.concatenate(partial(features.polynomial, degree=2), partial(features.rbf, centers=X[:2], scale=1.5))(
-        X
-    )
+    both = partial(features.polynomial, degree=2), partial(features.rbf, centers=X[:2], scale=1.5)
+    Phi = jax.jit(features.concatenate(*both))(X)
     return (true("a column for each function of both bases", Phi.shape[0] == 24 and Phi.shape[1] == 12),)
 
 
@@ -224,12 +226,12 @@ def _on_each_point():
 
 
 def _leave_one_out():
-    ours = kernel.leave_one_out(X, Y, scales=jnp.array([2.0]), penalties=jnp.array([0.5]))
-    errors = []
+    ours = kernel.leave_one_out(X, Y, scales=[2.0], penalties=[0.5])
+    K, errors = np.exp(-((X[:, None, :] - X[None, :, :]) ** 2).sum(-1) / 2.0), []
     for i in range(24):
         rest = np.arange(24) != i
-        theta = kernel.fit(X[rest], Y[rest], scale=2.0, penalty=0.5).check().theta
-        errors.append(float(Y[i] - kernel.predict(theta, X[i : i + 1], centers=X[rest], scale=2.0)[0]))
+        theta = np.linalg.solve(K[np.ix_(rest, rest)] + 0.5 * np.eye(23), Y[rest])
+        errors.append(Y[i] - K[i, rest] @ theta)
     return (same("as 24 fits without one point each", np.ravel(ours)[0], np.mean(np.square(errors)), 1e-9),)
 
 
@@ -255,7 +257,7 @@ ROWS = (
         "A plane",
         (r"\hat y = X\theta, \quad x_0 = 1, \qquad J = (y - X\theta)^\top (y - X\theta)",),
         ("linear.cost",),
-        lambda: (same("the square of a length", linear.cost(THETA, X, Y), np.sum((Y - X @ THETA) ** 2)),),
+        lambda: (same("the square of a length", cost(THETA, X, Y), np.sum((Y - X @ THETA) ** 2)),),
         ("line_and_plane/plane",),
     ),
     Row(
