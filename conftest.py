@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from jax_course.compiling import cache_programs, compile_fast, free_programs
+from jax_course.compiling import LARGEST_PROCESS, cache_programs, compile_fast, free_programs, resident_bytes
 
 PROGRAMS = Path(__file__).parent / ".jax_cache"  # shared by all processes of a run, and by later runs
+ROOM = 200 * 2**20  # bytes of programs between two times that they are forgotten; 200 small ones
 LARGEST_CACHE = 2**30  # bytes; a run leaves some 0.1 GB, and each change of the code adds to it
 
 collect_ignore = ["docs/quick_start.py"]  # a notebook, which tests/test_notebook.py executes
@@ -33,7 +34,15 @@ def _names_for_doctests(doctest_namespace):
     doctest_namespace["jnp"] = jnp
 
 
+@pytest.fixture(scope="session")
+def _most():
+    """The bytes that this process may hold; more where what is left after forgetting all programs is large already."""
+    return [LARGEST_PROCESS]
+
+
 @pytest.fixture(autouse=True)
-def _free_programs():
+def _free_programs(_most):
     yield
-    free_programs()
+    if resident_bytes() > _most[0]:
+        free_programs()
+        _most[0] = max(LARGEST_PROCESS, resident_bytes() + ROOM)
