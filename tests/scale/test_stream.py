@@ -299,12 +299,12 @@ print(int(found.status), peak() - before)
 
 def test_the_memory_does_not_grow_with_the_file(tmp_path):
     m, d = 1_000_000, 50  # 400 MB
-    X = np.lib.format.open_memmap(tmp_path / "X.npy", "w+", np.float64, (m, d))
     rng = np.random.Generator(np.random.PCG64(1))
-    some = rng.normal(size=(m // 10, d))
-    for i in range(10):
-        X[i * len(some) : (i + 1) * len(some)] = some + i
-    X.flush()
+    some = rng.normal(size=(m // 50, d))
+    with (tmp_path / "X.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f8", "fortran_order": False, "shape": (m, d)})
+        for i in range(50):
+            (some + i).tofile(file)
     np.save(tmp_path / "y.npy", rng.normal(size=m))
     files = [str(tmp_path / name) for name in ("X.npy", "y.npy")]
     run = subprocess.run([sys.executable, "-c", MEMORY, *files], capture_output=True, text=True, check=False)
