@@ -66,7 +66,7 @@ def nonlinear_cg(
 ) -> Task:
     """Minimise cost(theta) by conjugate gradients (Polak and Ribière): three vectors of memory. Course 7.6.
 
-    >>> nonlinear_cg(lambda t: jnp.sum(jnp.array([1.0, 100.0]) * t**2), jnp.ones(2)).check().theta.round(6)
+    >>> nonlinear_cg(lambda t: jnp.sum(jnp.array([1.0, 100.0]) * t**2), jnp.ones(2)).check().theta.round(6) + 0.0
     Array([0., 0.], dtype=float64)
     """
     return _task(_nonlinear_cg, cost, theta, gradient, line_search, tolerance, max_steps)
