@@ -16,6 +16,7 @@ STRICT = {
     "JAX_NUMPY_DTYPE_PROMOTION": "strict",
     "PYTHONWARNINGS": "error,ignore:Error reading persistent compilation cache",
 }
+STDERR = 2  # the file itself, whatever pytest has put in place of sys.stderr
 LIMIT = 1200  # seconds that the command may take before the stacks of those who wait are printed
 
 
@@ -30,11 +31,11 @@ class Made(NamedTuple):
 @pytest.fixture(scope="session")
 def made(tmp_path_factory, worker_id, pytestconfig) -> Made:
     """The first process that asks makes it, the others wait, longer than a test may take."""
-    faulthandler.dump_traceback_later(LIMIT, file=sys.__stderr__)
+    faulthandler.dump_traceback_later(LIMIT, file=STDERR)
     try:
         return _made(tmp_path_factory, worker_id)
     finally:
-        faulthandler.dump_traceback_later(float(pytestconfig.getini("faulthandler_timeout")), file=sys.__stderr__)
+        faulthandler.dump_traceback_later(float(pytestconfig.getini("faulthandler_timeout")), file=STDERR)
 
 
 def _made(tmp_path_factory, worker_id) -> Made:
