@@ -96,9 +96,7 @@ def begin(fast: bool) -> None:
     """The settings of a process that runs experiments; fast where the speed of its programs is not what is measured."""
     mpl.use("Agg")
     cache_programs(PROGRAMS)
-    if (
-        not sys.warnoptions
-    ):  # other packages' warnings are not for the reader of a report; -W or PYTHONWARNINGS shows them
+    if not sys.warnoptions:  # a reader of the report can do nothing about them; -W and PYTHONWARNINGS show them
         warnings.filterwarnings("ignore", module=r"(?!jax_course|experiments)")
     if fast:
         compile_fast()

@@ -62,7 +62,8 @@ def _claims(outcomes: list[Outcome], proofs: Mapping[str, Proofs | str]) -> dict
 
 def _worst(found: list[tuple[str, Proof]]) -> str:
     """The largest error of a derivative by hand; other claims have errors in units of their own."""
-    derivatives = [(proof.error, proof.of, name) for name, proof in found if proof.of.split(".")[-1] in DERIVATIVES]
+    by_hand = [(proof.error, proof.of, name) for name, proof in found if proof.of.split(".")[-1] in DERIVATIVES]
+    derivatives = [one for one in by_hand if not math.isnan(one[0])]
     if not derivatives:
         return ""
     error, claim, name = max(derivatives)

@@ -19,7 +19,7 @@ ONE_PART = "--xla_cpu_parallel_codegen_split_count=1"  # small programs are not 
 
 
 def compile_fast() -> None:
-    """Make XLA optimise little: a program then compiles in a third of the time, and may run slower.
+    """Make XLA optimise little: with JAX 0.10 a program compiles in a third of the time; it may run slower.
 
     Call it before the first computation of the process, which is when XLA reads its flags.
     """
