@@ -7,7 +7,14 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from jax_course.compiling import LARGEST_PROCESS, cache_programs, compile_fast, free_programs, resident_bytes
+from jax_course.compiling import (
+    LARGEST_PROCESS,
+    cache_programs,
+    collect_garbage_rarely,
+    compile_fast,
+    free_programs,
+    resident_bytes,
+)
 
 PROGRAMS = Path(__file__).parent / ".jax_cache"  # shared by all processes of a run, and by later runs
 ROOM = 200 * 2**20  # bytes of programs between two times that they are forgotten; 200 small ones
@@ -27,6 +34,11 @@ def pytest_configure(config):
     is_worker = hasattr(config, "workerinput")
     if not is_worker and sum(file.stat().st_size for file in PROGRAMS.glob("*")) > LARGEST_CACHE:
         shutil.rmtree(PROGRAMS)
+
+
+def pytest_collection_finish(session):
+    """Everything is imported."""
+    collect_garbage_rarely()
 
 
 @pytest.fixture(autouse=True)

@@ -22,7 +22,7 @@ from matplotlib.animation import PillowWriter
 
 from experiments.lab import Fit, Proof, Result
 from experiments.style import STYLE
-from jax_course.compiling import cache_programs, compile_fast, free_programs
+from jax_course.compiling import cache_programs, collect_garbage_rarely, compile_fast, free_programs
 
 FRAMES_PER_SECOND = 8
 PROGRAMS = Path(__file__).parent.parent / ".jax_cache"  # that of the tests
@@ -100,6 +100,7 @@ def begin(fast: bool) -> None:
         warnings.filterwarnings("ignore", module=r"(?!jax_course|experiments)")
     if fast:
         compile_fast()
+        collect_garbage_rarely()
 
 
 def _run_one(name: str, out: Path, quick: bool) -> Outcome:

@@ -41,14 +41,43 @@ def hessians(subject: Subject, cost: Callable, points: np.ndarray) -> np.ndarray
     return np.asarray(_evaluate(jax.hessian, subject, cost, points, ()))
 
 
+def evaluate_both(
+    transform: Callable,
+    subject: Subject,
+    hand: Callable,
+    cost: Callable,
+    points: np.ndarray,
+    directions: tuple[np.ndarray, ...] = (),
+) -> tuple[Any, np.ndarray] | None:
+    """The hand-derived derivative and transform(cost) at each row of points, from one program: half of the compiling.
+
+    directions: arrays with a row for each point, which both are given besides. None where JAX cannot trace both.
+    """
+    extra = tuple(subject.layout.tree(rows[0]) for rows in directions)
+    shape, along = _traced(subject, hand, points[0], extra)
+    of_cost, cost_along = _traced(subject, cost, points[0], ())
+    if shape is None or of_cost is None or along != cost_along or len(points) > SINGLY:
+        return None
+    at_point = _program(_both_at_point, subject, hand, points[0], (cost, transform), extra)
+    outputs = [at_point(point, rows) for point, *rows in zip(points, *directions, strict=True)]
+    return jax.tree_util.tree_map(lambda *leaves: np.stack(leaves), *outputs)
+
+
 def directional(subject: Subject, cost: Callable, point: np.ndarray, directions: np.ndarray) -> np.ndarray:
     """By forward mode, a number per direction."""
-    return np.asarray(_program(_along, subject, cost, point)(point, directions))
+    along = _program(_along, subject, cost, point)
+    return np.stack([along(point, v) for v in directions])
+
+
+def product(cost: Callable) -> Callable:
+    """The Hessian product of a function of a vector, at a point and along a direction, by forward over reverse mode."""
+    return lambda point, v: jax.jvp(jax.grad(cost), (point,), (v,))[1]
 
 
 def products(subject: Subject, cost: Callable, points: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """Hessian products by forward over reverse mode: a row per point, each with its own direction."""
-    return np.asarray(_program(_products, subject, cost, points[0])(points, directions))
+    """Hessian products: a row per point, each with its own direction."""
+    along = _program(_product_along, subject, cost, points[0])
+    return np.stack([along(point, v) for point, v in zip(points, directions, strict=True)])
 
 
 def is_traceable(subject: Subject, function: Callable, point: np.ndarray, *extra: Any) -> bool:
@@ -197,6 +226,12 @@ def _at_point(function, layout, others, data, transform, point, extra):
     return transform(_of_vector(function, layout, others, data, extra))(point)
 
 
+def _both_at_point(hand, layout, others, data, cost, transform, point, directions):
+    extra = tuple(layout.tree(v) for v in directions)
+    by_hand = _of_vector(hand, layout, others, data, extra)(point)
+    return by_hand, transform(_of_vector(cost, layout, others, data))(point, *directions)
+
+
 def _at_points(function, layout, others, data, transform, room, count, points, extra):
     """The first `count` of `room` rows: a loop of variable length, so one program serves many numbers of points."""
     at_point, points = transform(_of_vector(function, layout, others, data, extra)), jnp.asarray(points)
@@ -210,11 +245,9 @@ def _at_points(function, layout, others, data, transform, room, count, points, e
     return lax.fori_loop(0, count, step, outputs)
 
 
-def _along(cost, layout, others, data, point, directions):
-    of_vector = _of_vector(cost, layout, others, data)
-    return lax.map(lambda v: jax.jvp(of_vector, (point,), (v,))[1], directions)
+def _along(cost, layout, others, data, point, v):
+    return jax.jvp(_of_vector(cost, layout, others, data), (point,), (v,))[1]
 
 
-def _products(cost, layout, others, data, points, directions):
-    gradient = jax.grad(_of_vector(cost, layout, others, data))
-    return lax.map(lambda pair: jax.jvp(gradient, pair[:1], pair[1:])[1], (points, directions))
+def _product_along(cost, layout, others, data, point, v):
+    return product(_of_vector(cost, layout, others, data))(point, v)

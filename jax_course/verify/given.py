@@ -2,10 +2,21 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
+import jax
 import numpy as np
 
-from jax_course.verify.evaluation import evaluate, evaluate_one, gradients, hessians, products, shape_of
+from jax_course.verify.evaluation import (
+    evaluate,
+    evaluate_both,
+    evaluate_one,
+    gradients,
+    hessians,
+    product,
+    products,
+    shape_of,
+)
 from jax_course.verify.findings import Finding, Kind
 from jax_course.verify.ground import (
     PROBES,
@@ -54,6 +65,12 @@ def derivative_of(
         return np.stack([gradient_by_differences(ground._replace(subject=subject), p, np.arange(n))[0] for p in points])
 
     if ground.once:
+
+        def both(subject, points):
+            found = evaluate_both(jax.grad, subject, hand, ground.cost, points)
+            return found and (layout.vector(found[0], (len(points),)), found[1])
+
+        by_hand, by_autodiff = _from_one_program(both, by_hand, by_autodiff)
         return Derivative(of, layout, by_hand, by_autodiff, ground.points, None, by_autodiff), []
     return Derivative(of, layout, by_hand, None, ground.points, None, by_differences if n <= SMALL else None), []
 
@@ -77,6 +94,12 @@ def _hessian(ground: Ground, hand: Callable, gradient: Callable | None) -> Deriv
     slopes = _gradient_values(ground, gradient)
 
     if ground.twice:
+
+        def both(subject, points):
+            found = evaluate_both(jax.hessian, subject, hand, ground.cost, points)
+            return found and (blocks.vector(found[0], (len(points),)), as_entries(found[1]))
+
+        by_hand, by_autodiff = _from_one_program(both, by_hand, by_autodiff)
         return Derivative("hessian", blocks, by_hand, by_autodiff, identity, slopes, by_autodiff)
     if slopes is None or n > SMALL:
         return Derivative("hessian", blocks, by_hand, None, identity, slopes, None)
@@ -109,5 +132,34 @@ def _product(ground: Ground, hand: Callable, gradient: Callable | None, v: np.nd
     def by_autodiff(subject, points):
         return products(subject, ground.cost, points, v.astype(points.dtype))
 
-    reference = by_autodiff if ground.twice else None
+    def both(subject, points):
+        found = evaluate_both(product, subject, hand, ground.cost, points, (v.astype(points.dtype),))
+        return found and (layout.vector(found[0], (len(points),)), found[1])
+
+    reference = None
+    if ground.twice:
+        by_hand, reference = _from_one_program(both, by_hand, by_autodiff)
     return Derivative("hessian_product", layout, by_hand, reference, v, _gradient_values(ground, gradient), reference)
+
+
+def _from_one_program(both: Callable, hand: Callable, reference: Callable) -> tuple[Callable, Callable]:
+    """hand and reference by a program that computes both, where there is one; what it found last is kept for the other.
+
+    both(subject, points) is the pair, or None.
+    """
+    last: list[Any] = [None, None, None]  # subject, points, and the pair there
+
+    def pair(subject, points):
+        if last[0] is not subject or last[1] is not points:
+            last[:] = subject, points, both(subject, points)
+        return last[2]
+
+    def by_hand(subject, points):
+        found = pair(subject, points)
+        return hand(subject, points) if found is None else found[0]
+
+    def by_reference(subject, points):
+        found = pair(subject, points)
+        return reference(subject, points) if found is None else found[1]
+
+    return by_hand, by_reference
