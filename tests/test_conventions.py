@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 import statsmodels.api as sm
@@ -126,18 +127,29 @@ def test_kernel_ridge():
 
 
 def test_variances():
-    theta, peer = linear.fit(X, Y).theta, sm.OLS(Y, X).fit()
-    np.testing.assert_allclose(linear.unbiased_noise_variance(theta, X, Y), peer.scale, rtol=1e-12)
-    np.testing.assert_allclose(linear.noise_variance(theta, X, Y), peer.ssr / M, rtol=1e-12)
-    np.testing.assert_allclose(linear.standard_errors(theta, X, Y), peer.bse, rtol=1e-10)
+    @jax.jit
+    def values(theta):
+        variances = [variance(theta, X, Y) for variance in (linear.unbiased_noise_variance, linear.noise_variance)]
+        return (
+            *variances,
+            linear.standard_errors(theta, X, Y),
+            linear.standard_errors(theta, X, Y, variance=linear.noise_variance),
+        )
+
+    peer = sm.OLS(Y, X).fit()
+    unbiased, likeliest, errors, errors_of_likeliest = values(linear.fit(X, Y).theta)
+    np.testing.assert_allclose(unbiased, peer.scale, rtol=1e-12)
+    np.testing.assert_allclose(likeliest, peer.ssr / M, rtol=1e-12)
+    np.testing.assert_allclose(errors, peer.bse, rtol=1e-10)
     np.testing.assert_allclose(
-        linear.standard_errors(theta, X, Y, variance=linear.noise_variance),
+        errors_of_likeliest,
         sm.OLS(Y, X).fit(cov_type="nonrobust", use_t=True).bse * np.sqrt((M - 4) / M),
         rtol=1e-10,
     )
 
 
 def test_covariances():
-    np.testing.assert_allclose(gaussian.covariance(RAW), EmpiricalCovariance().fit(RAW).covariance_, rtol=1e-12)
-    np.testing.assert_allclose(gaussian.covariance(RAW), np.cov(RAW.T, bias=True), rtol=1e-12)
-    np.testing.assert_allclose(gaussian.unbiased_covariance(RAW), np.cov(RAW.T), rtol=1e-12)
+    covariance, unbiased = jax.jit(lambda X: (gaussian.covariance(X), gaussian.unbiased_covariance(X)))(RAW)
+    np.testing.assert_allclose(covariance, EmpiricalCovariance().fit(RAW).covariance_, rtol=1e-12)
+    np.testing.assert_allclose(covariance, np.cov(RAW.T, bias=True), rtol=1e-12)
+    np.testing.assert_allclose(unbiased, np.cov(RAW.T), rtol=1e-12)

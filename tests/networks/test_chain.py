@@ -10,6 +10,7 @@ import pytest
 
 from jax_course import softmax
 from jax_course.networks import chain, costs, jacobians, layers, mlp, network
+from tests.cases import PRECISIONS
 
 
 def random_chain(*widths):
@@ -103,16 +104,22 @@ def solutions(name, dtype):
     return of_x, (theta, X.astype(dtype), np.asarray(0.7, dtype) if name == "mlp" else np.array(2))
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_both_solutions_are_the_derivative(name, width):
-    of_x, arguments = solutions(name, width.dtype)
-    *found, expected = jax.jit(of_x)(*arguments)
+@pytest.mark.parametrize(
+    ("name", "precision"), [("mlp", "float64"), ("every kind", "float64"), ("every kind", "float32")]
+)
+def test_both_solutions_are_the_derivative(name, precision):
+    dtype, tolerance = PRECISIONS[precision].dtype, 10 * PRECISIONS[precision].tolerance
+    with jax.enable_x64(PRECISIONS[precision].x64):
+        of_x, arguments = solutions(name, dtype)
+        *found, expected = jax.jit(of_x)(*arguments)
     for solution in found:
-        np.testing.assert_allclose(solution, expected, atol=10 * width.tolerance * np.max(np.abs(expected)))
+        np.testing.assert_allclose(solution, expected, atol=tolerance * np.max(np.abs(expected)))
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_dtypes_and_shapes_are_kept(name, precision):
+def test_dtypes_and_shapes_are_kept(name):
+    """In float32 in 64-bit mode, where it could be promoted."""
+    precision = PRECISIONS["float32 in 64-bit mode"]
     of_x, arguments = solutions(name, precision.dtype)
     for solution in jax.eval_shape(of_x, *arguments):
         assert (solution.shape, solution.dtype) == (X.shape, precision.dtype)

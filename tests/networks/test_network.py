@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from jax_course import linear, logistic, softmax, verify
+from jax_course import linear, logistic, softmax
 from jax_course.networks import Network, costs, decay, layers, mlp, network
 from jax_course.networks.layers import LinearParams
 from tests.cases import COSTS, PRECISIONS
@@ -160,7 +160,9 @@ def check_derivatives(cost_name, precision):
 
 
 @pytest.mark.parametrize("cost_name", ["squared_error, several", "cross_entropy"])
-def test_dtypes_and_shapes_are_kept(cost_name, precision):
+def test_dtypes_and_shapes_are_kept(cost_name):
+    """In float32 in 64-bit mode, where it could be promoted."""
+    precision = PRECISIONS["float32 in 64-bit mode"]
     net, theta, v, X, y = problem(cost_name, precision.dtype)
     hyper = penalised(cost_name, theta)
     cost = jax.eval_shape(partial(net.cost, **hyper), theta, X, y)
@@ -182,12 +184,6 @@ def net_output(net, theta, X):
 
 def decay_like(penalty, theta):
     return jax.tree.map(lambda leaf: jnp.asarray(penalty, leaf.dtype), theta) if isinstance(penalty, float) else penalty
-
-
-def test_the_doctor_finds_it_right():
-    net, theta, _, X, y = problem("squared_error, several")
-    report = verify.model(net, theta, X, y)
-    assert report.ok, report
 
 
 def test_the_gauss_newton_matrix_is_positive_semidefinite_and_exact_without_hidden_layers():

@@ -10,8 +10,8 @@ from jax_course.networks import costs, layers, mlp, network, xray
 from jax_course.networks.layers import LinearParams
 
 NET = mlp([4, 4], "relu", costs.cross_entropy())
-THETA = jax.tree.map(np.asarray, NET.init(jax.random.key(0), 2))
-X = np.random.default_rng(0).standard_normal((10, 2))
+THETA = jax.tree.map(np.asarray, NET.init(jax.random.key(0), 4))
+X = np.random.default_rng(0).standard_normal((10, 4))
 Y = np.arange(10) % 4
 
 
@@ -22,8 +22,26 @@ def references(theta, z):
     return NET.cost(theta, X, Y), NET.gradient(theta, X, Y), by_z
 
 
-def test_it_says_what_the_layers_do():
-    report = xray(NET, THETA, X, Y)
+def with_nan(layer):
+    """THETA with a weight of this layer that is none."""
+    weights = THETA[layer].weights.copy()
+    weights[0, 0] = np.nan
+    broken = LinearParams(THETA[layer].bias, weights)
+    return tuple(broken if i == layer else params for i, params in enumerate(THETA))
+
+
+@pytest.fixture(scope="module")
+def reports():
+    """Of what is right, of dead units, of a wrong backward method, and of NaN in a layer, by its number."""
+    dead = THETA[0]._replace(bias=np.array([-100.0, 0.0, -100.0, 0.0])), *THETA[1:]
+    wrong = layers.tanh()._replace(backward=lambda params, z, delta: ((), delta * (1 - jnp.tanh(z))))
+    of_wrong = xray(network(layers.linear(4), wrong, layers.linear(4), cost=costs.cross_entropy()), THETA, X, Y)
+    of_theta = {"right": THETA, "dead": dead, 0: with_nan(0), 2: with_nan(2)}
+    return {name: xray(NET, theta, X, Y) for name, theta in of_theta.items()} | {"wrong": of_wrong}
+
+
+def test_it_says_what_the_layers_do(reports):
+    report = reports["right"]
     z = X @ THETA[0].weights
     hidden = np.maximum(z, 0)
     first, relu, last = report.layers
@@ -40,33 +58,25 @@ def test_it_says_what_the_layers_do():
     assert report.trouble == ""
 
 
-def test_dead_units_are_counted():
-    bias = np.array([-100.0, 0.0, -100.0, 0.0])
-    theta = (THETA[0]._replace(bias=bias), *THETA[1:])
-    assert xray(NET, theta, X, Y).layers[1].dead == 0.5
+def test_dead_units_are_counted(reports):
+    assert reports["dead"].layers[1].dead == 0.5
 
 
-def test_a_wrong_backward_method_shows():
-    wrong = layers.tanh()._replace(backward=lambda params, z, delta: ((), delta * (1 - jnp.tanh(z))))
-    net = network(layers.linear(4), wrong, layers.linear(4), cost=costs.cross_entropy())
-    differences = [row.difference for row in xray(net, THETA, X, Y).layers]
+def test_a_wrong_backward_method_shows(reports):
+    differences = [row.difference for row in reports["wrong"].layers]
     assert differences[0] < 1e-12
     assert differences[1] > 0.01
     assert differences[2] < 1e-12
 
 
 @pytest.mark.parametrize("layer", [0, 2])
-def test_what_is_not_finite_is_named(layer):
-    weights = THETA[layer].weights.copy()
-    weights[0, 0] = np.nan
-    broken = LinearParams(THETA[layer].bias, weights)
-    theta = tuple(broken if i == layer else params for i, params in enumerate(THETA))
-    assert xray(NET, theta, X, Y).trouble == f"layer {layer}: {NET.layers[layer].name}: its output is not finite"
+def test_what_is_not_finite_is_named(layer, reports):
+    assert reports[layer].trouble == f"layer {layer}: {NET.layers[layer].name}: its output is not finite"
 
 
-def test_it_is_a_table():
+def test_it_is_a_table(reports):
     console = Console(file=io.StringIO(), width=100, record=True)
-    console.print(xray(NET, THETA, X, Y))
+    console.print(reports["right"])
     text = console.export_text()
     assert "0: linear(4)" in text
     assert "10 × 4" in text

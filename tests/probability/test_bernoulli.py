@@ -15,16 +15,32 @@ ENDS = np.array([0.0, 1.0])
 TOSSES = np.array([1, 0, 0, 1, 1, 0, 1, 1])  # five heads, three tails
 
 
+OF_OUTCOMES = (
+    bernoulli.pmf,
+    bernoulli.log_pmf,
+    bernoulli.log_likelihood,
+    bernoulli.log_likelihood_derivative,
+)
+OF_P = bernoulli.entropy, bernoulli.entropy_derivative
+
+
+@jax.jit
+def every_value(x, p):
+    """What the module says of these outcomes, by the name of the function."""
+    values = {function.__name__: function(x, p) for function in OF_OUTCOMES}
+    return values | {function.__name__: function(p) for function in OF_P} | {"fit": bernoulli.fit(x)}
+
+
 def test_values_by_hand():
     """Course 5.4: heads, tails, heads at p = ¼ have the probability ¼ ¾ ¼."""
-    x = np.array([1, 0, 1])
-    np.testing.assert_array_equal(bernoulli.pmf(x, 0.25), [0.25, 0.75, 0.25])
-    np.testing.assert_allclose(np.exp(bernoulli.log_likelihood(x, 0.25)), 3 / 64, rtol=1e-15)
-    assert bernoulli.log_likelihood_derivative(x, 0.25) == pytest.approx(4 - 4 / 3 + 4, rel=1e-15)
-    assert bernoulli.fit(TOSSES) == 5 / 8
+    value = jax.tree.map(np.asarray, every_value(np.array([1, 0, 1]), 0.25))
+    np.testing.assert_array_equal(value["pmf"], [0.25, 0.75, 0.25])
+    np.testing.assert_allclose(np.exp(value["log_likelihood"]), 3 / 64, rtol=1e-15)
+    assert value["log_likelihood_derivative"] == pytest.approx(4 - 4 / 3 + 4, rel=1e-15)
+    assert value["fit"] == np.array(2 / 3)
     # H(¼) = ¼ log 4 + ¾ log 4/3, whose derivative is log 3
-    np.testing.assert_allclose(bernoulli.entropy(0.25), np.log(4) - 0.75 * np.log(3), rtol=1e-15)
-    np.testing.assert_allclose(bernoulli.entropy_derivative(0.25), np.log(3), rtol=1e-15)
+    np.testing.assert_allclose(value["entropy"], np.log(4) - 0.75 * np.log(3), rtol=1e-15)
+    np.testing.assert_allclose(value["entropy_derivative"], np.log(3), rtol=1e-15)
 
 
 def test_values_are_those_of_scipy():
@@ -152,18 +168,23 @@ def test_the_derivative_of_the_entropy_is_its_slope():
     """By differences, since autodiff is told the derivative."""
     p, h = np.linspace(0.05, 0.95, 19), 1e-5
     above, below = (np.asarray(ENTROPY(p + step)) for step in (h, -h))
-    np.testing.assert_allclose((above - below) / (2 * h), bernoulli.entropy_derivative(p), atol=1e-7)
+    np.testing.assert_allclose((above - below) / (2 * h), jax.jit(bernoulli.entropy_derivative)(p), atol=1e-7)
 
 
 def test_the_mean_is_the_likeliest():
     """Course 5.4: there the derivative is 0, and every other p is less likely."""
-    p = bernoulli.fit(TOSSES)
-    assert abs(np.asarray(bernoulli.log_likelihood_derivative(TOSSES, p))) < 1e-13
-    likelihoods = jax.jit(jax.vmap(bernoulli.log_likelihood, (None, 0)))
-    others = np.asarray(likelihoods(TOSSES, np.delete(np.linspace(0, 1, 41), 25)))
-    assert np.max(others) < bernoulli.log_likelihood(TOSSES, p)
-    for certain in (np.zeros(3), np.ones(3)):
-        assert bernoulli.log_likelihood(certain, bernoulli.fit(certain)) == 0
+
+    @jax.jit
+    def at_the_fit(x, others):
+        p = bernoulli.fit(x)
+        likelihoods = jax.vmap(bernoulli.log_likelihood, (None, 0))(x, others)
+        return bernoulli.log_likelihood_derivative(x, p), bernoulli.log_likelihood(x, p), likelihoods
+
+    derivative, best, others = map(np.asarray, at_the_fit(TOSSES * 1.0, np.delete(np.linspace(0, 1, 41), 25)))
+    assert abs(derivative) < 1e-13
+    assert np.max(others) < best
+    for certain in (np.zeros(8), np.ones(8)):
+        assert np.asarray(at_the_fit(certain, np.full(40, 0.5))[1]) == 0
 
 
 ENTROPY, LOG_PMF = jax.jit(bernoulli.entropy), jax.jit(bernoulli.log_pmf)
@@ -189,24 +210,18 @@ def test_outcomes_may_be_of_any_kind(kind):
     assert bernoulli.fit(x) == 0.75
 
 
-OF_OUTCOMES = (
-    bernoulli.pmf,
-    bernoulli.log_pmf,
-    bernoulli.log_likelihood,
-    bernoulli.log_likelihood_derivative,
-)
-OF_P = bernoulli.entropy, bernoulli.entropy_derivative
-
-
 def test_jit_and_vmap_change_nothing():
     x, p = np.array([[1, 0, 1], [0, 0, 1]]), np.array([0.3, 0.9])
-    mapped = jax.jit(lambda x, p: [jax.vmap(function)(x, p) for function in OF_OUTCOMES])(x, p)
-    for function, values in zip(OF_OUTCOMES, mapped, strict=True):
-        for i in range(2):
-            np.testing.assert_allclose(np.asarray(values)[i], function(x[i], p[i]), rtol=1e-12)
-    for function in OF_P:
-        np.testing.assert_allclose(jax.jit(jax.vmap(function))(p), function(p), rtol=1e-12)
-    np.testing.assert_allclose(jax.jit(jax.vmap(bernoulli.fit))(x * 1.0), [2 / 3, 1 / 3], rtol=1e-15)
+    mapped = jax.jit(jax.vmap(every_value))(x, p)
+    for i in range(2):
+        for name, value in every_value(x[i], p[i]).items():
+            np.testing.assert_allclose(np.asarray(mapped[name])[i], value, rtol=1e-12)
+    for name, eager in (
+        ("log_likelihood_derivative", bernoulli.log_likelihood_derivative(x[1], p[1])),
+        ("entropy", bernoulli.entropy(p[1])),
+        ("fit", bernoulli.fit(x[1])),
+    ):
+        np.testing.assert_allclose(np.asarray(mapped[name])[1], eager, rtol=1e-12)
 
 
 def test_dtypes_are_kept(precision):

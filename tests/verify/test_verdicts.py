@@ -276,21 +276,17 @@ SORTS = {
 }  # fmt: skip
 
 
+MISTAKEN = ["a penalty that is branched on", "a key and a mask as keywords", "a string", "data into NumPy"]
+
+
 @pytest.mark.parametrize("sort", SORTS)
 @pytest.mark.filterwarnings("ignore:.*imaginary part")
 def test_functions_of_every_sort(sort):
     cost, point, arguments, keywords, gradient = SORTS[sort]
     assert verdict(cost, point, *arguments, gradient=gradient, **keywords) is True
-
-
-MISTAKEN = ["a penalty that is branched on", "a key and a mask as keywords", "a string", "data into NumPy"]
-
-
-@pytest.mark.parametrize("sort", MISTAKEN)
-def test_a_mistake_in_functions_of_every_sort(sort):
-    cost, point, arguments, keywords, gradient = SORTS[sort]
-    wrong = verdict(cost, point, *arguments, gradient=lambda *a, **k: 1.1 * gradient(*a, **k), **keywords)
-    assert wrong is False
+    if sort in MISTAKEN:
+        wrong = verdict(cost, point, *arguments, gradient=lambda *a, **k: 1.1 * gradient(*a, **k), **keywords)
+        assert wrong is False
 
 
 def test_the_hessian_of_a_linear_cost_and_of_a_custom_rule():
