@@ -20,7 +20,6 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array, lax
-from jax.scipy.linalg import cho_solve
 
 from jax_course.linalg import (
     Factored,
@@ -32,6 +31,7 @@ from jax_course.linalg import (
     transpose_product,
     whiten,
 )
+from jax_course.linalg.lapack import cho_solve, cholesky
 from jax_course.optimization.newton import damped_newton
 from jax_course.optimization.solution import Method, Solution, Status
 
@@ -206,12 +206,12 @@ def _escapes(of: Likelihood, X: Array, delta2: Array, end: _End) -> Array:
 
     def is_seen(doubt):
         curvature = of.hessian_in_doubt(product(white.X, w), unit_rows, doubt) + end.extra_curvature
-        L = lax.linalg.cholesky(curvature.reshape(end.H.shape) / mu + jnp.eye(len(end.H), dtype=X.dtype))
+        L = cholesky(curvature.reshape(end.H.shape) / mu + jnp.eye(len(end.H), dtype=X.dtype))
 
         def purer(_, state):
             v, seen = state
             seen |= _separates(of, X, delta2, product(white.T, v.reshape(w.shape)))[1]
-            return cho_solve((L, True), v), seen
+            return cho_solve(L, v), seen
 
         return lax.fori_loop(0, POWER_STEPS, purer, (w.reshape(-1), jnp.array(False)))[1]
 

@@ -22,7 +22,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
-from jax.scipy.linalg import solve_triangular
 
 from jax_course.classification.part import (
     Examples,
@@ -35,6 +34,7 @@ from jax_course.classification.part import (
     weighted,
 )
 from jax_course.linalg import Factored, product, there_and_back, transpose_product
+from jax_course.linalg.lapack import solve_triangular
 from jax_course.optimization.quasi_newton import Pairs, no_pairs, remembered, two_loop_product
 from jax_course.optimization.solution import Evaluations, Method, Solution, Status
 

@@ -20,9 +20,9 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array, lax
-from jax.scipy.linalg import solve_triangular
 
 from jax_course.linalg.extended import add_products
+from jax_course.linalg.lapack import qr, qr_factor, solve_triangular, svd
 from jax_course.linalg.products import product, transpose_product
 from jax_course.linalg.solve import power_of_two_scale
 
@@ -77,7 +77,7 @@ class _Factors(NamedTuple):
 
 
 def _orthogonal_factors(X: Array) -> _Factors:
-    Q, R = jnp.linalg.qr(X)
+    Q, R = qr(X)
     scale = column_scale(R)
     _, rcond = _scaled_inverse(R, scale)
     full_rank = rcond > len(X) * jnp.finfo(X.dtype).eps  # False where the inverse is not finite
@@ -103,7 +103,7 @@ def inverse_root(X: Array) -> Array:
     """
     if X.shape[0] < X.shape[1]:
         return jnp.full((X.shape[1],) * 2, jnp.nan, X.dtype)
-    R = jnp.linalg.qr(X, mode="r")
+    R = qr_factor(X)
     scale = column_scale(R)
     inverse, rcond = _scaled_inverse(R, scale)
     return jnp.where(rcond > X.shape[0] * jnp.finfo(X.dtype).eps, scale[:, None] * inverse, jnp.nan)
@@ -158,7 +158,7 @@ def minimum_norm(X: Array, theta: Array) -> tuple[Array, Array]:
     (Array([2., 2.], dtype=float64), Array(1, dtype=int64))
     """
     rows, d = X.shape
-    R = jnp.linalg.qr(X, mode="r") if rows > d else X
+    R = qr_factor(X) if rows > d else X
     scale = column_scale(R)
     _, _, Vt, kept = truncated_svd(R, scale, rows)
     return _shortest(product(Vt, theta / scale), scale, Vt, kept), jnp.sum(kept)
@@ -166,7 +166,7 @@ def minimum_norm(X: Array, theta: Array) -> tuple[Array, Array]:
 
 def truncated_svd(X: Array, scale: Array, rows: int) -> tuple[Array, Array, Array, Array]:
     """U, S, Vᵀ of X with scaled columns, and which of S count; rows: of the matrix that X is the triangle of."""
-    U, S, Vt = jnp.linalg.svd(X * scale[None, :], full_matrices=False)
+    U, S, Vt = svd(X * scale[None, :])
     return U, S, Vt, S > max(*X.shape, rows) * jnp.finfo(X.dtype).eps * S[0]
 
 
@@ -175,6 +175,6 @@ def _shortest(z: Array, scale: Array, Vt: Array, kept: Array) -> Array:
     rows = jnp.where(kept[None, :], Vt.T / scale[:, None], 0)
     lost = jnp.diag(jnp.where(kept, 0, 1).astype(z.dtype))  # the λ of a row that is lost is 0
     M = jnp.concatenate([rows, lost])
-    Q, R = jnp.linalg.qr(M)
+    Q, R = qr(M)
     theta, _ = _augmented(M, jnp.zeros_like(M[:, 0]), jnp.where(kept, z, 0), Q, R, column_scale(R))
     return theta[: len(scale)]

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array, lax
-from jax.scipy.linalg import cho_solve, solve_triangular
+
+from jax_course.linalg.lapack import cho_solve, cholesky, eigh, solve_triangular, svd
 
 
 class Factored(NamedTuple):
@@ -25,7 +26,7 @@ class Factored(NamedTuple):
     def solve(self, b: Array) -> Array:
         """A⁻¹ b, b (d,) or (d, K)."""
         scale = self.scale.reshape((-1,) + (1,) * (b.ndim - 1))
-        return scale * cho_solve((self.L, True), scale * b)
+        return scale * cho_solve(self.L, scale * b)
 
     def is_safe(self) -> Array:
         """Whether it is no factor of rounding, which a singular A leaves where 0 should be."""
@@ -58,7 +59,7 @@ def spd_factor(A: Array) -> Factored:
     """
     scale = power_of_two_scale(jnp.sqrt(jnp.diagonal(A)))
     C = scale[:, None] * A * scale[None, :]
-    L = lax.linalg.cholesky(C, symmetrize_input=False)
+    L = cholesky(C)
     return Factored(L, scale, _reciprocal_condition(C, L))
 
 
@@ -81,17 +82,19 @@ def shortest_solution(A: Array, b: Array) -> Array:
     Array([2., 2.], dtype=float64)
     """
     scale = power_of_two_scale(jnp.sqrt(jnp.diagonal(A)))
-    sizes, V = jnp.linalg.eigh(scale[:, None] * A * scale[None, :])
+    sizes, V = eigh(scale[:, None] * A * scale[None, :])
     kept = sizes > max(100, 8 * len(A)) * jnp.finfo(A.dtype).eps * sizes[-1]
     x = scale * (V @ jnp.where(kept, V.T @ (scale * b) / jnp.where(kept, sizes, 1), 0))
     lost = jnp.where(kept[None, :], 0, scale[:, None] * V)
-    return x - lost @ jnp.linalg.lstsq(lost, x)[0]
+    U, S, _ = svd(lost)
+    U = jnp.where(S > len(A) * jnp.finfo(A.dtype).eps * S[0], U, 0)
+    return x - U @ (U.T @ x)
 
 
 def _reciprocal_condition(C: Array, L: Array) -> Array:
     # Four steps of the power method on C⁻¹, from a vector that no structured matrix is likely to be orthogonal to.
     def step(_, v):
-        return cho_solve((L, True), v / jnp.linalg.norm(v))
+        return cho_solve(L, v / jnp.linalg.norm(v))
 
     start = jnp.cos(jnp.arange(C.shape[0], dtype=C.dtype))
     norm_of_inverse = jnp.linalg.norm(lax.fori_loop(0, 4, step, start))

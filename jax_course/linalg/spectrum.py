@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax import Array, lax
-from jax.scipy.linalg import solve_triangular
 
 from jax_course.linalg.grams import gram
+from jax_course.linalg.lapack import eigh, qr, solve_triangular, svd
 from jax_course.linalg.least_squares import column_scale
 from jax_course.linalg.products import product, transpose_product
 from jax_course.linalg.solve import spd_factor
@@ -57,12 +57,12 @@ def with_spectrum(use: Callable[[Spectrum], Any], X: Array, factors: Array) -> A
 
 
 def _orthogonal(X: Array, factors: Array) -> Spectrum:
-    Q, R = jnp.linalg.qr(X)
+    Q, R = qr(X)
     tau = _ratio(jnp.sum(jnp.abs(R)), jnp.sum(jnp.sqrt(factors))) ** 2
     both = jnp.concatenate([R, jnp.diag(jnp.sqrt(tau * factors))])
     scale = column_scale(both)
-    AB, T = jnp.linalg.qr(both * scale[None, :])
-    U, C, Vt = jnp.linalg.svd(AB[: R.shape[0]], full_matrices=False)
+    AB, T = qr(both * scale[None, :])
+    U, C, Vt = svd(AB[: R.shape[0]])
     S = jnp.linalg.norm(product(AB[R.shape[0] :], Vt.T), axis=0)
     return Spectrum(Q, U, C, S, scale[:, None] * solve_triangular(T, Vt.T), tau)
 
@@ -72,7 +72,7 @@ def _by_columns(X: Array, factors: Array) -> tuple[Spectrum, Array]:
     tau = _ratio(jnp.trace(G), jnp.sum(factors))
     factored = spd_factor(G + jnp.diag(tau * factors))
     half = factored.half_solve(jnp.diag(jnp.sqrt(tau * factors)))
-    S2, V = jnp.linalg.eigh(product(half, half.T))
+    S2, V = eigh(product(half, half.T))
     S2 = jnp.where(jnp.arange(len(S2)) < jnp.sum(factors == 0), 0, S2)
     B = factored.scale[:, None] * solve_triangular(factored.L, V, lower=True, trans=1)
     C = jnp.sqrt(1 - S2)
@@ -85,7 +85,7 @@ def _by_rows(X: Array, factors: Array) -> tuple[Spectrum, Array]:
     inverse = 1 / factors
     K = product(X * inverse[None, :], X.T)
     tau = jnp.trace(K) / len(K)
-    sizes, Z = jnp.linalg.eigh(K)
+    sizes, Z = eigh(K)
     C2, S2 = sizes / (sizes + tau), tau / (sizes + tau)
     B = inverse[:, None] * transpose_product(X, Z / jnp.sqrt(sizes * (sizes + tau))[None, :])
     rounding = jnp.finfo(X.dtype).eps ** FAR

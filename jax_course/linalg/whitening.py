@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array, lax
-from jax.scipy.linalg import solve_triangular
 
 from jax_course.linalg.grams import gram
+from jax_course.linalg.lapack import qr_factor, solve_triangular
 from jax_course.linalg.least_squares import column_scale, truncated_svd
 from jax_course.linalg.products import product
 from jax_course.linalg.solve import spd_factor
@@ -46,7 +46,7 @@ def whiten(X: Array, delta2: Array) -> Whitened:
         return L_inverse.T, jnp.ones(d, bool)
 
     def by_orthogonal_factors():
-        _, S, Vt, kept = truncated_svd(jnp.linalg.qr(examples, mode="r"), jnp.ones_like(scale), m + d)
+        _, S, Vt, kept = truncated_svd(qr_factor(examples), jnp.ones_like(scale), m + d)
         return jnp.where(kept[None, :], Vt.T / jnp.where(kept, S, 1)[None, :], 0), kept
 
     T, kept = lax.cond(gram_factor.rcond > jnp.sqrt(jnp.finfo(X.dtype).eps), by_cholesky, by_orthogonal_factors)

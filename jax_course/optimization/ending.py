@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
+from jax_course.linalg.lapack import eigvalsh
 from jax_course.optimization.objective import Objective, Point
 from jax_course.optimization.solution import Solution, Status
 
@@ -86,7 +87,7 @@ def ritz_values(product: Callable[[Array], Array], like: Array, steps: int) -> A
     first = jnp.cos(1 + jnp.arange(like.size, dtype=like.dtype))  # no structured matrix is likely to miss it
     start = jnp.zeros((steps, like.size), like.dtype), first / jnp.linalg.norm(first)
     _, (alpha, beta) = lax.scan(step, start, jnp.arange(steps))
-    return jnp.linalg.eigvalsh(jnp.diag(alpha) + jnp.diag(beta[:-1], 1) + jnp.diag(beta[:-1], -1))
+    return eigvalsh(jnp.diag(alpha) + jnp.diag(beta[:-1], 1) + jnp.diag(beta[:-1], -1))
 
 
 def falls(curvatures: Array) -> Array:

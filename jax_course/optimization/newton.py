@@ -22,6 +22,7 @@ from jax.typing import ArrayLike
 
 from jax_course.checks import whole
 from jax_course.linalg import spd_factor, spd_solve
+from jax_course.linalg.lapack import eigh, eigvalsh
 from jax_course.linalg.solve import power_of_two_scale
 from jax_course.optimization.ending import euclidean_norm, first_status, floor, settled, tolerance_or_default, where
 from jax_course.optimization.line_search import Trial, backtracking
@@ -158,7 +159,7 @@ def _newton_ended(f: Objective, state: _State) -> Solution:
 def _eigenvalues(H: Array) -> Array:
     """Those of H, or 1 instead where it is safely positive definite."""
     safe = spd_factor(H).rcond > 10 * len(H) * jnp.finfo(H.dtype).eps
-    return lax.cond(safe, lambda: jnp.ones(len(H), H.dtype), lambda: jnp.linalg.eigvalsh(H))
+    return lax.cond(safe, lambda: jnp.ones(len(H), H.dtype), lambda: eigvalsh(H))
 
 
 def newton_direction(H: Array, g: Array) -> Array:
@@ -175,7 +176,7 @@ def newton_direction(H: Array, g: Array) -> Array:
 
 def _absolute_solve(A: Array, b: Array) -> Array:
     scale = power_of_two_scale(jnp.sqrt(jnp.abs(jnp.diagonal(A))))
-    eigenvalues, V = jnp.linalg.eigh(scale[:, None] * A * scale[None, :])
+    eigenvalues, V = eigh(scale[:, None] * A * scale[None, :])
     curvature = jnp.abs(eigenvalues)
     seen = curvature > b.size * jnp.finfo(b.dtype).eps * jnp.max(curvature)
     return scale * (V @ jnp.where(seen, (scale * b) @ V / jnp.where(seen, curvature, 1), 0))

@@ -14,12 +14,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
-from jax.scipy.linalg import solve_triangular
 
 from jax_course import boundary
 from jax_course.arrays import is_concrete
 from jax_course.linalg import gram, product, spd_factor
 from jax_course.linalg.extended import add_products
+from jax_course.linalg.lapack import cholesky, solve_triangular
 from jax_course.probability import parameters
 from jax_course.typing import ArrayLike
 
@@ -80,7 +80,7 @@ def _factorised(covariance: Array) -> Root:
     R = jax.vmap(lambda row, factors: add_products(row, L.T, -factors))(C, L)
     E = solve_triangular(L, solve_triangular(L, R, lower=True).T, lower=True)
     determined = rcond > len(A) * jnp.finfo(A.dtype).eps  # else the narrowest axis is rounding and nothing else
-    return Root(scale, L, lax.linalg.cholesky(jnp.where(determined, jnp.eye(len(A), dtype=A.dtype) + E, jnp.nan)))
+    return Root(scale, L, cholesky(jnp.where(determined, jnp.eye(len(A), dtype=A.dtype) + E, jnp.nan)))
 
 
 def _asymmetry(A: Array) -> Array:

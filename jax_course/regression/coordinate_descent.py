@@ -30,6 +30,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jax_course.linalg import product
+from jax_course.linalg.lapack import solve
 from jax_course.optimization.proximal import soft_threshold
 
 TOLERANCE = {"float64": 1e-8, "float32": 1e-5}  # of the gap, relative to J
@@ -150,7 +151,7 @@ def _mixture(differences: Array) -> Array:
     C = product(differences, differences.T)
     size = jnp.trace(C)
     C = C / jnp.where(size > 0, size, 1) + 100 * jnp.finfo(C.dtype).eps * jnp.eye(K, dtype=C.dtype)
-    z = jnp.linalg.solve(C, jnp.ones(K, C.dtype))
+    z = solve(C, jnp.ones(K, C.dtype))
     return z / jnp.sum(z)
 
 

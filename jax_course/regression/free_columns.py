@@ -14,6 +14,7 @@ from jax import Array
 
 from jax_course import arrays
 from jax_course.linalg import product, transpose_product
+from jax_course.linalg.lapack import qr
 from jax_course.linalg.least_squares import column_scale, truncated_svd
 from jax_course.typing import ArrayLike
 
@@ -43,7 +44,7 @@ def without_free_columns(X: Array, y: Array, p: Array, free: int) -> Rest:
     """What is left of X and y where at most so many columns have no penalty."""
     if free == 0:
         return Rest(X, y, jnp.zeros_like(y[0]))
-    Q, R = jnp.linalg.qr(free_columns(X, p, free)[1])
+    Q, R = qr(free_columns(X, p, free)[1])
     U, _, _, kept = truncated_svd(R, column_scale(R), len(X))
     Q = product(Q, jnp.where(kept[None, :], U, 0))
     rest = X - product(Q, transpose_product(Q, X))

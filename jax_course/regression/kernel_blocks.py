@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array, lax
-from jax.scipy.linalg import solve_triangular
 
 from jax_course.features import rbf_kernel
 from jax_course.linalg import gram, product, spd_factor, transpose_product
+from jax_course.linalg.lapack import cholesky, solve_triangular
 
 BLOCK = 2**21  # numbers in a block of the kernel
 POINTS = 512  # of the preconditioner
@@ -77,7 +77,7 @@ def _preconditioner(X: Array, scale: Array, delta2: Array):
     chosen = X[:: max(1, len(X) // POINTS)][:POINTS]
     n = len(chosen)
     of_chosen = rbf_kernel(chosen, chosen, scale) + 10 * n * jnp.finfo(X.dtype).eps * jnp.eye(n, dtype=X.dtype)
-    L = lax.linalg.cholesky(of_chosen, symmetrize_input=False)
+    L = cholesky(of_chosen)
     B = solve_triangular(L, rbf_kernel(chosen, X, scale), lower=True).T
     inner = spd_factor(gram(B) + delta2 * jnp.eye(n, dtype=X.dtype))
     return lambda v: (v - product(B, inner.solve(transpose_product(B, v)))) / delta2

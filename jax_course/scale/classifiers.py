@@ -18,12 +18,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.scipy.linalg import solve_triangular
 
 from jax_course import arrays, boundary, checks
 from jax_course.checkpoint import CheckpointError
 from jax_course.classification import logistic, softmax
 from jax_course.linalg import Factored, product, shortest_solution, spd_factor
+from jax_course.linalg.lapack import solve_triangular
 from jax_course.optimization.quasi_newton import Pairs, no_pairs, remembered, two_loop_product
 from jax_course.optimization.solution import Method, Solution, Status
 from jax_course.scale.batches import DataError, Pair
