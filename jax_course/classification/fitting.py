@@ -33,7 +33,7 @@ from jax_course.linalg import (
 )
 from jax_course.linalg.lapack import cho_solve, cholesky
 from jax_course.optimization.newton import damped_newton
-from jax_course.optimization.solution import Method, Solution, Status
+from jax_course.optimization.solution import Method, Solution, Status, select_status
 
 CORRECTIONS = 2  # one is enough as a rule
 POWER_STEPS = 8  # in float64 four leave only rounding of what the ties see; float32 shrinks it more slowly
@@ -148,11 +148,11 @@ def _solution(of: Likelihood, X: Array, delta2: Array, end: _End, theta: Array) 
 
 
 def _status(of_newton: Array, escaped: Array, small: Array, deficient: Array) -> Array:
-    return jnp.select(
+    return select_status(
         [escaped, small & deficient, small, of_newton == Status.CONVERGED],
         [Status.SEPARABLE, Status.RANK_DEFICIENT, Status.CONVERGED, Status.NO_DESCENT],
         of_newton,
-    ).astype(jnp.int32)
+    )
 
 
 def _extra_curvature(white: Whitened, delta2: Array) -> Array:

@@ -15,7 +15,7 @@ from jax.typing import ArrayLike
 from jax_course.optimization.ending import ended, first_status, floor, tolerance_or_default, where
 from jax_course.optimization.objective import Objective, Point
 from jax_course.optimization.programs import Algorithm
-from jax_course.optimization.solution import Evaluations, Status
+from jax_course.optimization.solution import Evaluations, Status, select_status
 from jax_course.optimization.steps import LineSearch
 
 ENDLESS = 1e12  # a step so many times longer than the first tried, and still descending, finds no minimum
@@ -75,11 +75,11 @@ def descent(method: Method, line_search: LineSearch, tolerance: ArrayLike | None
         updated = method.update(state.memory, point, new, heading, found.alpha)
         memory = where(moved, updated, method.start(point))
         small = jnp.linalg.norm(new.g) <= state.tolerance
-        status = jnp.select(
+        status = select_status(
             [~finite, endless, small, ~moved & state.fresh],
             [Status.NOT_FINITE, Status.UNBOUNDED, Status.CONVERGED, Status.NO_DESCENT],
             Status.OUT_OF_STEPS,
-        ).astype(jnp.int32)
+        )
         steps = state.steps + moved.astype(jnp.int32)
         evaluations = state.evaluations.plus(
             found.function_evaluations, found.gradient_evaluations, heading.products + found.hessian_evaluations

@@ -28,7 +28,7 @@ from jax_course.optimization.ending import euclidean_norm, first_status, floor, 
 from jax_course.optimization.line_search import Trial, backtracking
 from jax_course.optimization.objective import Objective, Point
 from jax_course.optimization.programs import Algorithm, Task, solver
-from jax_course.optimization.solution import Evaluations, Solution, Status
+from jax_course.optimization.solution import Evaluations, Solution, Status, select_status
 from jax_course.optimization.steps import last_place
 
 HALVINGS = 30
@@ -141,11 +141,11 @@ def _judged(
     worse = small & (after.norm > before.norm)
     done = (small & still & ~quick) | worse | (after.norm <= 1e-6 * after.tolerance)
     no_decrease = ~success | ((-slope <= last_place(before.point.f)) & ~quick)
-    status = jnp.select(
+    status = select_status(
         [no_minimum, small, ~finite, no_decrease],
         [Status.UNBOUNDED, Status.CONVERGED, Status.NOT_FINITE, Status.NO_DESCENT],
         Status.OUT_OF_STEPS,
-    ).astype(jnp.int32)
+    )
     running = finite & ~no_decrease & ~done & ~no_minimum & (after.steps < max_steps)
     accepted = finite & ~worse
     point, norm = where(accepted, (after.point, after.norm), (before.point, before.norm))

@@ -22,7 +22,7 @@ from jax_course.checks import whole
 from jax_course.optimization.ending import first_status, tolerance_or_default, where
 from jax_course.optimization.objective import Objective, Point
 from jax_course.optimization.programs import Algorithm, Task, solver
-from jax_course.optimization.solution import Evaluations, Solution, Status
+from jax_course.optimization.solution import Evaluations, Solution, Status, select_status
 from jax_course.optimization.steps import last_place
 
 GROWTH = 1.1
@@ -159,11 +159,11 @@ def _proximal(next_t: Callable[[Array], Array], tolerance: ArrayLike | None, max
         norm = jnp.linalg.norm(G)
         written = jnp.finfo(v.dtype).eps * jnp.linalg.norm(trial.x) / trial.eta  # what rounding of θ⁺ makes of G
         finite = jnp.isfinite(trial.f) & jnp.isfinite(norm)
-        status = jnp.select(
+        status = select_status(
             [~finite, ~trial.good, norm <= jnp.maximum(state.tolerance, written)],
             [Status.NOT_FINITE, Status.NO_DESCENT, Status.CONVERGED],
             Status.OUT_OF_STEPS,
-        ).astype(jnp.int32)
+        )
         steps = state.steps + 1
         point = where(finite & trial.good, Point(trial.x, trial.f, G), state.point)
         return _State(

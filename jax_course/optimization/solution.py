@@ -5,9 +5,11 @@ Nothing raises inside jit: the status travels as a number and becomes a sentence
 
 import enum
 import html
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
@@ -76,6 +78,12 @@ class Method(Spoken):
     QUASI_NEWTON = 5, "by L-BFGS"
     CHOLESKY = 6, "by Cholesky's factor of K + δ²I, refined"
     CONJUGATE_GRADIENTS = 7, "by conjugate gradients"
+
+
+def select_status(conditions: Sequence[Array], statuses: Sequence[Status | Array], otherwise: Status | Array) -> Array:
+    """The status of the first condition that holds, int32."""
+    choices = [jnp.asarray(status, jnp.int32) for status in statuses]
+    return jnp.select(list(conditions), choices, jnp.asarray(otherwise, jnp.int32))
 
 
 _USABLE = (Status.CONVERGED, Status.RANK_DEFICIENT)

@@ -35,7 +35,7 @@ from jax import Array
 from jax_course import arrays, boundary, checks
 from jax_course.linalg import least_squares, product, transpose_product
 from jax_course.optimization.proximal import soft_threshold
-from jax_course.optimization.solution import Solution, Status
+from jax_course.optimization.solution import Solution, Status, select_status
 from jax_course.regression import coordinate_descent
 from jax_course.regression.free_columns import count_free, free_columns, without_free_columns
 from jax_course.regression.lasso_rounds import Descent, descend
@@ -184,11 +184,11 @@ def _with_free_columns(found: Descent, X: Array, y: Array, P: Array, max_steps: 
 
 
 def _status(solved: Array, J: Array, found: Descent, max_steps: Array | int) -> Array:
-    return jnp.select(
+    return select_status(
         [~jnp.isfinite(J + found.gap), found.gap <= coordinate_descent.tolerance(J), found.steps >= max_steps],
-        [jnp.full_like(solved, Status.NOT_FINITE), solved, jnp.full_like(solved, Status.OUT_OF_STEPS)],
+        [Status.NOT_FINITE, solved, Status.OUT_OF_STEPS],
         Status.NO_DESCENT,
-    ).astype(jnp.int32)
+    )
 
 
 @partial(jax.jit, static_argnums=3)
