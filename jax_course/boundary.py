@@ -15,8 +15,10 @@ from jax import Array, lax
 
 from jax_course import checks
 from jax_course.arrays import at_hand, is_concrete, numbers
-from jax_course.checks import class_numbers, design, example_weights, targets, whole
+from jax_course.checks import class_numbers, design, example_weights, one_per_row, targets, whole
 from jax_course.typing import ArrayLike
+
+RENUMBER = "number them without gaps by y = np.unique(y, return_inverse=True)[1]"
 
 
 def training_design(X: ArrayLike) -> Array:
@@ -53,18 +55,23 @@ def binary_labels(y: ArrayLike, X: Array, weights: Array) -> Array:
 
 
 def class_labels(y: ArrayLike, X: Array, weights: Array, classes: int | None) -> tuple[Array, int]:
-    """y as class numbers, and K; refused with numbers outside 0…K−1 or a single class."""
+    """y as class numbers, and K; refused with numbers outside 0…K−1, with a single class, and where K is not given with
+    a class that has no example."""
     labels = class_numbers(y, X)
     if classes is not None and whole(classes, "classes") < 2:
         raise ValueError(f"classes must be at least 2; got {classes}")
     if is_concrete(labels):
-        seen = _summary(labels, weights)
+        given = one_per_row(y, X)  # as it came: a negative number or a huge one is still seen
+        seen = _summary(given, weights)
         if seen.lowest < 0 or (classes is not None and seen.highest >= classes):
             raise ValueError(
-                f"y must hold class numbers 0…{'K−1' if classes is None else classes - 1}; got {_listed(y)}"
+                f"y must hold class numbers 0…{'K−1' if classes is None else classes - 1}; got {_listed(y)}: {RENUMBER}"
             )
         _several_classes(seen)
-        return labels, int(seen.highest) + 1 if classes is None else int(classes)
+        if classes is None:
+            classes = int(seen.highest) + 1
+            _every_class(given, weights, classes)
+        return labels, int(classes)
     if classes is None:
         raise ValueError("inside jit the number of classes must be given: fit(X, y, classes=K)")
     return labels, int(classes)
@@ -192,6 +199,32 @@ def _several_classes(seen: _Labels) -> None:
     """Among the examples that count."""
     if seen.lowest_counted >= seen.highest_counted:
         raise ValueError(f"y must hold examples of at least two classes; all are {seen.lowest_counted:g}")
+
+
+def _every_class(labels: Array, weights: Array, K: int) -> None:
+    """Refuse 0…K−1 with a number that no example has, or only examples that do not count."""
+    counted = _numbers_of(labels, weights)
+    if len(counted) == K:
+        return
+    missing = next(number for number in range(K) if number >= len(counted) or counted[number] != number)
+    if missing in _numbers_of(labels, None):
+        raise ValueError(f"class {missing} has examples of weight 0 only: give classes={K} to fit it nevertheless")
+    if missing == 0 and len(counted) == K - 1:
+        raise ValueError(f"y must number the classes from 0; they are numbered from 1 to {K - 1}: give y - 1")
+    otherwise = f", or give classes={K}" if K <= 2 * len(counted) else ""
+    raise ValueError(f"class {missing} has no example; y holds {_listed(labels)}: {RENUMBER}{otherwise}")
+
+
+def _numbers_of(labels: Array, weights: Array | None) -> np.ndarray:
+    """The different class numbers of the examples that count, ascending; all count where no weights can be read."""
+    known = weights is not None and is_concrete(weights)
+    if labels.is_fully_addressable:
+        counts = np.asarray(weights) > 0 if known else np.ones((), bool)
+        return np.unique(np.asarray(labels)[np.broadcast_to(counts, labels.shape)])
+    # in all processes, of which this one has a part of the examples
+    some = jnp.where(weights > 0, labels, -1) if known else labels
+    room = min(int(jnp.max(labels)) + 1, len(labels))
+    return np.flatnonzero(np.asarray(jnp.zeros(room, bool).at[some].max(some >= 0, mode="drop")))
 
 
 def _listed(labels: ArrayLike) -> str:

@@ -1,4 +1,5 @@
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import optimize
@@ -185,6 +186,26 @@ def test_digits_are_fitted_to_a_tiny_gradient():
 def test_labels_that_are_none_are_refused(y, error, message):
     with pytest.raises(error, match=message):
         softmax.fit(np.eye(4), np.array(y), classes=3)
+
+
+@pytest.mark.parametrize(
+    ("y", "weights", "message"),
+    [
+        ([-1, 0, 1, 1], 1.0, r"class numbers 0…K−1; got -1, 0, 1: number them without gaps by y = np.unique"),
+        ([1, 2, 3, 1], 1.0, "from 0; they are numbered from 1 to 3: give y - 1"),
+        ([0, 2, 0, 2], 1.0, "class 1 has no example; y holds 0, 2: number them .* or give classes=3"),
+        (
+            [75001, 75002, 75003, 75001],
+            1.0,
+            r"class 0 has no example; y holds 75001, 75002, 75003: .*inverse=True\)\[1\]$",
+        ),
+        ([0, 1, 2, 0], [1, 1, 0, 1], "class 2 has examples of weight 0 only: give classes=3"),
+    ],
+)
+@pytest.mark.parametrize("container", [np.asarray, jnp.asarray])
+def test_a_class_without_examples_is_named(y, weights, message, container):
+    with pytest.raises(ValueError, match=message):
+        softmax.fit(np.eye(4), container(np.array(y)), weights=np.asarray(weights, float))
 
 
 def test_the_number_of_classes_comes_from_the_labels_or_must_be_given(monkeypatch):
