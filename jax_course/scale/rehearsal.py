@@ -1,10 +1,12 @@
 """A program of several processes on this machine, as it would run on several hosts.
 
 Each process runs the same file with JAX joined over loopback; the functions of this package need nothing else. When
-one of them fails or is killed, the others cannot go on: all are ended, and the first failure is what is reported.
+one of them raises, exits with a code or is killed, the others cannot go on: all are ended within seconds, and the first
+failure is what is reported.
 """
 
 import os
+import queue
 import runpy
 import signal
 import socket
@@ -12,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Sequence
 
 import jax
@@ -52,7 +55,26 @@ def join() -> None:
 
     threading.Thread(target=watch, daemon=True).start()
     jax.distributed.initialize(f"127.0.0.1:{port}", count, number)
-    runpy.run_path(sys.argv[0], run_name="__main__")
+    code = _exit_code(sys.argv[0])
+    if code:  # JAX would wait for the others first, which may wait for this one
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _exit_code(file: str) -> int:
+    """Run the file; what the interpreter would exit with, and its message or traceback printed."""
+    try:
+        runpy.run_path(file, run_name="__main__")
+    except SystemExit as stopped:
+        if stopped.code is None or isinstance(stopped.code, int):
+            return int(stopped.code or 0) & 255
+        print(stopped.code, file=sys.stderr)
+        return 1
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
 
 
 def _free_port() -> int:
@@ -62,17 +84,19 @@ def _free_port() -> int:
 
 
 def _until_one_fails(running: dict[int, subprocess.Popen]) -> int:
-    while running:
-        for number, process in list(running.items()):
-            code = process.poll()
-            if code == 0:
-                del running[number]
-            elif code is not None:
-                of_shell = 128 - code if code < 0 else code
-                how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-                print(f"process {number} {how}: the others are ended", file=sys.stderr)
-                return of_shell
-        time.sleep(0.05)
+    ended = queue.SimpleQueue()  # in the order in which they end: the others fail soon after the first
+
+    def wait(number: int, process: subprocess.Popen) -> None:
+        ended.put((number, process.wait()))
+
+    for each in running.items():
+        threading.Thread(target=wait, args=each, daemon=True).start()
+    for _ in running:
+        number, code = ended.get()
+        if code != 0:
+            how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+            print(f"process {number} {how}: the others are ended", file=sys.stderr)
+            return 128 - code if code < 0 else code
     return 0
 
 

@@ -98,26 +98,36 @@ def test_derivatives_send_their_entries_once_and_nothing_else(in_one_process):
         assert np.prod([int(n) for n in shape.split(",")]) == int(size), line
 
 
-KILLED = """
+FAILING = """
 import os, signal, sys
 import jax
 from jax.experimental import multihost_utils
 
 multihost_utils.sync_global_devices("all are there")
 if jax.process_index() == 1:
-    os.kill(os.getpid(), signal.SIGKILL)
+    {failure}
 while True:
     multihost_utils.sync_global_devices("again")
 """
 
 
-def test_where_a_process_is_killed_the_others_end_with_it_and_it_is_named(tmp_path):
-    program = tmp_path / "killed.py"
-    program.write_text(KILLED)
-    command = [sys.executable, "-m", "jax_course.scale", "--processes", "3", str(program)]
-    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    assert run.returncode == 137, run.stderr
-    assert "process 1 was killed by SIGKILL: the others are ended" in run.stderr
+@pytest.mark.parametrize(
+    ("failure", "code", "message"),
+    [
+        ("os.kill(os.getpid(), signal.SIGKILL)", 137, "process 1 was killed by SIGKILL: the others are ended"),
+        ("raise ValueError('row 7 is damaged')", 1, "ValueError: row 7 is damaged"),
+        ("sys.exit(3)", 3, "process 1 ended with code 3: the others are ended"),
+        ("sys.exit('no such file')", 1, "no such file"),
+    ],
+)
+def test_where_a_process_fails_the_others_end_with_it_and_it_is_named(failure, code, message, tmp_path):
+    program = tmp_path / "failing.py"
+    program.write_text(FAILING.format(failure=failure))
+    command = [sys.executable, "-m", "jax_course.scale", "--processes", "2", str(program)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert run.returncode == code, run.stderr
+    assert message in run.stderr
+    assert "process 1 " in run.stderr
 
 
 def test_the_command_says_what_is_wrong(capsys, tmp_path):
