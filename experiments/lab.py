@@ -63,6 +63,13 @@ class Result(NamedTuple):
     fits: tuple[Fit, ...]
     interactives: Mapping[str, Interactive] = MappingProxyType({})
 
+    def __repr__(self) -> str:
+        held = sum(proof.holds for proof in self.proofs)
+        return (
+            f"Result(pictures: {', '.join(self.pictures) or 'none'}; {held} of {len(self.proofs)} checks hold; "
+            f"{len(self.fits)} fits)"
+        )
+
 
 def apart(a: Any, b: Any) -> float:
     """How far a is from b, in units of the largest entry of b."""

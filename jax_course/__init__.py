@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jax_course import data, features, linalg, networks, optimization, train, verify
+    from jax_course import data, exercises, features, linalg, networks, optimization, scale, train, verify
     from jax_course.classification import logistic, softmax
     from jax_course.optimization import Solution, Status
     from jax_course.probability import bernoulli, categorical, gaussian
@@ -26,6 +26,7 @@ __all__ = [
     "bernoulli",
     "categorical",
     "data",
+    "exercises",
     "features",
     "gaussian",
     "kernel",
@@ -36,6 +37,7 @@ __all__ = [
     "networks",
     "optimization",
     "ridge",
+    "scale",
     "softmax",
     "train",
     "verify",
@@ -61,4 +63,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return __all__

@@ -31,13 +31,15 @@ def numbers(values: ArrayLike, name: str, like: Array | jax.ShapeDtypeStruct | N
     if isinstance(values, np.ma.MaskedArray):
         raise TypeError(f"{name} must hold a number everywhere; got a masked array: fill the gaps or drop their rows")
     bare = not hasattr(values, "dtype") and not hasattr(values, "__array__")
+    if hasattr(values, "toarray"):
+        raise TypeError(f"{name} must be a dense array; got {type(values).__name__}: convert it with {name}.toarray()")
     try:
         array = np.asarray(values)
     except (TypeError, ValueError) as error:
         raise TypeError(f"{name} must be an array of numbers; got {type(values).__name__}: {error}") from None
     if array.dtype.kind not in "biufc" and not jnp.issubdtype(array.dtype, jnp.floating):
-        hint = "convert it with astype(float)" if array.dtype.kind == "O" and array.ndim else "give it as numbers"
-        raise TypeError(f"{name} must be an array of numbers; got {type(values).__name__} of {array.dtype}: {hint}")
+        kind, hint = type(values).__name__, _to_numbers(array, name)
+        raise TypeError(f"{name} must be an array of numbers; got {kind} of {array.dtype}: {hint}")
     if array.dtype == np.longdouble and array.dtype.itemsize > 8:
         raise TypeError(f"{name} must hold float32 or float64; got {array.dtype}: convert it with astype('float64')")
     if not array.dtype.isnative:
@@ -47,6 +49,13 @@ def numbers(values: ArrayLike, name: str, like: Array | jax.ShapeDtypeStruct | N
     if not bare and like is None:
         _warn_if_narrowed(array)
     return _taken_over(array)
+
+
+def _to_numbers(array: np.ndarray, name: str) -> str:
+    """What to write to make numbers of the array."""
+    if array.ndim and (array.dtype.kind in "US" or any(isinstance(entry, (str, bytes)) for entry in array.flat)):
+        return f"number its categories with np.unique({name}, return_inverse=True)[1]"
+    return "convert it with astype(float)" if array.dtype.kind == "O" and array.ndim else "give it as numbers"
 
 
 def _taken_over(array: np.ndarray) -> Array:

@@ -16,6 +16,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+__all__ = ["CheckpointError", "load", "save"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 FORMAT, VERSION = "jax_course checkpoint", 1
 Layout = dict[str, list]  # of every leaf, by its path: [dtype, *shape]
 

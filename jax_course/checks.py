@@ -82,6 +82,12 @@ def target_rows(y: ArrayLike, z: Array) -> Array:
 
 def class_numbers(y: ArrayLike, X: Array) -> Array:
     """y as int32, shape (m,); what can be no class, negative or huge, becomes the largest number there is."""
+    y = numbers(y, "y", like=X)
+    if y.ndim == 2 and y.shape[0] == X.shape[0] and y.shape[1] > 1:
+        raise ValueError(
+            f"y must hold a class number per row of X, shape ({X.shape[0]},); got shape {y.shape}: of rows with a 1 in "
+            "the column of their class, np.argmax(y, axis=1) is the class number"
+        )
     y = one_per_row(y, X)
     if y.dtype.kind not in "iub":
         raise TypeError(f"y must hold class numbers 0…K−1, integers; got {y.dtype}: convert it with y.astype(int)")

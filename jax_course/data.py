@@ -17,6 +17,28 @@ from jax import Array
 from jax_course import arrays, boundary, checks
 from jax_course.typing import ArrayLike
 
+__all__ = [
+    "TABLES",
+    "Problem",
+    "Standardization",
+    "Table",
+    "ill_conditioned",
+    "line",
+    "one_hot",
+    "plane",
+    "polynomial",
+    "separable",
+    "split",
+    "standardize",
+    "table",
+    "three_classes",
+    "two_classes",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 class Problem(NamedTuple):
     """X, y, and the truth they were made from: theta, and the standard deviation of the noise in y (regression)."""
@@ -182,7 +204,7 @@ def split(X: ArrayLike, y: ArrayLike, *, test: float = 0.25, seed: int = 0) -> t
     >>> X.shape, y_test.shape
     ((6, 2), (2,))
     """
-    X, y = checks.design(X), jnp.asarray(y)
+    X, y = checks.design(X), arrays.numbers(y, "y")
     m = X.shape[0]
     if y.shape[:1] != (m,):
         raise ValueError(f"y must have a value for each of the {m} rows of X; got shape {y.shape}")

@@ -5,6 +5,12 @@ from collections.abc import Iterable
 from jax_course.checks import whole
 from jax_course.train import Training
 
+__all__ = ["early_stopping"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 def early_stopping(runs: Iterable[Training], *, by: str, patience: int) -> Training:
     """Of these runs the one whose `by` is least, once that has not fallen for `patience` epochs. Course 7.7.

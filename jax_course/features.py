@@ -20,6 +20,12 @@ from jax_course import arrays, checks
 from jax_course.linalg import squared_distances
 from jax_course.typing import ArrayLike
 
+__all__ = ["concatenate", "polynomial", "rbf", "rbf_kernel", "with_bias"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 def with_bias(X: ArrayLike) -> Array:
     """[1, X], shape (m, 1 + d): the column of ones is x₀, its parameter the bias. Course 3.2.

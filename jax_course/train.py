@@ -36,6 +36,13 @@ from jax_course.epochs import RECORDED, Function, Programs, Recipe, Round, map_l
 from jax_course.progress import bar
 from jax_course.training_input import words
 
+__all__ = ["NotTrained", "Stop", "Training", "each_epoch", "train"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 BLOCK = 2**16  # examples whose order is drawn at once: the epochs that run as one program if nothing is done after each
 
 keystr, leaves_with_path = jax.tree_util.keystr, jax.tree_util.tree_leaves_with_path
@@ -76,6 +83,12 @@ class Training(NamedTuple):
     m: int
     batch_size: int
     stop: Stop | None = None
+
+    def __repr__(self) -> str:
+        last = {name: values[-1:] for name, values in self.history.items()}
+        numbers = [f", {name} {float(value[0]):.6g}" for name, value in last.items() if np.shape(value) == (1,)]
+        ended = "" if self.stop is None else f", stopped: {self.stop}"
+        return f"Training({self.epochs} epochs of {self.m} examples by {self.batch_size}{''.join(numbers)}{ended})"
 
     def check(self) -> "Training":
         """This training if everything stayed finite; otherwise `NotTrained`, saying what happened and what to try."""

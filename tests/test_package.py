@@ -1,6 +1,7 @@
 """The package as a whole: what importing it costs and changes, and what it ships."""
 
 import importlib
+import inspect
 import os
 import pkgutil
 import re
@@ -20,6 +21,29 @@ def in_a_fresh_process(code):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
     run = [sys.executable, "-c", code]
     return subprocess.run(run, capture_output=True, text=True, check=True, cwd=ROOT, env=environment).stdout
+
+
+def test_a_model_is_the_same_module_by_its_short_name():
+    code = """
+import sys
+import jax_course.linear
+from jax_course.logistic import fit
+from jax_course import gaussian
+import jax_course.optimization
+print(jax_course.linear is sys.modules["jax_course.regression.linear"], fit is jax_course.logistic.fit)
+print("optax" in sys.modules, jax_course.optimization.optimizers.adam.__name__)
+"""
+    assert in_a_fresh_process(code).split() == ["True", "True", "False", "adam"]
+
+
+def test_what_a_shell_completes_and_help_shows_is_public():
+    assert {"scale", "exercises", "linear"} <= set(dir(jax_course))
+    for module in (jax_course, jax_course.data, jax_course.train, jax_course.linear, jax_course.optimization):
+        assert sorted(dir(module)) == sorted(module.__all__)
+        assert all(hasattr(module, name) for name in module.__all__)
+    shown = str(inspect.signature(jax_course.linear.fit))
+    assert len(shown) < 250
+    assert shown.count("ArrayLike") == 3
 
 
 def test_importing_changes_no_global_setting():
@@ -42,7 +66,8 @@ print([name for name in ("sklearn", "scipy.optimize", "matplotlib", "rich", "pan
 
 @pytest.mark.parametrize("name", ["jax_course", *MODULES])
 def test_arrows_point_down_and_nothing_private_is_imported(name):
-    source = Path(str(importlib.import_module(name).__file__)).read_text()
+    module = importlib.import_module(name)
+    source, name = Path(str(module.__file__)).read_text(), module.__name__  # a short name stands for another module
     imported = re.findall(r"^(?:from|import) ([\w.]+)", source, re.MULTILINE)
     assert not [module for module in imported if re.search(r"(^|\.)_(?!_future__)", module)]
     order = [

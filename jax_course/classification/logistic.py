@@ -57,6 +57,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def predict(theta: ArrayLike, X: ArrayLike) -> Array:
     """π = P(y = 1 given x), shape (m,). Course 8.2.
 

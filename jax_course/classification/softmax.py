@@ -56,6 +56,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def predict(theta: ArrayLike, X: ArrayLike) -> Array:
     """π, a row per example and a column per class, rows summing to 1: shape (m, K). Course 9.1.
 

@@ -8,3 +8,7 @@ from jax_course.exercises.grading import Grade, Outcome, check
 from jax_course.exercises.sheet import sheet
 
 __all__ = ["EXERCISES", "Exercise", "Grade", "Outcome", "check", "sheet"]
+
+
+def __dir__() -> list[str]:
+    return __all__

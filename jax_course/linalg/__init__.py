@@ -43,3 +43,7 @@ __all__ = [
     "whiten",
     "with_spectrum",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

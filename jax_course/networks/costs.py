@@ -22,6 +22,12 @@ from jax_course import checks
 from jax_course.classification import logits
 from jax_course.classification.sigmoid import sigmoid, sigmoid_derivative, softplus
 
+__all__ = ["Cost", "binary_cross_entropy", "cross_entropy", "squared_error"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 class Cost(NamedTuple):
     """The last layer of a network. Course 9.2."""

@@ -17,6 +17,13 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+__all__ = ["glorot", "he", "lecun"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 Initializer = Callable[[Array, int, int], Array]
 
 

@@ -44,6 +44,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class LinearParams(NamedTuple):
     """θ₀ (d_out,) and θ (d_in, d_out). Course 12.3."""
 

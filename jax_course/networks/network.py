@@ -22,6 +22,7 @@ from jax import Array
 
 from jax_course import checks
 from jax_course.arrays import numbers
+from jax_course.networks import costs
 from jax_course.networks import layers as kinds
 from jax_course.networks.costs import Cost
 from jax_course.networks.layer import Layer, serial
@@ -40,6 +41,9 @@ class Network(NamedTuple):
     layers: tuple[Layer, ...]
     last: Cost
 
+    def __repr__(self) -> str:
+        return f"Network({' → '.join(part.name for part in (*self.layers, self.last))})"
+
 
 def network(*layers: Layer, cost: Cost) -> Network:
     """The layers one after the other, and the cost behind them. Course 10.2, 12.1.
@@ -54,7 +58,7 @@ def network(*layers: Layer, cost: Cost) -> Network:
     (Array([3., 5.], dtype=float64), Array(4., dtype=float64), Array([[-8.]], dtype=float64))
     """
     chain = serial(*layers)
-    last = cost
+    last = _made(cost)
 
     def init(key: Array, d_in: int) -> Any:
         theta, d_out = chain.init(key, int(checks.whole(d_in, "d_in")))
@@ -96,6 +100,19 @@ def network(*layers: Layer, cost: Cost) -> Network:
         )
 
     return Network(init, predict, cost_of, gradient, hessian_product, gauss_newton_product, layers, last)
+
+
+def _made(cost: Any) -> Cost:
+    """The cost, refused where it is none."""
+    if isinstance(cost, Cost):
+        return cost
+    name = getattr(cost, "__name__", type(cost).__name__)
+    if cost in (costs.binary_cross_entropy, costs.cross_entropy, costs.squared_error):
+        raise TypeError(f"cost must be made by calling costs.{name}: write cost=costs.{name}()")
+    raise TypeError(
+        f"cost must be one of networks.costs, as costs.squared_error() is, or a costs.Cost with its derivatives; "
+        f"got {name}: a function alone has no δ to begin backpropagation with"
+    )
 
 
 def _weighted_value(last: Cost, z: Array, y: Array, w: Array) -> Array:

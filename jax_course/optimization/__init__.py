@@ -1,5 +1,8 @@
 """Optimization (course 7): functions of theta in, a `Solution` out. Knows no model."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from jax_course.optimization.gradient_methods import gradient_descent, nonlinear_cg
 from jax_course.optimization.newton import newton
 from jax_course.optimization.newton_cg import newton_cg
@@ -13,6 +16,9 @@ from jax_course.optimization.proximal import (
 from jax_course.optimization.quasi_newton import bfgs, lbfgs
 from jax_course.optimization.solution import Evaluations, NotSolved, Solution, Status
 from jax_course.optimization.steps import Backtracking, ExactStep, FixedStep, StrongWolfe
+
+if TYPE_CHECKING:
+    from jax_course.optimization import optimizers
 
 __all__ = [
     "Backtracking",
@@ -31,8 +37,19 @@ __all__ = [
     "newton",
     "newton_cg",
     "nonlinear_cg",
+    "optimizers",
     "projected_gradient",
     "proximal_gradient",
     "soft_threshold",
     "trace",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+def __getattr__(name: str) -> Any:
+    if name != "optimizers":  # it imports optax, which no fit needs
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return import_module(f"{__name__}.optimizers")

@@ -32,6 +32,13 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
+__all__ = ["State", "adagrad", "adam", "momentum", "nesterov", "rmsprop", "sgd"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 LearningRate = float | Array | Callable[[Array], Any]
 map_leaves = jax.tree_util.tree_map
 

@@ -21,6 +21,12 @@ from jax.scipy.special import xlog1py, xlogy
 from jax_course.probability import parameters
 from jax_course.typing import ArrayLike
 
+__all__ = ["entropy", "entropy_derivative", "fit", "log_likelihood", "log_likelihood_derivative", "log_pmf", "pmf"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 def pmf(x: ArrayLike, p: ArrayLike) -> Array:
     """P(x) = pˣ(1 − p)^(1−x), the shape of x and p. Course 5.4.

@@ -27,6 +27,12 @@ from jax_course.arrays import is_concrete, numbers
 from jax_course.probability import parameters
 from jax_course.typing import ArrayLike
 
+__all__ = ["entropy", "entropy_gradient", "fit", "log_likelihood", "log_likelihood_gradient", "log_pmf", "pmf"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 def pmf(x: ArrayLike, p: ArrayLike) -> Array:
     """P(x) = p_x, the shape of x. Course 5.4.

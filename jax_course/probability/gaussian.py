@@ -32,6 +32,29 @@ from jax_course.probability import covariances, parameters
 from jax_course.probability.covariances import root
 from jax_course.typing import ArrayLike
 
+__all__ = [
+    "Gaussian",
+    "covariance",
+    "entropy",
+    "fit",
+    "fit_unbiased",
+    "gradient_covariance",
+    "gradient_mean",
+    "gradient_x",
+    "hessian_x",
+    "log_likelihood",
+    "log_pdf",
+    "mean",
+    "pdf",
+    "sample",
+    "unbiased_covariance",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 _LOG_2PI = math.log(2 * math.pi)
 
 

@@ -70,6 +70,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class WithBias(NamedTuple):
     """ŷ = `predict(weights, …)` + bias."""
 

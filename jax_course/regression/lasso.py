@@ -45,6 +45,10 @@ from jax_course.typing import ArrayLike
 __all__ = ["certainly_zero", "cost", "duality_gap", "fit", "largest_penalty", "path", "predict", "subgradient"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def cost(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0) -> Array:
     """J(θ) = Σ (y − ŷ)² + Σ penalty |θ|, a scalar. Course 6.2.
 

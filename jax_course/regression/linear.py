@@ -53,6 +53,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def predict(theta: ArrayLike, X: ArrayLike) -> Array:
     """ŷ = Xθ, shape (m,). Course 3.2.
 

@@ -113,6 +113,12 @@ def alike(source: Iterable[Pair]) -> Iterator[Pair]:
         raise TypeError("a source must be iterable more than once, like a list; got an iterator, which one pass ends")
     d, row = None, 0
     for pair in source:
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            parts = f"{len(pair)} arrays" if isinstance(pair, tuple | list) else type(pair).__name__
+            raise TypeError(
+                f"{name_of(source)}, from row {row} on: a batch must be a pair (X, y); got {parts} (streams take no "
+                "weights: leave out the rows that do not count)"
+            )
         X, y = (np.asarray(a) for a in pair)
         d = X.shape[1] if d is None and X.ndim == 2 else d
         if X.ndim != 2 or X.shape[1] != d or X.dtype.kind != "f" or y.shape != X.shape[:1]:

@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ElementTree
 
 from matplotlib.figure import Figure
 
-from experiments.lab import Picture
+from experiments.lab import Picture, Proof, Result
 
 
 def test_a_picture_is_an_image_with_its_caption_beside_and_for_those_who_cannot_see_it():
@@ -19,3 +19,8 @@ def test_a_picture_is_an_image_with_its_caption_beside_and_for_those_who_cannot_
     svg = ElementTree.fromstring(base64.b64decode(data))
     assert svg.tag == "{http://www.w3.org/2000/svg}svg"
     assert "date" not in {element.tag.rpartition("}")[2] for element in svg.iter()}
+
+
+def test_a_result_is_one_line_in_a_shell():
+    checks = (Proof("a", 0.0, True), Proof("b", 1.0, False))
+    assert repr(Result({}, {"n": 1}, checks, ())) == "Result(pictures: none; 1 of 2 checks hold; 0 fits)"
