@@ -73,11 +73,13 @@ def test_arrows_point_down_and_nothing_private_is_imported(name):
     order = [
         "typing",
         "compiling",
+        "differentiation",
         "linalg",
         "arrays",
         "checks",
         "boundary",
         "functions",
+        "fingerprints",
         "checkpoint",
         "epochs",
         "training_input",

@@ -34,6 +34,7 @@ from jax_course.classification.part import Examples, Logits
 from jax_course.classification.plain_newton import plain_newton
 from jax_course.classification.quasi_newton_fit import is_worth_it, quasi_newton_fit
 from jax_course.classification.sigmoid import sigmoid, sigmoid_derivative, softplus
+from jax_course.differentiation import forward_only
 from jax_course.linalg import first_trusted, gram, product, spd_solve, transpose_product
 from jax_course.optimization.solution import Solution
 from jax_course.typing import ArrayLike
@@ -179,7 +180,7 @@ def fit(
     delta2 = boundary.column_penalties(penalty, X)
     data = X, y, delta2, w, checks.whole(max_steps, "max_steps")
     quick = _by_quasi_newton if is_worth_it(X, delta2) else _by_plain_newton
-    return first_trusted(partial(quick, *data), otherwise=partial(_by_newton, *data))
+    return forward_only(first_trusted(partial(quick, *data), otherwise=partial(_by_newton, *data)), "logistic.fit")
 
 
 @jax.jit

@@ -37,6 +37,7 @@ from jax_course.classification.softmax_confidence import (
     predict_interval,
     standard_errors,
 )
+from jax_course.differentiation import forward_only
 from jax_course.linalg import first_trusted, product, transpose_product
 from jax_course.optimization.solution import Solution
 from jax_course.typing import ArrayLike
@@ -170,7 +171,7 @@ def fit(
     delta2 = boundary.nonnegative(checks.penalties(penalty, jax.ShapeDtypeStruct((X.shape[1], K), X.dtype)))
     data = X, y, delta2, w, checks.whole(max_steps, "max_steps")
     quick = _by_quasi_newton if is_worth_it(X, delta2) else _by_plain_newton
-    return first_trusted(partial(quick, *data), otherwise=partial(_by_newton, *data))
+    return forward_only(first_trusted(partial(quick, *data), otherwise=partial(_by_newton, *data)), "softmax.fit")
 
 
 @jax.jit

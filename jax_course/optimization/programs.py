@@ -14,10 +14,12 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.sharding import AxisType, PartitionSpec
 
+from jax_course.differentiation import forward_only, not_differentiable
 from jax_course.functions import kept
 from jax_course.optimization.objective import Objective, Point, leaves_of, objective, parameters, tree, vector
 from jax_course.optimization.solution import Evaluations, Solution
 
+FORWARD = ("newton",)  # its last step −H⁻¹g has the derivative of the minimiser
 Settings = ParamSpec("Settings")
 map_leaves = jax.tree_util.tree_map
 
@@ -66,7 +68,9 @@ def solver(prepare: Callable[Settings, Task]) -> Callable[Settings, Solution]:
 
     @functools.wraps(prepare)
     def solve(*arguments: Settings.args, **settings: Settings.kwargs) -> Solution:
-        return _program(Drive(_run, _solution_placed), prepare(*arguments, **settings))
+        solution = _program(Drive(_run, _solution_placed), prepare(*arguments, **settings))
+        refused = forward_only if prepare.__name__ in FORWARD else not_differentiable
+        return refused(solution, prepare.__name__)
 
     described: Any = solve
     described.task = prepare

@@ -33,6 +33,7 @@ import numpy as np
 from jax import Array
 
 from jax_course import arrays, boundary, checks
+from jax_course.differentiation import forward_only
 from jax_course.linalg import least_squares, product, transpose_product
 from jax_course.optimization.proximal import soft_threshold
 from jax_course.optimization.solution import Solution, Status, select_status
@@ -128,7 +129,7 @@ def fit(X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, max_steps: int 
     y = boundary.finite(checks.targets(y, X), "y")
     p = boundary.column_penalties(penalty, X)
     found = _minimisers(X, y, p[None, :], checks.whole(max_steps, "max_steps"), count_free(penalty, X))
-    return jax.tree.map(lambda leaf: leaf[0], found)
+    return forward_only(jax.tree.map(lambda leaf: leaf[0], found), "lasso.fit")
 
 
 def path(
@@ -150,7 +151,7 @@ def path(
     free = count_free(factors, X)
     factors = boundary.column_penalties(factors, X, "factors")
     P = penalties[:, None] * factors[None, :]
-    return _minimisers(X, y, P, checks.whole(max_steps, "max_steps"), free)
+    return forward_only(_minimisers(X, y, P, checks.whole(max_steps, "max_steps"), free), "lasso.path")
 
 
 def _minimisers(X: Array, y: Array, P: Array, max_steps: Array | int, free: int) -> Solution:

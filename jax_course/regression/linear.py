@@ -21,6 +21,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jax_course import boundary, checks
+from jax_course.differentiation import forward_only
 from jax_course.linalg import Solved, gram, penalized_least_squares, product, transpose_product
 from jax_course.optimization.solution import Method, Solution, Status
 from jax_course.regression.confidence import (
@@ -125,7 +126,8 @@ def fit(X: ArrayLike, y: ArrayLike, *, weights: ArrayLike = 1.0) -> Solution:
     """
     X = boundary.training_design(X)
     y = boundary.finite(checks.targets(y, X), "y")
-    return least_squares_fit(X, y, jnp.zeros(X.shape[1], X.dtype), boundary.counts(weights, X))
+    solution = least_squares_fit(X, y, jnp.zeros(X.shape[1], X.dtype), boundary.counts(weights, X))
+    return forward_only(solution, "linear.fit")
 
 
 def least_squares_fit(X: Array, y: Array, delta2: Array, w: Array) -> Solution:

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jax_course import boundary, checks
+from jax_course.differentiation import forward_only
 from jax_course.linalg import gram, product, transpose_product
 from jax_course.optimization.solution import Solution
 from jax_course.regression import linear
@@ -124,4 +125,4 @@ def fit(X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, weights: ArrayL
     X = boundary.training_design(X)
     y = boundary.finite(checks.targets(y, X), "y")
     delta2 = boundary.column_penalties(penalty, X)
-    return linear.least_squares_fit(X, y, delta2, boundary.counts(weights, X))
+    return forward_only(linear.least_squares_fit(X, y, delta2, boundary.counts(weights, X)), "ridge.fit")

@@ -26,6 +26,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jax_course import arrays, boundary, checks
+from jax_course.differentiation import forward_only
 from jax_course.linalg import Spectrum, product, sum_over_blocks, transpose_product, with_spectrum
 from jax_course.typing import ArrayLike
 
@@ -50,7 +51,7 @@ def path(X: ArrayLike, y: ArrayLike, penalties: ArrayLike, *, factors: ArrayLike
     Array([[2.],
            [1.]], dtype=float64)
     """
-    return _path(*_check(X, y, penalties, factors))
+    return forward_only(_path(*_check(X, y, penalties, factors)), "ridge_path.path")
 
 
 def leave_one_out(X: ArrayLike, y: ArrayLike, penalties: ArrayLike, *, factors: ArrayLike = 1.0) -> Array:
