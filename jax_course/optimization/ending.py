@@ -2,7 +2,13 @@ r"""How a loop begins and how it ended: the statuses that solvers share.
 
 A gradient within the tolerance is that of a minimum only if the cost curves upwards: a few Lanczos steps look for a
 direction in which it does not (SADDLE). Where no step descends any more, the gradient at θ(1 ± ε), the next numbers
-that there are, tells whether rounding is all that is left of it (CONVERGED) or not (NO_DESCENT).
+that there are, tells whether rounding is all that is left of it (CONVERGED). If it is not, the cost is asked, at a
+distance t along the gradient at which t‖g‖² can be seen beside the rounding of f:
+
+    f(θ + tg) − f(θ − tg) = 2t‖g‖²,   f(θ + tg) + f(θ − tg) − 2f(θ) = t² gᵀHg
+
+The second is larger than t‖g‖²: f has no descent that can be seen (CONVERGED). It is smaller, and the first does not
+hold: g is no gradient of f (WRONG_GRADIENT). Otherwise the search has not found the descent that there is (NO_DESCENT).
 """
 
 from collections.abc import Callable
@@ -15,10 +21,13 @@ from jax.typing import ArrayLike
 
 from jax_course.linalg.lapack import eigvalsh
 from jax_course.optimization.objective import Objective, Point
-from jax_course.optimization.solution import Solution, Status
+from jax_course.optimization.solution import Solution, Status, select_status
+from jax_course.optimization.steps import last_place
 
 LANCZOS_STEPS = 10
 ROUNDINGS = 4.0  # a gradient so many times that of the numbers beside theta is all rounding
+VISIBLE = (2.0**7, 2.0**11, 2.0**15)  # units of `last_place`: changes of the cost, of which the first is taken that is
+NOISES = 32  # times what the cost changes by at θ(1 ± ε), θ(1 ± 2ε), so that its size can be relied on
 
 
 def euclidean_norm(g: Array) -> Array:
@@ -59,7 +68,7 @@ def settled(f: Objective, state: Any, curvatures: Callable[[], Array], evaluatio
 
     def at_rounding() -> tuple[Array, Array, Array]:
         noise = rounding_of_the_gradient(f, state.point)
-        status = jnp.where(norm <= ROUNDINGS * noise, Status.CONVERGED, Status.NO_DESCENT)
+        status = jnp.where(norm <= ROUNDINGS * noise, Status.CONVERGED, without_descent(f, state.point, norm))
         return jnp.where(jnp.isfinite(noise), status, Status.NOT_FINITE).astype(jnp.int32), zero + 2, zero
 
     def elsewhere() -> tuple[Array, Array, Array]:
@@ -105,6 +114,22 @@ def rounding_of_the_gradient(f: Objective, point: Point) -> Array:
         return jnp.linalg.norm(f.gradient(point.x * (1 + sign * eps * signs)) - point.g)
 
     return jnp.max(lax.map(distance, jnp.array([1, -1], point.x.dtype)))
+
+
+def without_descent(f: Objective, point: Point, norm: Array) -> Array:
+    """The status at a point from which a search found no lower cost, by the cost on both sides along the gradient."""
+    changes = jnp.array(VISIBLE, point.f.dtype) * last_place(point.f)  # t‖g‖², of growing t
+    steps = (changes / norm)[:, None] * (point.g / norm)[None, :]  # t g
+    roundings = jnp.finfo(point.x.dtype).eps * jnp.array([-2, -1, 1, 2], point.x.dtype)
+    beside = point.x[None, :] * (1 + roundings[:, None])
+    values = lax.map(f.value, jnp.concatenate([beside, point.x[None, :] - steps, point.x[None, :] + steps]))
+    noise = jnp.max(jnp.abs(values[:4] - point.f))
+    first = jnp.argmax((changes >= NOISES * noise).at[-1].set(True))
+    change, before, behind = changes[first], values[4:][first], values[4 + len(VISIBLE) :][first]
+    slope, curvature = behind - before, (behind - point.f) + (before - point.f)
+    invisible = jnp.isfinite(curvature) & (curvature >= 4 * change)
+    wrong = (curvature < change) & (slope < change / 2)  # at a kink the second is less, and the first not
+    return select_status([invisible, wrong], [Status.CONVERGED, Status.WRONG_GRADIENT], Status.NO_DESCENT)
 
 
 def floor(start: Point) -> Array:

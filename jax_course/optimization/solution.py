@@ -46,8 +46,8 @@ class Status(Spoken):
     )
     NO_DESCENT = (
         3,
-        "No step along the search direction lowers the cost any more, yet the gradient is not small. "
-        "Rounding has the last word here: standardize the columns of X, compute in float64, or add a penalty.",
+        "No step along the search direction was found that lowers the cost, yet the gradient is not small and the cost "
+        "falls along it. Standardize the columns of X, compute in float64, add a penalty, or try another method.",
     )
     NOT_FINITE = (
         4,
@@ -64,6 +64,11 @@ class Status(Spoken):
         7,
         "The gradient is small, but this is no minimum: the Hessian has a negative eigenvalue, the cost falls to both "
         "sides along its eigenvector. Start elsewhere, for instance a little off theta in a random direction.",
+    )
+    WRONG_GRADIENT = (
+        8,
+        "The gradient is not that of the cost: where it says that the cost falls, the cost rises or stays. "
+        "A sign may be wrong; verify.derivatives(cost, theta, gradient=...) says what kind of mistake it is.",
     )
 
 

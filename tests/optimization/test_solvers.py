@@ -256,7 +256,7 @@ def test_what_has_no_minimum_is_told(end):
 
 def test_what_is_no_gradient_is_told(end):
     wrong = end("valley upside down", [0, 0])
-    assert Status(int(wrong.status)) is Status.NO_DESCENT
+    assert Status(int(wrong.status)) is Status.WRONG_GRADIENT
     np.testing.assert_array_equal(wrong.theta, np.zeros(2))
 
 
