@@ -1,7 +1,8 @@
 """A pytree in a file: written whole or not at all, read back bit for bit or refused.
 
 The file is NumPy's `.npz`, without pickle: an array per leaf, named by its path in the tree, and `about`, which says
-what the file is and holds the layout of the tree and a digest of all. So `numpy.load(path)["tree.theta['w']"]` reads a
+what the file is and holds the layout of the tree, the fingerprints of the run that it belongs to, if any were given,
+and a digest of all. So `numpy.load(path)["tree.theta['w']"]` reads a
 leaf without this module. A dtype that NumPy lacks (bfloat16, float8) is stored as its bits, a random key as its data.
 """
 
@@ -9,6 +10,7 @@ import hashlib
 import io
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +33,15 @@ class CheckpointError(ValueError):
     """A file that is damaged, or no checkpoint, or one of something else. It is left as it is."""
 
 
-def save(path: str | os.PathLike, tree: Any) -> None:
-    """Write a pytree of arrays and numbers. Whoever is killed meanwhile leaves the file that was there before."""
+def save(path: str | os.PathLike, tree: Any, fingerprints: Mapping[str, str] | None = None) -> None:
+    """Write a pytree of arrays and numbers. Whoever is killed meanwhile leaves the file that was there before.
+
+    fingerprints: of what decides the run, by name, to be compared by whoever goes on from the file.
+    """
     leaves = {name: _plain(leaf, name) for name, leaf in _leaves(tree).items()}
-    about = {"format": FORMAT, "version": VERSION, "layout": _layout(tree)}
+    about: dict[str, Any] = {"format": FORMAT, "version": VERSION, "layout": _layout(tree)}
+    if fingerprints:
+        about["fingerprints"] = dict(fingerprints)
     about["digest"] = _digest(about, leaves)
     part = f"{os.fspath(path)}.part"  # in the same folder: only within a file system is a file replaced at once
     try:
@@ -54,6 +61,11 @@ def load(path: str | os.PathLike, like: Any) -> Any:
     An axis of length 0 in `like` fits any length: that of a record which grows. CheckpointError: the file is damaged,
     no checkpoint, or one of another tree.
     """
+    return load_with_fingerprints(path, like)[0]
+
+
+def load_with_fingerprints(path: str | os.PathLike, like: Any) -> tuple[Any, dict[str, str]]:
+    """`load`, and the fingerprints that the file was written with."""
     about, leaves = _read(path)
     digest = about.pop("digest", None)
     if (about.get("format"), about.get("version")) != (FORMAT, VERSION):
@@ -63,7 +75,26 @@ def load(path: str | os.PathLike, like: Any) -> Any:
         raise CheckpointError(f"{path} is damaged: its content is not what was written, by the digest")
     _check_layout(path, about["layout"], _layout(like))
     values = [_restored(leaves[name], leaf) for name, leaf in _leaves(like).items()]
-    return jax.tree_util.tree_structure(like).unflatten(values)
+    return jax.tree_util.tree_structure(like).unflatten(values), dict(about.get("fingerprints", {}))
+
+
+def refuse_another_run(path: str | os.PathLike, came: Mapping[str, str], expected: Mapping[str, str]) -> None:
+    """CheckpointError where the fingerprints of the file are not those expected; it says which ones."""
+    go_on = "to go on from it all the same, load it and give what it holds as theta"
+    if not came:
+        raise CheckpointError(
+            f"{path} holds no fingerprints of its run, so that it may be another one: it was written by save or by an "
+            f"earlier release; {go_on}"
+        )
+    if others := [name for name in {**expected, **came} if came.get(name) != expected.get(name)]:
+        said = ", ".join(_compared(name, came.get(name, ""), expected.get(name, "")) for name in others)
+        raise CheckpointError(f"{path} is a checkpoint of another run, which differs in {said}; {go_on}")
+
+
+def _compared(name: str, came: str, expected: str) -> str:
+    """Digests say nothing to a reader; a number or a release does."""
+    is_short = came and expected and max(len(came), len(expected)) < 32
+    return f"{name} ({came} there, {expected} here)" if is_short else name
 
 
 def _read(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array, lax
 
+from jax_course import fingerprints
 from jax_course.functions import kept
 
 GATHERED = 2**20  # bytes of examples fetched at once: their cache misses overlap, and they stay in the cache
@@ -31,6 +32,13 @@ class Recipe(NamedTuple):
     metrics: dict[str, Function]
     batch_size: int
     random: bool  # whether the gradient takes a key
+
+
+class Penalty(NamedTuple):
+    """Σ δ² θ² over the parameters, as trees like theta whose leaves broadcast against those of theta."""
+
+    delta2: Any  # of all examples together
+    share: Any  # 2δ²/m: with θ it is the gradient of one example's share
 
 
 class Round(NamedTuple):
@@ -63,35 +71,53 @@ def _compiled(recipe: Recipe) -> Callable:
     return lambda part, *arguments: compiled[part](*arguments)
 
 
-def _begin(recipe: Recipe, theta: Any, X: Any, y: Any, key: Array | None) -> tuple[Any, Any]:
+def fingerprints_of(recipe: Recipe, theta: Any, X: Any, y: Any, key: Array | None) -> dict[str, str]:
+    """The fingerprints of the functions of a recipe, on batches of these data."""
+    rows = len(leaves_of(X)[0])
+    batch = map_leaves(lambda a: jax.ShapeDtypeStruct((min(rows, recipe.batch_size), *a.shape[1:]), a.dtype), (X, y))
+    init, update = recipe.optimizer
+    costs = {} if recipe.cost is None else {"the cost": recipe.cost}
+    costs |= {f"the metric {name!r}": metric for name, metric in recipe.metrics.items()}
+    state = jax.eval_shape(init, theta)
+    optimizer = fingerprints.of_function(init, theta), fingerprints.of_function(update, theta, state, theta)
+    return {
+        "the gradient": fingerprints.of_function(partial(_gradient, recipe), theta, *batch, key),
+        "the optimizer or its settings": " ".join(optimizer),
+        **{name: fingerprints.of_function(function, theta, X, y) for name, function in costs.items()},
+    }
+
+
+def _begin(recipe: Recipe, theta: Any, X: Any, y: Any, penalty: Penalty | None, key: Array | None) -> tuple[Any, Any]:
     """The optimizer's first state, and a history of no epochs."""
-    return recipe.optimizer.init(theta), _empty(recipe, 0, theta, X, y, key)
+    return recipe.optimizer.init(theta), _empty(recipe, 0, theta, X, y, penalty, key)
 
 
-def _run(recipe: Recipe, theta: Any, state: Any, X: Any, y: Any, todo: Round) -> Any:
+def _run(recipe: Recipe, theta: Any, state: Any, X: Any, y: Any, penalty: Penalty | None, todo: Round) -> Any:
     """The epochs of a round: ((theta, state), the epoch it got to, whether all is finite, records).
 
     After an epoch that ends with something not finite comes no other, and theta is the one before it. Nothing needs to
     be looked at within an epoch: a parameter that is not finite stays so, whatever is added to it.
     """
 
+    step = partial(_step, recipe, penalty)
+
     def epoch(loop):
         done, _, before, records = loop
         key = _key(recipe, todo, done)
-        *after, key = _epoch(partial(_step, recipe), (*before, key), (X, y), todo.orders[done], recipe.batch_size)
-        record = _record(recipe, after[0], X, y, key)
+        *after, key = _epoch(step, (*before, key), (X, y), todo.orders[done], recipe.batch_size)
+        record = _record(recipe, after[0], X, y, penalty, key)
         finite = jnp.all(_are_finite([after[0], *(record[name] for name in RECORDED if name in record)]))
         records = map_leaves(lambda all_epochs, one: all_epochs.at[done].set(one), records, record)
         carry = lax.cond(finite, lambda: tuple(after), lambda: before)
         return done + finite.astype(done.dtype), finite, carry, records
 
-    records = _empty(recipe, len(todo.orders), theta, X, y, todo.key)
+    records = _empty(recipe, len(todo.orders), theta, X, y, penalty, todo.key)
     loop = todo.first, jnp.array(True), (theta, state), records
     done, finite, carry, records = lax.while_loop(lambda loop: (loop[0] < todo.last) & loop[1], epoch, loop)
     return carry, done, finite, records
 
 
-def _replay(recipe: Recipe, theta: Any, state: Any, X: Any, y: Any, todo: Round) -> Any:
+def _replay(recipe: Recipe, theta: Any, state: Any, X: Any, y: Any, penalty: Penalty | None, todo: Round) -> Any:
     """The first epoch of a round up to the last finite theta.
 
     Returns ((theta, state), the steps to there, which leaves of theta the next one left finite).
@@ -99,7 +125,7 @@ def _replay(recipe: Recipe, theta: Any, state: Any, X: Any, y: Any, todo: Round)
 
     def guarded(loop, batch):
         before, steps, were_finite = loop
-        after = _step(recipe, before, batch)
+        after = _step(recipe, penalty, before, batch)
         finite = jnp.where(jnp.all(were_finite), _are_finite(after[0]), were_finite)
         good = jnp.all(finite)
         return lax.cond(good, lambda: after, lambda: before), steps + good.astype(steps.dtype), finite
@@ -164,17 +190,19 @@ def _chunks(batches: int, bytes_each: int) -> tuple[int, int]:
     return chunks, -(-batches // chunks)
 
 
-def _step(recipe: Recipe, carry: Any, batch: Any) -> Any:
+def _step(recipe: Recipe, penalty: Penalty | None, carry: Any, batch: Any) -> Any:
     (theta, state, key), (X, y) = carry, batch
     size = len(leaves_of(X)[0])
     now, key = (None, None) if key is None else jax.random.split(key)
     mean = map_leaves(lambda g: g / jnp.asarray(size, g.dtype), _gradient(recipe, theta, X, y, now))
+    if penalty is not None:  # size examples have size · 2δ²/m · θ of its gradient, their mean has this
+        mean = map_leaves(lambda g, share, t: g + share * t, mean, penalty.share, theta)
     step, state = recipe.optimizer.update(mean, state, theta)
     return optax.apply_updates(theta, step), state, key
 
 
-def _record(recipe: Recipe, theta: Any, X: Any, y: Any, key: Array | None) -> dict[str, Any]:
-    """What goes into the history after an epoch."""
+def _record(recipe: Recipe, theta: Any, X: Any, y: Any, penalty: Penalty | None, key: Array | None) -> dict[str, Any]:
+    """The history's entries for an epoch; cost and gradient are those of the whole cost, with the penalty."""
     record = {name: metric(theta, X, y) for name, metric in recipe.metrics.items()}
     if recipe.cost is not None:
         cost = jnp.asarray(recipe.cost(theta, X, y))
@@ -182,25 +210,31 @@ def _record(recipe: Recipe, theta: Any, X: Any, y: Any, key: Array | None) -> di
             raise ValueError(f"cost(theta, X, y) must be a scalar; got shape {cost.shape}: sum it over the examples")
         g = _gradient(recipe, theta, X, y, key)
         with jax.numpy_dtype_promotion("standard"):  # the leaves may differ in precision
+            if penalty is not None:
+                squares = map_leaves(lambda p, t: jnp.sum(jnp.real(p) * jnp.abs(t) ** 2), penalty.delta2, theta)
+                cost = cost + sum(leaves_of(squares))
+                g = map_leaves(lambda g, p, t: g + 2 * p * t, g, penalty.delta2, theta)
             record |= {"cost": cost, "gradient_norm": jnp.sqrt(sum(jnp.sum(jnp.abs(a) ** 2) for a in leaves_of(g)))}
     return map_leaves(jnp.asarray, record)
 
 
-def _empty(recipe: Recipe, epochs: int, theta: Any, X: Any, y: Any, key: Array | None) -> dict[str, Any]:
+def _empty(
+    recipe: Recipe, epochs: int, theta: Any, X: Any, y: Any, penalty: Penalty | None, key: Array | None
+) -> dict[str, Any]:
     """Room for the records of so many epochs."""
-    record = jax.eval_shape(partial(_record, recipe), theta, X, y, key)
+    record = jax.eval_shape(partial(_record, recipe), theta, X, y, penalty, key)
     return map_leaves(lambda a: jnp.zeros((epochs, *a.shape), a.dtype), record)
 
 
 def _gradient(recipe: Recipe, theta: Any, X: Any, y: Any, key: Array | None) -> Any:
     random = {"key": key} if recipe.random else {}
     gradient = map_leaves(jnp.asarray, recipe.gradient(theta, X, y, **random))
-    if _form(gradient) != _form(theta):
-        raise ValueError(f"gradient(theta, X, y) must be like theta, {_form(theta)}; got {_form(gradient)}")
+    if form(gradient) != form(theta):
+        raise ValueError(f"gradient(theta, X, y) must be like theta, {form(theta)}; got {form(gradient)}")
     return gradient
 
 
-def _form(tree: Any) -> str:
+def form(tree: Any) -> str:
     """The tree with dtypes and shapes for leaves, as it is written."""
     return str(map_leaves(lambda a: f"{a.dtype}{list(a.shape)}", tree)).replace("'", "")
 

@@ -3,20 +3,26 @@ r"""Training: an optimizer that looks at a few examples at a time. Course 7.7–
     order        a fresh permutation of the m examples for every epoch, or none
     B            the next batch_size examples in that order; the last batch has those that are left over
     g            Σ_{i ∈ B} ∇C_i(θ) / |B|                   so that the learning rate does not depend on the batch size
+    g ← g + 2δ²θ/m                                         the batch's share of Σ δ²θ², if there is a penalty δ²
     θ ← θ + s    (s, state) = update(g, state, θ)          with the update of an optimizer, ours or optax's
 
 batch_size = m is descent on all the data (batch), 1 is online learning, anything between is mini-batch.
 
+A penalty inside `gradient` counts once per batch, m / batch_size times in an epoch: every batch size has another
+minimiser. Give it as `penalty=`: it counts once in an epoch, and every batch size has the minimiser of the cost of all
+examples plus Σ δ²θ².
+
 Shapes: theta is any pytree of floating-point arrays; X and y are any pytrees of arrays whose first axis is that of the
 m examples (y may be None). `gradient(theta, X, y)` is a sum over the examples it is given, as everywhere in this
-package. A penalty does not belong into it, for it would count in every batch anew: put
-`optax.add_decayed_weights(2 * penalty / m)` before the optimizer, with `optax.chain`.
+package. penalty, the course's δ²: a number, or a tree like theta of numbers and of arrays that broadcast against its
+leaves; a 0 spares a bias (`networks.decay(theta, penalty)` spares them all).
 
 A gradient with a keyword parameter `key`, `gradient(theta, X, y, *, key)`, gets another random key at every step: noise
 on the data, dropout. They follow from the run's key and the number of the epoch.
 
 The order depends on the key and the number of the epoch alone, so that a run can be taken up again:
-`save(path, training)` keeps it, `load(path, like=train(…, epochs=0))` reads it, `train(…, checkpoint=path)` does both.
+`train(…, checkpoint=path)` keeps it in a file and goes on from there, `save(path, training)` and
+`load(path, like=train(…, epochs=0))` write and read it, and a `Training` for theta goes on from memory.
 NumPy draws it on the host: `jax.random.permutation` sorts, and takes longer than an epoch of a linear model.
 """
 
@@ -29,10 +35,23 @@ import numpy as np
 import optax
 from jax import Array
 
-from jax_course import training_input
-from jax_course.checkpoint import CheckpointError, load, save
+from jax_course import checkpoint as files
+from jax_course import fingerprints, training_input
+from jax_course.checkpoint import CheckpointError, save
+from jax_course.checkpoint import load as load
 from jax_course.checks import whole
-from jax_course.epochs import RECORDED, Function, Programs, Recipe, Round, map_leaves, programs
+from jax_course.epochs import (
+    RECORDED,
+    Function,
+    Penalty,
+    Programs,
+    Recipe,
+    Round,
+    fingerprints_of,
+    form,
+    map_leaves,
+    programs,
+)
 from jax_course.progress import bar
 from jax_course.training_input import words
 
@@ -107,6 +126,7 @@ def train(
     key: Array | None,
     epochs: int,
     batch_size: int,
+    penalty: Any = 0.0,
     cost: Function | None = None,
     metrics: Mapping[str, Function] | None = None,
     progress: bool = False,
@@ -114,21 +134,30 @@ def train(
 ) -> Training:
     """Train from `theta` on for so many epochs, or until something is not finite. Course 7.7.
 
+    A penalty inside `gradient` counts once per batch. `penalty`, a number or a tree like theta, counts once an epoch,
+    whatever the batch size: what is minimised is the cost of all examples plus Σ penalty θ².
+    theta: where to start, or a `Training`, which goes on to so many epochs in all, as if it had not stopped. Its key,
+    batch_size, m, kind of optimizer and what it recorded must be those of the call (ValueError); what the data, the
+    gradient and the learning rate were, it does not know: those of the call are taken.
     key: what the orders are drawn from; None: every epoch takes the examples as they stand, which is faster.
-    cost(theta, X, y): if given, it and the norm of the gradient, over all the data, go into the history after every
-    epoch; metrics: more such functions by name, of any shape. progress: a bar on stderr (needs rich).
-    checkpoint: a file that holds the run after every epoch, but not the data and the learning rate. If it exists, the
-    run goes on from there, to the same result bit for bit; CheckpointError if it is not of such a run.
+    cost(theta, X, y): the sum over the examples, without the penalty. If given, cost(theta, X, y) + Σ penalty θ² over
+    all the data, and the norm of its gradient, go into the history after every epoch; metrics: more functions by name,
+    of any shape, to which nothing is added. progress: a bar on stderr (needs rich).
+    checkpoint: a file that holds the run after every epoch, with fingerprints of what decides it, not the data. If it
+    exists, the run goes on from there, to the same result bit for bit; CheckpointError if it is not of this run: other
+    data, another start, penalty, gradient, optimizer or learning rate, cost, metric, key, batch_size or release of JAX.
 
     >>> train(lambda theta, X, y: jnp.sum(theta - y), optax.sgd(0.5), 0.0, jnp.ones(2), jnp.array([4.0, 4.0]),
     ...       key=jax.random.key(0), epochs=1, batch_size=1).theta
     Array(3., dtype=float64)
     """
-    prepared = _prepared(gradient, optimizer, theta, X, y, key, epochs, batch_size, cost, metrics)
-    start = prepared.start if checkpoint is None else _taken_up(prepared.start, checkpoint, int(epochs))
-    run = start
+    prepared = _prepared(gradient, optimizer, theta, X, y, key, epochs, batch_size, penalty, cost, metrics)
+    run = start = prepared.start
+    file = None if checkpoint is None else _File(checkpoint, _fingerprints(prepared))
+    if file is not None:
+        start = _taken_up(start, file, int(epochs))
     with bar(progress, int(epochs)) as show:
-        for run in _runs(prepared, start, int(epochs), checkpoint, each=progress or checkpoint is not None):
+        for run in _runs(prepared, start, int(epochs), file, each=progress or file is not None):
             show(run)
     return run
 
@@ -143,53 +172,82 @@ def each_epoch(
     key: Array | None,
     epochs: int,
     batch_size: int,
+    penalty: Any = 0.0,
     cost: Function | None = None,
     metrics: Mapping[str, Function] | None = None,
 ) -> Iterator[Training]:
     """The training after each of its epochs, one after the other: to look on, or to stop by a rule. Course 7.7.
+
+    The arguments are those of `train`.
 
     >>> runs = each_epoch(lambda theta, X, y: jnp.sum(theta - y), optax.sgd(0.5), 0.0, jnp.ones(2),
     ...                   jnp.array([4.0, 4.0]), key=jax.random.key(0), epochs=3, batch_size=2)
     >>> [float(run.theta) for run in runs]
     [2.0, 3.0, 3.5]
     """
-    prepared = _prepared(gradient, optimizer, theta, X, y, key, epochs, batch_size, cost, metrics)
+    prepared = _prepared(gradient, optimizer, theta, X, y, key, epochs, batch_size, penalty, cost, metrics)
     runs = _runs(prepared, prepared.start, int(epochs), None, each=True)
     next(runs)  # before the first epoch
     return runs
 
 
 class _Prepared(NamedTuple):
-    """The programs, the run before its first epoch, and the data."""
+    """The programs and what they are made for, the run before the epochs of this call, the data and the penalty."""
 
+    recipe: Recipe
     compiled: Programs
     start: Training
     X: Any
     y: Any
+    penalty: Penalty | None
 
 
-def _prepared(gradient, optimizer, theta, X, y, key, epochs, batch_size, cost, metrics) -> _Prepared:
+class _File(NamedTuple):
+    """A checkpoint, and the fingerprints of the run that it is of."""
+
+    path: str | os.PathLike
+    fingerprints: dict[str, str]
+
+
+def _prepared(gradient, optimizer, theta, X, y, key, epochs, batch_size, penalty, cost, metrics) -> _Prepared:
     epochs, batch_size = int(whole(epochs, "epochs")), int(whole(batch_size, "batch_size"))
-    theta, X, y = training_input.parameters(theta), training_input.arrays(X, "X"), training_input.arrays(y, "y")
+    run = theta if isinstance(theta, Training) else None
+    theta = training_input.parameters(theta if run is None else run.theta)
+    X, y = training_input.arrays(X, "X"), training_input.arrays(y, "y")
     random = training_input.takes_a_key(gradient)
     recipe = Recipe(gradient, optimizer, cost, dict(metrics or {}), batch_size, random)
     m = training_input.number_of_examples(X, y)
     training_input.check(recipe, m, key, epochs)
+    factors = training_input.penalty(penalty, theta, m)
     compiled = programs(recipe)
-    state, history = compiled.begin(theta, X, y, key)
+    state, history = compiled.begin(theta, X, y, factors, key)
     start = Training(theta, state, map_leaves(np.asarray, history), 0, key, m, batch_size)
-    return _Prepared(compiled, start, X, y)
+    if run is not None:
+        refuse_to_go_on(run, start, epochs, m=(run.m, m))
+        start = run
+    return _Prepared(recipe, compiled, start, X, y, factors)
 
 
-def _runs(
-    prepared: _Prepared, run: Training, epochs: int, checkpoint: str | os.PathLike | None, *, each: bool
-) -> Iterator[Training]:
+def _fingerprints(prepared: _Prepared) -> dict[str, str]:
+    """By name, of all that decides the run."""
+    recipe, _, start, X, y, penalty = prepared
+    arrays = {"the data X": X, "the data y": y, "the start theta": start_of(start), "the penalty": penalty}
+    prints = {name: fingerprints.of_arrays(tree) for name, tree in arrays.items()}
+    return {"the release of JAX": jax.__version__} | prints | fingerprints_of(recipe, start.theta, X, y, start.key)
+
+
+def start_of(run: Training) -> Any:
+    """The arrays with which a run of this call begins."""
+    return run.theta if run.epochs == 0 else (run.theta, run.state, run.epochs)
+
+
+def _runs(prepared: _Prepared, run: Training, epochs: int, file: _File | None, *, each: bool) -> Iterator[Training]:
     """The run as it is, and after every round of epochs, to the last or to a stop."""
     yield run
     for todo in rounds(run, epochs, each=each):
-        run = gone_on(prepared.compiled, run, prepared.X, prepared.y, todo)
-        if checkpoint is not None and run.stop is None:
-            save(checkpoint, run)
+        run = gone_on(prepared.compiled, run, prepared.X, prepared.y, prepared.penalty, todo)
+        if file is not None and run.stop is None:
+            save(file.path, run, file.fingerprints)
         yield run
         if run.stop is not None:
             return
@@ -209,21 +267,23 @@ def rounds(run: Training, epochs: int, *, each: bool) -> Iterator[Round]:
             yield Round(orders, run.key, *map(np.int32, (block, first, first + 1 if each else end)))
 
 
-def gone_on(compiled: Programs, run: Training, X: Any, y: Any, todo: Round) -> Training:
+def gone_on(compiled: Programs, run: Training, X: Any, y: Any, penalty: Penalty | None, todo: Round) -> Training:
     """The run after the epochs of a round, or at its stop; `compiled` are `epochs.programs` of its recipe."""
-    (theta, state), done, finite, records = compiled.run(run.theta, run.state, X, y, todo)
+    (theta, state), done, finite, records = compiled.run(run.theta, run.state, X, y, penalty, todo)
     done, records = np.int32(done), map_leaves(np.asarray, records)
     history = map_leaves(lambda past, new: np.concatenate([past, new[todo.first : done]]), run.history, records)
     run = run._replace(theta=theta, state=state, history=history, epochs=run.epochs + int(done - todo.first))
     if finite:
         return run
     unfit = [name for name in RECORDED if name in records and not np.isfinite(records[name][done])]
-    return _stopped(compiled, run, X, y, todo._replace(first=done), unfit)
+    return _stopped(compiled, run, X, y, penalty, todo._replace(first=done), unfit)
 
 
-def _stopped(compiled: Programs, run: Training, X: Any, y: Any, todo: Round, unfit: list[str]) -> Training:
+def _stopped(
+    compiled: Programs, run: Training, X: Any, y: Any, penalty: Penalty | None, todo: Round, unfit: list[str]
+) -> Training:
     """The run at the last finite theta of an epoch after which something, or one of the records, is not finite."""
-    (theta, state), steps, finite = compiled.replay(run.theta, run.state, X, y, todo)
+    (theta, state), steps, finite = compiled.replay(run.theta, run.state, X, y, penalty, todo)
     leaves = [f"theta{keystr(path)}" for path, _ in leaves_with_path(theta)]
     unfit = [name for name, is_finite in zip(leaves, np.asarray(finite), strict=True) if not is_finite] + unfit
     unfit.append("theta")  # at the brink of overflow, where a program that rounds otherwise stays finite
@@ -235,26 +295,52 @@ def _stopped(compiled: Programs, run: Training, X: Any, y: Any, todo: Round, unf
     return run._replace(theta=theta, state=state, stop=stop)
 
 
-def _taken_up(start: Training, path: str | os.PathLike, epochs: int) -> Training:
+def _taken_up(start: Training, file: _File, epochs: int) -> Training:
     """The run in the file; or its start, put there now so that a path which cannot be written shows before the work."""
-    if not os.path.exists(path):
-        save(path, start)
+    if not os.path.exists(file.path):
+        save(file.path, start, file.fingerprints)
         return start
-    run = load(path, start)
-    refuse_another_run(path, run, start, epochs, m=(run.m, start.m))
+    like = start._replace(history=_no_epochs(start.history))
+    run, came = files.load_with_fingerprints(file.path, like)
+    refuse_another_run(file.path, run, start, epochs, m=(run.m, start.m))
+    files.refuse_another_run(file.path, came, file.fingerprints)
     return run
 
 
 def refuse_another_run(
-    path: str | os.PathLike, run: Training, start: Training, epochs: int, **pairs: tuple[int, int]
+    path: str | os.PathLike, run: Training, start: Training, epochs: int, **pairs: tuple[Any, Any]
 ) -> None:
     """CheckpointError where the run from the file did not begin like `start`; pairs: what came, what was expected."""
-    of_run = {"batch_size": (run.batch_size, start.batch_size), "key": (_listed(run.key), _listed(start.key))}
-    for name, (came, expected) in (pairs | of_run).items():
-        if came != expected:
-            raise CheckpointError(f"{path} is a checkpoint of another run: {name} must be {expected}; it has {came}")
+    for name, came, expected in _differences(run, start, pairs):
+        raise CheckpointError(f"{path} is a checkpoint of another run: {name} must be {expected}; it has {came}")
     if run.epochs > epochs:
         raise CheckpointError(f"{path} has {run.epochs} epochs behind it, more than the {epochs} asked for")
+
+
+def refuse_to_go_on(run: Training, start: Training, epochs: int, **pairs: tuple[Any, Any]) -> None:
+    """ValueError where a call that would begin at `start` cannot go on from a run given as theta."""
+    if run.stop is not None:
+        raise ValueError(
+            f"theta is a training that stopped; begin anew with its theta, the last finite one. {run.stop}"
+        )
+    pairs["state"] = form(run.state), form(start.state)
+    pairs["history"] = form(_no_epochs(run.history)), form(_no_epochs(start.history))
+    for name, came, expected in _differences(run, start, pairs):
+        raise ValueError(
+            f"theta is a training that this call does not go on with: {name} must be {expected}; got {came}"
+        )
+    if run.epochs > epochs:
+        raise ValueError(f"epochs, counted from the start, must be at least the {run.epochs} of theta; got {epochs}")
+
+
+def _differences(run: Training, start: Training, pairs: dict[str, tuple[Any, Any]]) -> Iterator[tuple[str, Any, Any]]:
+    """Name, what came and what was expected."""
+    of_run = {"batch_size": (run.batch_size, start.batch_size), "key": (_listed(run.key), _listed(start.key))}
+    return ((name, came, expected) for name, (came, expected) in (pairs | of_run).items() if came != expected)
+
+
+def _no_epochs(history: dict[str, Any]) -> dict[str, Any]:
+    return map_leaves(lambda values: values[:0], history)
 
 
 def _listed(key: Array | None) -> list[int] | None:

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jax_course import boundary
 from jax_course.arrays import numbers
-from jax_course.epochs import RECORDED, Recipe, leaves_of
+from jax_course.epochs import RECORDED, Penalty, Recipe, leaves_of, map_leaves
 
 keystr, leaves_with_path = jax.tree_util.keystr, jax.tree_util.tree_leaves_with_path
 
@@ -28,6 +29,41 @@ def parameters(theta: Any) -> Any:
         if not jnp.issubdtype(leaf.dtype, jnp.inexact):
             raise TypeError(f"theta must hold floating-point numbers; a leaf is {leaf.dtype}")
     return theta
+
+
+def penalty(penalty: Any, theta: Any, m: int) -> Penalty | None:
+    """The penalty for every leaf of theta, and its share in a step; None where it is 0 everywhere."""
+    if hasattr(theta, "dtype"):
+        penalty = numbers(penalty, "penalty", like=theta)
+    elif jax.tree.structure(penalty) == jax.tree.structure(0) and np.ndim(penalty) == 0:
+        penalty = map_leaves(lambda _: penalty, theta)
+    if jax.tree.structure(penalty) != jax.tree.structure(theta):
+        raise ValueError(
+            "penalty must be a number, or a tree like theta of numbers or arrays that broadcast against its leaves; "
+            f"got {jax.tree.structure(penalty)} for theta {jax.tree.structure(theta)}"
+        )
+    penalty = jax.tree_util.tree_map_with_path(_penalty_of_leaf, penalty, theta)
+    if not any(p.any() for p in leaves_of(penalty)):
+        return None
+    delta2 = map_leaves(lambda p, t: p.astype(t.dtype), penalty, theta)
+    return Penalty(delta2, map_leaves(lambda p, t: (2 * p / m).astype(t.dtype), penalty, theta))
+
+
+def _penalty_of_leaf(path: Any, penalty: Any, leaf: Array) -> np.ndarray:
+    """In float64, with as many axes as the leaf, or none."""
+    name = f"penalty{keystr(path)}"
+    penalty = numbers(penalty, name, like=leaf)
+    if penalty.dtype.kind in "bc":
+        raise TypeError(f"{name} must hold real numbers; got {penalty.dtype}")
+    values = np.asarray(boundary.nonnegative(penalty, name)).astype(np.float64)
+    axes = values.shape[::-1], leaf.shape[::-1]
+    if values.ndim > leaf.ndim or any(
+        of_penalty not in (1, of_leaf) for of_penalty, of_leaf in zip(*axes, strict=False)
+    ):
+        raise ValueError(
+            f"{name} must be a number or broadcast against its leaf of theta, {leaf.shape}; got {values.shape}"
+        )
+    return values.reshape((1,) * (leaf.ndim - values.ndim) + values.shape) if values.ndim else values
 
 
 def number_of_examples(X: Any, y: Any) -> int:

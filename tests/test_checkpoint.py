@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 
-from jax_course.checkpoint import CheckpointError, load, save
+from jax_course.checkpoint import CheckpointError, load, load_with_fingerprints, refuse_another_run, save
 
 TREE = {
     "bfloat16": jnp.arange(3, dtype=jnp.bfloat16),
@@ -100,6 +100,21 @@ def test_a_change_that_the_archive_cannot_see_is_seen_by_the_digest(path):
     with np.load(path) as file:
         arrays = dict(file)
     arrays["tree['transposed']"][0, 0] += 1
+    np.savez(path, **arrays)
+    with pytest.raises(CheckpointError, match=r"damaged: .* digest"):
+        load(path, TREE)
+
+
+def test_fingerprints_are_kept_beside_the_tree_and_watched_by_the_digest(path):
+    save(path, TREE, {"the data": "ab12"})
+    tree, prints = load_with_fingerprints(path, TREE)
+    assert (as_bytes(tree), prints) == (as_bytes(TREE), {"the data": "ab12"})
+    refuse_another_run(path, prints, {"the data": "ab12"})
+    with pytest.raises(CheckpointError, match=r"another run, which differs in the data \(ab12 there, ff here\)"):
+        refuse_another_run(path, prints, {"the data": "ff"})
+    with np.load(path) as file:
+        arrays = dict(file)
+    arrays["about"] = np.array(str(arrays["about"]).replace("ab12", "ab13"))
     np.savez(path, **arrays)
     with pytest.raises(CheckpointError, match=r"damaged: .* digest"):
         load(path, TREE)

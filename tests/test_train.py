@@ -5,7 +5,9 @@ import subprocess
 import sys
 import time
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +33,14 @@ def to_mean(theta, X, y):
 
 def squares(theta, X, y):
     return jnp.sum((theta - y) ** 2) / 2
+
+
+def squares_of_theta(theta, X, y):
+    return jnp.sum(theta["w"] ** 2)
+
+
+def one(theta, X, y):
+    return jnp.ones(())
 
 
 # Steps.
@@ -204,15 +214,111 @@ def test_leaves_of_several_precisions_keep_them():
     assert (got.theta["w"].dtype, got.theta["b"].dtype) == (jnp.bfloat16, jnp.float32)
 
 
-def test_a_penalty_is_chained_before_the_optimizer():
-    """As the module says. With all the data in a batch it is descent on the penalised cost."""
-    penalty, m = 0.3, len(Y)
-    optimizer = optax.chain(optax.add_decayed_weights(2 * penalty / m), HALF)
-    theta = expected = jnp.array([0.3, -0.2])
-    for _ in range(2):
-        expected -= 0.5 * logistic.gradient(expected, X, Y, penalty=penalty) / m
-    got = train(logistic.gradient, optimizer, theta, X, Y, key=KEY, epochs=2, batch_size=m)
-    np.testing.assert_allclose(got.theta, expected, rtol=1e-12)
+# A penalty.
+
+
+def test_a_penalty_counts_once_an_epoch_by_hand(precision):
+    """A step takes η 2p θ/m = θ/4 away, whatever the batch: 1 → 0.75 → 0.5625 for two batches of one example."""
+    two, theta = jnp.ones(2, precision.dtype), jnp.ones((), precision.dtype)
+    nothing = partial(train, lambda theta, X, y: 0 * theta, HALF, theta, two, None, key=KEY, epochs=1, penalty=0.5)
+    got = nothing(batch_size=1, cost=lambda theta, X, y: 0 * theta)
+    assert got.theta == 0.5625
+    assert got.history["cost"] == [0.5 * 0.5625**2]
+    assert got.history["gradient_norm"] == [2 * 0.5 * 0.5625]
+    assert {got.theta.dtype, *(values.dtype for values in got.history.values())} == {np.dtype(precision.dtype)}
+    assert nothing(batch_size=2).theta == 0.75
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3])
+def test_every_batch_size_has_the_minimiser_of_the_penalised_cost(batch_size):
+    """½ · 3 (θ − 6)² + 1.5 θ² is least, 27, at 3; inside the gradient the penalty of batches of one would give 1.5."""
+    six = jnp.full(3, 6.0)
+    got = train(
+        to_mean, HALF, 0.0, six, six, key=KEY, epochs=2, batch_size=batch_size, penalty=1.5, cost=squares
+    ).check()
+    assert (got.theta, got.history["cost"][-1], got.history["gradient_norm"][-1]) == (3.0, 27.0, 0.0)
+
+
+def test_adam_reaches_the_minimum_of_logistic_regression_with_every_batch_size():
+    """The minimum is that of Newton's method, step by step in NumPy."""
+    penalty, w = np.array([1.0, 0.0]), np.zeros(2)
+    for _ in range(20):
+        p = 1 / (1 + np.exp(-X @ w))
+        H = X.T @ ((p * (1 - p))[:, None] * X) + np.diag(2 * penalty)
+        w -= np.linalg.solve(H, X.T @ (p - Y) + 2 * penalty * w)
+    least = np.sum(np.logaddexp(0, X @ w) - Y * (X @ w)) + penalty @ w**2
+    for batch_size in (1, 3, 7):
+        got = train(
+            *(logistic.gradient, optimizers.adam(0.01), jnp.zeros(2), X, Y),
+            key=KEY, epochs=2000, batch_size=batch_size, penalty=penalty, cost=logistic.cost,
+        )  # fmt: skip
+        assert least - 1e-12 < got.history["cost"][-1] < 1.002 * least
+
+
+def test_a_penalty_is_that_of_decayed_weights():
+    """optax adds 2 p θ/m to the mean gradient; a tree of penalties spares the bias and weighs the entries of w."""
+    theta = jax.tree_util.tree_map(jnp.asarray, THETA)
+    penalty = {"w": np.array([0.3, 1.0]), "b": 0.0}
+
+    def decayed(g: Any, theta: Any) -> Any:
+        return {"w": g["w"] + 2 * penalty["w"] / 7 * theta["w"], "b": g["b"]}
+
+    run = partial(train, classify, theta=theta, X=X, y=Y, key=KEY, epochs=3, batch_size=3)
+    expected = run(optimizer=optax.chain(optax.stateless(decayed), ADAM))
+    got = run(optimizer=ADAM, penalty=penalty, cost=classification_cost)
+    for leaf in THETA:
+        np.testing.assert_allclose(got.theta[leaf], expected.theta[leaf], rtol=1e-12)
+    w, b = (np.asarray(got.theta[leaf]) for leaf in ("w", "b"))
+    z = X @ w + b
+    rest = 1 / (1 + np.exp(-z)) - Y
+    cost = np.sum(np.logaddexp(0, z) - Y * z) + penalty["w"] @ w**2
+    norm = np.linalg.norm([*(rest @ X + 2 * penalty["w"] * w), np.sum(rest)])
+    np.testing.assert_allclose(got.history["cost"][-1], cost, rtol=1e-12)
+    np.testing.assert_allclose(got.history["gradient_norm"][-1], norm, rtol=1e-10)
+
+
+def test_a_penalty_keeps_leaves_of_several_precisions():
+    theta = {"w": jnp.ones(2, jnp.bfloat16), "b": jnp.ones((), jnp.float32)}
+    got = train(lambda theta, X, y: theta, HALF, theta, X, Y, key=KEY, epochs=1, batch_size=7, penalty=0.5,
+                cost=lambda theta, X, y: jnp.sum(theta["b"]))  # fmt: skip
+    assert (got.theta["w"].dtype, got.theta["b"].dtype) == (jnp.bfloat16, jnp.float32)
+
+
+def test_a_penalty_of_zero_changes_nothing_and_another_one_compiles_nothing():
+    traced = []
+
+    def counted(theta, X, y):
+        traced.append(1)
+        return classify(theta, X, y)
+
+    run = partial(run_for, 2, gradient=counted)
+    plain, before = run(), len(traced)
+    assert as_bytes(run(penalty=0)) == as_bytes(run(penalty={"w": np.zeros(2), "b": 0.0})) == as_bytes(plain)
+    assert len(traced) == before
+    first, before = run(penalty=1.0), len(traced)
+    assert as_bytes(run(penalty=2.0)) != as_bytes(first) == as_bytes(run(penalty={"w": 1.0, "b": 1.0}))
+    assert len(traced) == before
+
+
+@pytest.mark.parametrize(
+    ("penalty", "error", "said"),
+    [
+        ({"w": 1.0}, ValueError, "penalty must be a number, or a tree like theta"),
+        ([1.0, 2.0], ValueError, "penalty must be a number, or a tree like theta"),
+        (
+            {"w": np.ones(3), "b": 0.0},
+            ValueError,
+            r"penalty\['w'\] must be a number or .* its leaf .*\(2,\); got \(3,\)",
+        ),
+        ({"w": 1.0, "b": -1.0}, ValueError, r"penalty\['b'\] must be finite and at least 0; got -1"),
+        (np.nan, ValueError, "must be finite and at least 0; got nan"),
+        (1j, TypeError, "must hold real numbers; got complex"),
+        ("much", TypeError, "must be an array of numbers"),
+    ],
+)
+def test_what_is_no_penalty_is_refused(penalty, error, said):
+    with pytest.raises(error, match=said):
+        run_for(1, penalty=penalty)
 
 
 def test_theta_may_be_given_as_numbers_and_no_epochs_leave_it():
@@ -290,10 +396,6 @@ def test_it_stops_at_the_first_step_that_is_not_finite_and_keeps_the_theta_befor
     assert e.value.training is got
 
 
-def one(theta, X, y):
-    return jnp.ones(())
-
-
 @pytest.mark.parametrize(("batch_size", "key"), [(1, KEY), (3, KEY), (3, None), (7, KEY)])
 def test_it_names_the_example(batch_size, key):
     y = jnp.asarray(Y).at[4].set(jnp.nan)
@@ -340,6 +442,109 @@ def test_a_run_that_is_taken_up_ends_as_if_it_had_not_been_interrupted(tmp_path)
         assert as_bytes(run_for(5, path)) == as_bytes(whole)
     save(tmp_path / "a", whole)
     assert as_bytes(load(tmp_path / "a", run_for(0))) == as_bytes(whole)
+
+
+def one_bit_more(array):
+    return np.nextafter(array, np.inf)
+
+
+def half_classify(theta, X, y):
+    return jax.tree_util.tree_map(lambda g: g / 2, classify(theta, X, y))
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"X": one_bit_more(X)}, "the data X"),
+        ({"y": 1 - Y}, "the data y"),
+        ({"theta": {**THETA, "b": one_bit_more(THETA["b"])}}, "the start theta"),
+        ({"gradient": half_classify}, "the gradient"),
+        ({"gradient": lambda theta, X, y: classify(theta, X + np.ones((1, 2)), y)}, "the gradient"),
+        ({"optimizer": optimizers.adam(one_bit_more(0.1))}, "the optimizer or its settings"),
+        ({"penalty": 0.1}, "the penalty"),
+        ({"cost": squares_of_theta}, "the cost"),
+        ({"metrics": {"one": lambda theta, X, y: 2 * one(theta, X, y)}}, "the metric 'one'"),
+        ({"X": 2 * X, "penalty": 0.1}, "the data X, the penalty"),
+    ],
+)
+def test_a_checkpoint_does_not_go_on_with_what_would_be_another_run(tmp_path, changes, name):
+    path = tmp_path / "run.npz"
+    run_for(2, path, metrics={"one": one})
+    content = path.read_bytes()
+    with pytest.raises(CheckpointError, match=f"checkpoint of another run, which differs in {name}; to go on from it"):
+        run_for(4, path, **{"metrics": {"one": one}} | changes)
+    assert path.read_bytes() == content
+
+
+def test_a_checkpoint_of_another_release_of_jax_is_refused_by_its_name(tmp_path, monkeypatch):
+    run_for(2, tmp_path / "run.npz")
+    monkeypatch.setattr(jax, "__version__", "0.0.1")
+    with pytest.raises(CheckpointError, match=rf"the release of JAX \({version('jax')} there, 0.0.1 here\)"):
+        run_for(4, tmp_path / "run.npz")
+
+
+def test_a_file_without_fingerprints_is_refused_and_what_it_holds_goes_on_from_memory(tmp_path):
+    path = tmp_path / "run.npz"
+    save(path, run_for(2))
+    with pytest.raises(CheckpointError, match=r"holds no fingerprints of its run.* load it and give .* as theta"):
+        run_for(5, path)
+    assert as_bytes(run_for(5, theta=load(path, run_for(0)))) == as_bytes(run_for(5))
+
+
+def test_a_penalised_run_is_taken_up_too(tmp_path):
+    run_for(2, tmp_path / "run.npz", penalty=0.5)
+    assert as_bytes(run_for(5, tmp_path / "run.npz", penalty=0.5)) == as_bytes(run_for(5, penalty=0.5))
+
+
+# From a training in memory.
+
+
+@pytest.mark.parametrize("key", [KEY, None])
+def test_a_training_goes_on_as_if_it_had_not_stopped(key):
+    started = run_for(2, key=key)
+    assert as_bytes(run_for(5, theta=started, key=key)) == as_bytes(run_for(5, key=key))
+    assert as_bytes(run_for(2, theta=started, key=key)) == as_bytes(started)
+
+
+def test_epochs_one_after_the_other_go_on_from_a_training():
+    runs = list(each_epoch(classify, ADAM, run_for(2, cost=None), X, Y, key=KEY, epochs=4, batch_size=3))
+    assert [run.epochs for run in runs] == [3, 4]
+    assert as_bytes(runs[-1]) == as_bytes(run_for(4, cost=None))
+
+
+def test_a_training_may_go_on_at_another_learning_rate_and_in_a_file(tmp_path):
+    started = run_for(2)
+    slower = partial(run_for, theta=started, optimizer=optimizers.adam(0.01))
+    assert as_bytes(slower(4)) != as_bytes(run_for(4))
+    assert slower(4).state.count == 12
+    assert slower(3, tmp_path / "run.npz").epochs == 3
+    assert as_bytes(slower(4, tmp_path / "run.npz")) == as_bytes(slower(4))
+    with pytest.raises(CheckpointError, match="another run, which differs in the start theta"):
+        slower(5, tmp_path / "run.npz", theta=run_for(3))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"epochs": 1}, "epochs, counted from the start, must be at least the 2 of theta; got 1"),
+        ({"batch_size": 2}, "this call does not go on with: batch_size must be 2; got 3"),
+        ({"key": jax.random.key(1)}, r"key must be \[0, 1\]; got \[0, 0\]"),
+        ({"X": X[:6], "y": Y[:6]}, "m must be 6; got 7"),
+        ({"optimizer": HALF}, "state must be .*; got .*squares"),
+        ({"cost": None}, r"history must be \{\}; got .*cost: float64\[0\]"),
+    ],
+)
+def test_a_training_that_the_call_cannot_go_on_with_is_refused(changes, said):
+    with pytest.raises(ValueError, match=said):
+        run_for(**{"epochs": 4, "theta": run_for(2)} | changes)
+
+
+def test_a_training_that_stopped_does_not_go_on():
+    stopped = run_for(2, X=np.full_like(X, np.nan))
+    with pytest.raises(
+        ValueError, match=r"begin anew with its theta, the last finite one. theta.* is not finite after"
+    ):
+        run_for(4, theta=stopped)
 
 
 def test_a_run_without_a_key_is_taken_up_too_and_not_by_one_with(tmp_path):
@@ -418,11 +623,14 @@ def test_a_damaged_checkpoint_is_refused_and_kept(tmp_path):
 
 
 def test_a_stop_leaves_the_last_good_checkpoint(tmp_path):
-    run_for(2, tmp_path / "run.npz")
-    content = (tmp_path / "run.npz").read_bytes()
-    got = run_for(4, tmp_path / "run.npz", X=np.full_like(X, np.nan))
-    assert (stop_of(got).step, got.epochs) == (7, 2)
-    assert (tmp_path / "run.npz").read_bytes() == content
+    """θ ← θ − 3θ doubles: 3θ overflows in step 1024, of the fourth of 10 steps of epoch 103."""
+    ten, path = jnp.ones(10), tmp_path / "run.npz"
+    run = partial(train, lambda theta, X, y: 3 * theta, ONE, 1.0, ten, None, key=KEY, batch_size=1, checkpoint=path)
+    run(epochs=102)
+    content = path.read_bytes()
+    got = run(epochs=104)
+    assert (stop_of(got).step, got.epochs) == (1024, 102)
+    assert path.read_bytes() == content
 
 
 def test_a_path_that_cannot_be_written_shows_before_the_work(tmp_path):

@@ -9,7 +9,8 @@ The result is that of `logistic.fit` and `softmax.fit` of all rows at once, to t
 batches and d² numbers, for K classes d²K², whatever the number of rows.
 
 `checkpoint` names a file that is written after every pass that led on, whole or not at all; a call that finds it goes
-on from there, on the same source. It is data: nothing in it is run. One of another problem is refused.
+on from there, on the same source. It is data: nothing in it is run. One of another problem is refused; of the data, the
+first 32 MB are compared, and the number of rows where the source knows it.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,9 +18,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
-from jax_course import arrays, boundary, checks
+from jax_course import arrays, boundary, checks, fingerprints
 from jax_course.checkpoint import CheckpointError
 from jax_course.classification import logistic, softmax
 from jax_course.linalg import Factored, product, shortest_solution, spd_factor
@@ -64,7 +66,8 @@ def fit_softmax(
 
 class _Reached(NamedTuple):
     """θ; what a pass found there, the penalty included, with the last Hessian; how its gradient went on changing since;
-    whether the next pass is to sum it anew; the penalty; ‖g‖ at θ = 0; and the passes so far."""
+    whether the next pass is to sum it anew; the penalty; ‖g‖ at θ = 0; the passes so far; and what tells the data from
+    others."""
 
     theta: Array
     sums: Sums
@@ -73,6 +76,7 @@ class _Reached(NamedTuple):
     delta2: Array
     first: Array
     passes: Array
+    data: np.ndarray
 
 
 def _fit(
@@ -91,10 +95,16 @@ def _fit(
         g = sums.gradient + 2 * delta2 * theta
         return sums._replace(cost=sums.cost + jnp.sum(delta2 * theta**2), gradient=g)
 
-    reached = resumed(checkpoint, _like(theta, delta2))
+    compared = None if checkpoint is None else (X, y, getattr(source, "rows", None))
+    data = fingerprints.as_numbers(fingerprints.of_arrays(compared))
+    reached = resumed(checkpoint, _like(theta, delta2, data))
     if reached is None:
-        reached = _start(a_pass, of_batch[True], in_memory, _rows_of(source), X, y, delta2)
+        reached = _start(a_pass, of_batch[True], in_memory, _rows_of(source), X, y, delta2, data)
         keep(checkpoint, reached)
+    elif not np.array_equal(reached.data, data):
+        raise CheckpointError(
+            f"{checkpoint} is a checkpoint of a fit of other data: the first rows differ, or their number"
+        )
     elif not jnp.array_equal(reached.delta2, delta2):
         raise CheckpointError(f"{checkpoint} is a checkpoint of a fit with another penalty")
     while (status := _status(reached, most)) is None:
@@ -116,8 +126,9 @@ def _fit(
 
 
 def _start(
-    a_pass: Callable, of_batch: Callable, in_memory: Callable, rows: int, X: Any, y: Any, delta2: Array
-) -> _Reached:
+    a_pass: Callable, of_batch: Callable, in_memory: Callable, rows: int, X: Any, y: Any, delta2: Array,
+    data: np.ndarray,
+) -> _Reached:  # fmt: skip
     """At the minimiser for the first rows alone, with the Hessian there; or at 0, if there is none, or C is less."""
     yes, zero, pairs = jnp.array(True), jnp.zeros_like(delta2), no_pairs(MEMORY, delta2)
     nearer = _of_first_rows(in_memory, X, y, delta2 * (len(X) / rows))
@@ -129,9 +140,9 @@ def _start(
         if sums.cost < at_zero.cost / len(X) * rows:
             sums = sums._replace(hessian=there.hessian * (rows / len(X)))
             first = jnp.linalg.norm(at_zero.gradient) * (rows / len(X))
-            return _Reached(nearer, sums, pairs, yes, delta2, first, passes)
+            return _Reached(nearer, sums, pairs, yes, delta2, first, passes, data)
     sums = a_pass(zero, True)
-    return _Reached(zero, sums, pairs, yes, delta2, jnp.linalg.norm(sums.gradient), passes + 1)
+    return _Reached(zero, sums, pairs, yes, delta2, jnp.linalg.norm(sums.gradient), passes + 1, data)
 
 
 def _rows_of(source: Iterable[Pair]) -> int:
@@ -232,8 +243,9 @@ def _of_first_rows(in_memory: Callable, X: Any, y: Any, delta2: Array) -> Array 
     return found.theta if found.status == Status.CONVERGED else None
 
 
-def _like(theta: Array, delta2: Array) -> _Reached:
+def _like(theta: Array, delta2: Array, data: np.ndarray) -> _Reached:
     """A tree of the shapes of what is kept."""
     number = jnp.zeros((), theta.dtype)
     sums = Sums(number, theta, jnp.zeros(theta.shape * 2, theta.dtype), number, number)
-    return _Reached(theta, sums, no_pairs(MEMORY, theta), jnp.array(True), delta2, number, jnp.zeros((), jnp.int32))
+    passes = jnp.zeros((), jnp.int32)
+    return _Reached(theta, sums, no_pairs(MEMORY, theta), jnp.array(True), delta2, number, passes, data)

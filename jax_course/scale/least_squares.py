@@ -7,7 +7,8 @@ The result is that of `linear.fit` and `ridge.fit` of all rows at once, to the d
 batches and d² numbers, whatever the number of rows.
 
 `checkpoint` names a file that is written after the first pass, whole or not at all; a call that finds it goes on from
-there, on the same source. It is data: nothing in it is run. One of another problem is refused.
+there, on the same source. It is data: nothing in it is run. One of another problem is refused; of the data, the first
+32 MB are compared, and the number of rows where the source knows it.
 """
 
 from collections.abc import Iterable
@@ -15,9 +16,11 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
-from jax_course import arrays, boundary, checks
+from jax_course import arrays, boundary, checks, fingerprints
+from jax_course.checkpoint import CheckpointError
 from jax_course.linalg import Factored, gram_and_moment, residual_moments, shortest_solution, spd_factor
 from jax_course.optimization.solution import Method, Solution, Status
 from jax_course.scale.batches import Pair
@@ -47,13 +50,20 @@ def fit_ridge(source: Iterable[Pair], *, penalty: ArrayLike = 0.0, checkpoint: F
     >>> fit_ridge([(np.array([[1.0]]), np.array([3.0])), (np.array([[2.0]]), np.array([7.0]))], penalty=3.5).theta
     Array([2.], dtype=float64)
     """
-    X, _ = first_rows(source)
+    X, y = first_rows(source)
     dtype = arrays.numbers(X[:1], "X").dtype  # what JAX makes of it, with a warning where that is less
-    moments = resumed(checkpoint, _Moments(*(jnp.zeros((X.shape[1],) * n, dtype) for n in (2, 1, 0))))
-    if moments is None:
-        moments, _ = fold(source, _moments)
-        keep(checkpoint, moments)
-    G, b, yy = moments
+    compared = None if checkpoint is None else (X, y, getattr(source, "rows", None))
+    data = fingerprints.as_numbers(fingerprints.of_arrays(compared))
+    like = _Reached(_Moments(*(jnp.zeros((X.shape[1],) * n, dtype) for n in (2, 1, 0))), data)
+    reached = resumed(checkpoint, like)
+    if reached is None:
+        reached = _Reached(fold(source, _moments)[0], data)
+        keep(checkpoint, reached)
+    elif not np.array_equal(reached.data, data):
+        raise CheckpointError(
+            f"{checkpoint} is a checkpoint of a fit of other data: the first rows differ, or their number"
+        )
+    G, b, yy = reached.moments
     delta2 = boundary.nonnegative(checks.penalties(penalty, b))
     factored, theta, digits = _solved(G, b, delta2)
     g, cost, passes = G @ theta + delta2 * theta - b, _cost(theta, G, b, yy, delta2), 1
@@ -81,6 +91,13 @@ class _Moments(NamedTuple):
     G: Array
     b: Array
     yy: Array
+
+
+class _Reached(NamedTuple):
+    """The sums of a pass, and the fingerprint of the data."""
+
+    moments: _Moments
+    data: np.ndarray
 
 
 def _moments(X: Array, y: Array, w: Array) -> _Moments:

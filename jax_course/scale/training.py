@@ -10,19 +10,20 @@ makes this `train`, bit for bit; no key, which takes the rows as they stand, doe
 
 import os
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 import optax
 from jax import Array
 
-from jax_course import training_input
+from jax_course import checkpoint as files
+from jax_course import fingerprints, training_input
 from jax_course.checks import whole
-from jax_course.epochs import Function, Programs, Recipe, programs
+from jax_course.epochs import Function, Penalty, Programs, Recipe, fingerprints_of, programs
 from jax_course.scale.batches import DataError, Pair, name_of
-from jax_course.scale.fold import FIRST, ahead, alike, keep, resumed
-from jax_course.train import Training, gone_on, refuse_another_run, rounds
+from jax_course.scale.fold import FIRST, ahead, alike, first_rows
+from jax_course.train import Training, gone_on, refuse_another_run, refuse_to_go_on, rounds, start_of
 
 
 def train(
@@ -34,15 +35,18 @@ def train(
     key: Array | None,
     epochs: int,
     batch_size: int,
+    penalty: Any = 0.0,
     window: int | None = None,
     checkpoint: str | os.PathLike | None = None,
 ) -> Training:
     """Train from `theta` on for so many passes over the source, or until something is not finite. Course 7.7.
 
-    gradient, optimizer, key, batch_size, and `stop` in the result: as in `jax_course.train`. window: rows that are in
-    memory at a time, rounded up to whole batches; by default 32 MB of them.
+    gradient, optimizer, key, batch_size, penalty, a `Training` for theta, and `stop` in the result: as in
+    `jax_course.train`; a penalty makes a pass that counts the rows, where the source does not know their number.
+    window: rows that are in memory at a time, rounded up to whole batches; by default 32 MB of them.
     checkpoint: a file that holds the run after every pass. If it exists, the run goes on from there, to the same result
-    bit for bit; CheckpointError if it is not of such a run.
+    bit for bit; CheckpointError if it is not of this run, as in `jax_course.train`. Of the data, what is compared is
+    the first 32 MB, and the number of rows where the source knows it.
 
     >>> source = [(np.ones((2, 1)), np.array([4.0, 4.0]))]
     >>> train(lambda theta, X, y: jnp.sum(theta - y), optax.sgd(0.5), 0.0, source,
@@ -50,28 +54,45 @@ def train(
     Array(3., dtype=float64)
     """
     epochs, batch_size = int(whole(epochs, "epochs")), int(whole(batch_size, "batch_size"))
-    theta = training_input.parameters(theta)
+    run = theta if isinstance(theta, Training) else None
+    theta = training_input.parameters(theta if run is None else run.theta)
     recipe = Recipe(gradient, optimizer, None, {}, batch_size, training_input.takes_a_key(gradient))
     rows = _whole_batches(source, window, batch_size)
     training_input.check(recipe, rows, key, epochs)
+    factors = training_input.penalty(penalty, theta, 1)
+    if factors is not None:
+        factors = training_input.penalty(penalty, theta, max(1, _rows_of(source)))
     compiled = programs(recipe)
-    start = _Reached(Training(theta, optimizer.init(theta), {}, 0, key, 0, batch_size), np.int64(rows))
-    run = _taken_up(start, checkpoint, epochs)
+    start = Training(theta, optimizer.init(theta), {}, 0, key, 0, batch_size)
+    if run is not None:
+        refuse_to_go_on(run, start, epochs)
+        start = run
+    run, prints = start, {}
+    if checkpoint is not None:
+        prints = _fingerprints(recipe, start, source, factors, rows)
+        run = _taken_up(start, checkpoint, prints, epochs)
     while run.epochs < epochs and run.stop is None:
-        run = _pass(compiled, run, source, rows)
-        if run.stop is None:
-            keep(checkpoint, _Reached(run, start.window))
+        run = _pass(compiled, run, source, factors, rows)
+        if checkpoint is not None and run.stop is None:
+            files.save(checkpoint, run, prints)
     return run
 
 
-class _Reached(NamedTuple):
-    """What a checkpoint holds."""
+def _fingerprints(
+    recipe: Recipe, start: Training, source: Iterable[Pair], penalty: Penalty | None, window: int
+) -> dict[str, str]:
+    """By name, of what decides the run."""
+    X, y = first_rows(source)
+    X, y = training_input.arrays(X, "X"), training_input.arrays(y, "y")
+    data = {"the first rows of X": X, "the first rows of y": y}
+    arrays = data | {"the start theta": start_of(start), "the penalty": penalty}
+    prints = {name: fingerprints.of_arrays(tree) for name, tree in arrays.items()}
+    sizes = {"the number of rows": str(getattr(source, "rows", None)), "the window": str(window)}
+    functions = fingerprints_of(recipe, start.theta, X, y, start.key)
+    return {"the release of JAX": jax.__version__} | sizes | prints | functions
 
-    run: Training
-    window: np.int64
 
-
-def _pass(compiled: Programs, run: Training, source: Iterable[Pair], rows: int) -> Training:
+def _pass(compiled: Programs, run: Training, source: Iterable[Pair], penalty: Penalty | None, rows: int) -> Training:
     """The run after one more epoch, or at its stop."""
     before, steps = 0, 0
     theta, state = run.theta, run.state
@@ -80,7 +101,7 @@ def _pass(compiled: Programs, run: Training, source: Iterable[Pair], rows: int) 
         here = run._replace(theta=theta, state=state, key=_key(run.key, number), m=len(X))
         after = here
         for todo in rounds(here, here.epochs + 1, each=True):
-            after = gone_on(compiled, here, X, y, todo)
+            after = gone_on(compiled, here, X, y, penalty, todo)
         theta, state = after.theta, after.state
         in_epoch = -(-len(X) // run.batch_size)
         if after.stop is not None:
@@ -130,11 +151,17 @@ def _together(pairs: list[Pair]) -> Pair:
     return np.concatenate(Xs), np.concatenate(ys)
 
 
-def _taken_up(start: _Reached, checkpoint: str | os.PathLike | None, epochs: int) -> Training:
+def _rows_of(source: Iterable[Pair]) -> int:
+    rows = getattr(source, "rows", None)
+    return sum(len(X) for X, _ in alike(source)) if rows is None else rows
+
+
+def _taken_up(start: Training, checkpoint: str | os.PathLike, prints: dict[str, str], epochs: int) -> Training:
     """The run in the file; or its start, put there now so that a path which cannot be written shows before the work."""
-    reached = resumed(checkpoint, start)
-    if checkpoint is None or reached is None:
-        keep(checkpoint, start)
-        return start.run
-    refuse_another_run(checkpoint, reached.run, start.run, epochs, window=(int(reached.window), int(start.window)))
-    return reached.run
+    if not os.path.exists(checkpoint):
+        files.save(checkpoint, start, prints)
+        return start
+    run, came = files.load_with_fingerprints(checkpoint, start)
+    refuse_another_run(checkpoint, run, start, epochs)
+    files.refuse_another_run(checkpoint, came, prints)
+    return run

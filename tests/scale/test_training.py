@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -30,13 +31,24 @@ def batches(X=X, y=Y, size=17):
 
 
 def run(source=None, *, gradient=linear.gradient, **settings):
-    settings = {"key": KEY, "epochs": 3, "batch_size": 10, **settings}
-    return scale.train(gradient, optimizers.adam(0.05), THETA, batches() if source is None else source, **settings)
+    settings = {
+        "key": KEY,
+        "epochs": 3,
+        "batch_size": 10,
+        "optimizer": optimizers.adam(0.05),
+        "theta": THETA,
+        **settings,
+    }
+    return scale.train(gradient, source=batches() if source is None else source, **settings)
 
 
 def at_once(gradient=linear.gradient, **settings):
     settings = {"key": KEY, "epochs": 3, "batch_size": 10, **settings}
     return train(gradient, optimizers.adam(0.05), THETA, X, Y, **settings)
+
+
+def twice(theta, X, y):
+    return 2 * linear.gradient(theta, X, y)
 
 
 def noisy(theta, X, y, *, key):
@@ -86,12 +98,65 @@ def test_a_run_that_is_taken_up_ends_as_if_it_had_not_been_interrupted(tmp_path)
     for ours, theirs in zip(jax.tree.leaves(again[:2]), jax.tree.leaves(expected[:2]), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert again.m == 103
-    with pytest.raises(CheckpointError, match="another run: window must be 50; it has 40"):
+    with pytest.raises(CheckpointError, match=r"differs in the window \(40 there, 50 here\)"):
         run(epochs=5, window=50, checkpoint=path)
     with pytest.raises(CheckpointError, match="more than the 3 asked for"):
         run(window=40, checkpoint=path)
     with pytest.raises(OSError, match="nowhere"):
         run(checkpoint=tmp_path / "nowhere" / "run.npz")
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"source": batches(X + 1e-9)}, "the first rows of X"),
+        ({"source": batches(y=-Y)}, "the first rows of y"),
+        ({"gradient": twice}, "the gradient"),
+        ({"optimizer": optimizers.adam(0.06)}, "the optimizer or its settings"),
+        ({"theta": np.ones(3)}, "the start theta"),
+        ({"penalty": 1.0}, "the penalty"),
+    ],
+)
+def test_a_checkpoint_does_not_go_on_with_what_would_be_another_run(tmp_path, changes, name):
+    path = tmp_path / "run.npz"
+    run(window=40, checkpoint=path)
+    with pytest.raises(CheckpointError, match=f"another run, which differs in {name};"):
+        run(**{"window": 40, "checkpoint": path, "epochs": 4} | changes)
+
+
+def test_a_fit_of_a_stream_does_not_go_on_with_other_data(tmp_path):
+    labels = (Y > 0) * 1.0
+    fits = {
+        "ridge": (partial(scale.fit_ridge, penalty=1.0), Y),
+        "logistic": (partial(scale.fit_logistic, penalty=1.0), labels),
+        "softmax": (partial(scale.fit_softmax, classes=2, penalty=1.0), labels),
+    }
+    for name, (fit, y) in fits.items():
+        fitted = fit(batches(y=y), checkpoint=tmp_path / name)
+        np.testing.assert_array_equal(fit(batches(y=y), checkpoint=tmp_path / name).theta, fitted.theta)
+        for other in (batches(X + 1e-9, y), batches(y=1 - y)):
+            with pytest.raises(CheckpointError, match="of a fit of other data: the first rows differ, or their number"):
+                fit(other, checkpoint=tmp_path / name)
+
+
+@pytest.mark.parametrize("key", [KEY, None])
+def test_a_penalty_is_that_of_train(key):
+    """Without a key whatever the window: each has its share."""
+    penalty = np.array([0.0, 5.0, 5.0])
+    expected = at_once(key=key, penalty=penalty).theta
+    assert not np.allclose(expected, at_once(key=key).theta, rtol=1e-3)
+    window = 200 if key is not None else 40
+    np.testing.assert_allclose(run(key=key, penalty=penalty, window=window).theta, expected, rtol=1e-13)
+
+
+def test_a_training_in_memory_goes_on_as_if_it_had_not_stopped():
+    started, expected = run(epochs=2, window=40), run(epochs=5, window=40)
+    again = run(theta=started, epochs=5, window=40)
+    for ours, theirs in zip(jax.tree.leaves(again[:2]), jax.tree.leaves(expected[:2]), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert again.epochs == 5
+    with pytest.raises(ValueError, match="batch_size must be 20; got 10"):
+        run(theta=started, epochs=5, batch_size=20)
 
 
 LONG = """
@@ -107,7 +172,7 @@ def epochs_in(path):
     if not path.exists():
         return -1
     with np.load(path) as file:
-        return int(file["tree.run.epochs"])
+        return int(file["tree.epochs"])
 
 
 def test_a_run_that_is_killed_ends_as_if_it_had_not_been(tmp_path):
