@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.core import Tracer
+from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.typing import DTypeLike
 
 from jax_course.typing import ArrayLike
@@ -27,7 +28,7 @@ def numbers(values: ArrayLike, name: str, like: Array | jax.ShapeDtypeStruct | N
     float64 that JAX computes in float32 is announced by one warning, where it is not to be like another array.
     """
     if isinstance(values, Array):
-        return values
+        return _left_to_the_compiler(values)
     if isinstance(values, np.ma.MaskedArray):
         raise TypeError(f"{name} must hold a number everywhere; got a masked array: fill the gaps or drop their rows")
     bare = not hasattr(values, "dtype") and not hasattr(values, "__array__")
@@ -49,6 +50,17 @@ def numbers(values: ArrayLike, name: str, like: Array | jax.ShapeDtypeStruct | N
     if not bare and like is None:
         _warn_if_narrowed(array)
     return _taken_over(array)
+
+
+def _left_to_the_compiler(array: Array) -> Array:
+    """The array where it lies; on a mesh whose axes are explicit, as `jax.make_mesh` makes them, with automatic ones:
+    in between, the compiler decides what lies where."""
+    sharding = None if isinstance(array, Tracer) else array.sharding
+    if not isinstance(sharding, NamedSharding) or AxisType.Explicit not in sharding.mesh.axis_types:
+        return array
+    automatic = (AxisType.Auto,) * len(sharding.mesh.axis_names)
+    mesh = Mesh(sharding.mesh.devices, sharding.mesh.axis_names, axis_types=automatic)
+    return jax.device_put(array, NamedSharding(mesh, sharding.spec))
 
 
 def _to_numbers(array: np.ndarray, name: str) -> str:

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jax.sharding import AxisType
 
 from jax_course import checks
 from jax_course.arrays import at_hand, is_concrete, numbers
@@ -26,6 +27,11 @@ def training_design(X: ArrayLike) -> Array:
     X = design(X)
     if X.dtype not in (jnp.float32, jnp.float64):
         raise TypeError(f"a fit needs float32 or float64; X is {X.dtype}: convert it with X.astype('float32')")
+    if AxisType.Explicit in jax.typeof(X).sharding.mesh.axis_types:
+        raise TypeError(
+            "inside jit X must lie on a mesh with automatic axes; those of its mesh are explicit: make it by "
+            "jax.make_mesh(..., axis_types=(jax.sharding.AxisType.Auto,) * axes), or call fit outside of jit"
+        )
     return finite(X, "X")
 
 

@@ -120,12 +120,32 @@ def traffic(mesh: Mesh) -> list[str]:
     return said
 
 
+def on_explicit_axes(X: np.ndarray, y: np.ndarray) -> Spread:
+    """All rows on a mesh as `jax.make_mesh` makes it."""
+    mesh = jax.make_mesh((5,), ("rows",), devices=jax.devices()[:5])
+    given = [jax.device_put(a, NamedSharding(mesh, PartitionSpec("rows"))) for a in (X, y)]
+    return Spread(*given, jnp.ones(()))
+
+
+def refused_inside_jit(X: np.ndarray, y: np.ndarray) -> str:
+    """The sentence that a fit inside jit says of explicit axes."""
+    given = on_explicit_axes(X, y)
+    try:
+        jax.jit(lambda X, y: linear.fit(X, y).theta)(given.X, given.y)
+    except TypeError as error:
+        return str(error)
+    return ""
+
+
 def in_one_process() -> dict[str, Any]:
     """By what is spread."""
     whole, devices, parameters = mesh_of(), partial(shard, mesh=None), mesh_of(parameters=4)
+    few, numbers, truths, _ = problem(*SMALL)
     X, _, truth, _ = problem(*LARGE)
     found = {"at once": of_few(at_once, np.asarray), "devices": of_few(devices, np.asarray)}
     found |= {"many": of_truth(devices, X, truth), "parameters": of_parameters(parameters)}
+    found["explicit"] = of_numbers(on_explicit_axes, few, numbers) | of_truth(on_explicit_axes, few, truths)
+    found["refused"] = {"sentence": refused_inside_jit(few, numbers)}
     named = {f"{name}/{fit}": value for name, fits in found.items() for fit, value in fits.items()}
     return named | {"traffic": np.array(traffic(whole))}
 

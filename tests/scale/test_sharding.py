@@ -60,6 +60,12 @@ def test_spread_over_processes_the_fits_are_the_same(in_one_process, in_several_
     assert_alike(spread, alone, alone.keys() | spread.keys())
 
 
+def test_rows_on_a_mesh_with_explicit_axes_are_fitted_or_refused_with_a_sentence(in_one_process):
+    alone, spread = in_one_process["at once"], in_one_process["explicit"]
+    assert_alike(spread, alone, spread.keys())
+    assert "inside jit X must lie on a mesh with automatic axes" in str(in_one_process["refused"]["sentence"])
+
+
 def test_parameters_are_spread_over_the_other_axis_of_a_mesh(in_one_process):
     spread = in_one_process["parameters"]
     assert spread["placed"] == "parameters"
