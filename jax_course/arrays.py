@@ -65,7 +65,7 @@ def _left_to_the_compiler(array: Array) -> Array:
 
 def _to_numbers(array: np.ndarray, name: str) -> str:
     """What to write to make numbers of the array."""
-    if array.ndim and (array.dtype.kind in "US" or any(isinstance(entry, (str, bytes)) for entry in array.flat)):
+    if array.ndim == 1 and (array.dtype.kind in "US" or any(isinstance(entry, (str, bytes)) for entry in array)):
         return f"number its categories with np.unique({name}, return_inverse=True)[1]"
     return "convert it with astype(float)" if array.dtype.kind == "O" and array.ndim else "give it as numbers"
 

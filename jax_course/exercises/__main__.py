@@ -1,14 +1,16 @@
-"""`python -m jax_course.exercises list | show NAME | check FILE`: derive, and be told what is wrong.
+"""`python -m jax_course.exercises list | show NAME | check FILE …`: derive, and be told what is wrong.
 
-Exit code of `check`: 0 right, 1 wrong, 2 undecided or not run, or bad arguments.
+Exit code of `check`: 0 right, 1 wrong, 2 undecided or not run, or bad arguments; of several files the first of 1, 2, 0
+that one of them has.
 """
 
 import argparse
 import sys
 
-from jax_course.exercises.catalogue import EXERCISES
-from jax_course.exercises.grading import SECONDS, Outcome, check
-from jax_course.exercises.sheet import sheet
+from jax_course.exercises.catalogue import Exercise, exercises_of
+from jax_course.exercises.grading import SECONDS, Grade, Outcome, check_all
+from jax_course.exercises.sheet import sheet, solution
+from jax_course.exercises.tries import TRIES, count_tries
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,33 +28,81 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m jax_course.exercises", description="Derive gradients and Hessians; the doctor looks at them."
     )
     commands = parser.add_subparsers(required=True, metavar="list | show | check")
-    commands.add_parser("list", help="what there is").set_defaults(do=_list)
+    listed = commands.add_parser("list", help="what there is")
+    listed.set_defaults(do=_list)
     show = commands.add_parser("show", help="print the file to fill in")
     show.add_argument("name")
     show.set_defaults(do=_show)
-    checked = commands.add_parser("check", help="what the doctor says of an answer")
-    checked.add_argument("file")
-    checked.add_argument("--json", action="store_true", help="for graders")
-    checked.add_argument("--seconds", type=float, default=SECONDS, help=f"that it may take; default: {SECONDS:g}")
+    checked = commands.add_parser("check", help="what the doctor says of an answer, or of several")
+    checked.add_argument("files", nargs="+", metavar="file")
+    checked.add_argument("--hint", action="store_true", help="a hint for the exercise of the file")
+    checked.add_argument("--solution", action="store_true", help=f"its solution, after {TRIES} wrong answers")
+    checked.add_argument("--json", action="store_true", help="for graders; of several files a list")
+    checked.add_argument("--by-hand", action="store_true", help="for graders: what jax.grad derived is wrong")
+    checked.add_argument("--seconds", type=float, default=SECONDS, help=f"that each may take; default: {SECONDS:g}")
     checked.set_defaults(do=_check)
+    for command in (listed, show, checked):
+        command.add_argument("--exercises", metavar="FILE", help="a Python file that defines exercises of your own")
     return parser
 
 
-def _list(_: argparse.Namespace) -> int:
-    for name, exercise in EXERCISES.items():
-        print(f"{name:<18}{exercise.asked:<17}{exercise.source:<18}{exercise.title}")
+def _list(options: argparse.Namespace) -> int:
+    for name, exercise in exercises_of(options.exercises).items():
+        print(f"{name:<20}{exercise.asked:<17}{exercise.source:<18}{exercise.title}")
     return 0
 
 
 def _show(options: argparse.Namespace) -> int:
-    print(sheet(options.name), end="")
+    print(sheet(options.name, exercises_of(options.exercises)), end="")
     return 0
 
 
 def _check(options: argparse.Namespace) -> int:
-    grade = check(options.file, seconds=options.seconds)
-    print(grade.to_json() if options.json else f"{grade.exercise or grade.file}: {grade.message}")
-    return {Outcome.RIGHT: 0, Outcome.WRONG: 1}.get(grade.outcome, 2)
+    exercises = exercises_of(options.exercises)
+    grades = check_all(options.files, seconds=options.seconds, exercises=options.exercises)
+    grades = [grade.by_hand() for grade in grades] if options.by_hand else grades
+    if options.json:
+        print(grades[0].to_json() if len(grades) == 1 else f"[{', '.join(grade.to_json() for grade in grades)}]")
+    else:
+        for grade in grades:
+            beside = f"{grade.file}: " if len(grades) > 1 else ""
+            print(f"{beside}{grade.exercise or grade.file}: {_told(grade, options, exercises)}")
+    codes = [{Outcome.RIGHT: 0, Outcome.WRONG: 1}.get(grade.outcome, 2) for grade in grades]
+    return next(code for code in (1, 2, 0) if code in codes)
+
+
+def _told(grade: Grade, options: argparse.Namespace, exercises: dict[str, Exercise]) -> str:
+    """The grade, and what helps on: what is right, the next step, a hint, the solution, the next exercise."""
+    lines = [grade.message, *([f"\n{grade.advice}"] if grade.advice else [])]
+    name = grade.exercise
+    if grade.by_jax and grade.outcome is Outcome.RIGHT:
+        lines.append(f"\n{' and '.join(grade.by_jax)} derived it. Can you do it by hand?")
+    if name is None or name not in exercises:
+        return "\n".join(lines)
+    right, exercise = grade.outcome is Outcome.RIGHT, exercises[name]
+    tries = count_tries(grade.file, name, wrong=grade.outcome is Outcome.WRONG)
+    own = f" --exercises {options.exercises}" if options.exercises else ""
+    if options.hint:
+        lines.append(f"Hint: {exercise.hint or 'this exercise has none.'}")
+    elif not right and exercise.hint:
+        lines.append("A hint: check it with --hint.")
+    if options.solution and (right or tries >= TRIES):
+        lines.append(f"Solution:\n\n{solution(name, exercises) or 'this exercise has none.'}")
+    elif options.solution:
+        lines.append(f"The solution is shown after {TRIES} different wrong answers; so far: {tries}.")
+    elif not right and tries >= TRIES and exercise.solution:
+        lines.append("The solution: check it with --solution.")
+    if right and (following := _following(name, exercises)):
+        lines.append(f"\nNext: python -m jax_course.exercises show {following}{own} > {following}.py")
+    elif right:
+        lines.append("\nThat was the last exercise.")
+    return "\n".join(lines)
+
+
+def _following(name: str, exercises: dict[str, Exercise]) -> str | None:
+    names = list(exercises)
+    after = names[names.index(name) + 1 :]
+    return after[0] if after else None
 
 
 if __name__ == "__main__":

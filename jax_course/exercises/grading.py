@@ -3,19 +3,21 @@
 The process has the rights of whoever starts it: this protects from accidents, not from malice.
 """
 
-import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jax_course.exercises.catalogue import exercises_of
+
 SECONDS = 60.0
-WORKER = "from jax_course.exercises.worker import main; main()"
+SERVER = "from jax_course.exercises.pool import main; main()"
 
 
 class Outcome(StrEnum):
@@ -35,56 +37,90 @@ class Grade(NamedTuple):
     outcome: Outcome
     message: str
     report: dict[str, Any] | None
+    advice: str = ""  # what is right so far, and the next step
+    by_jax: tuple[str, ...] = ()  # what the file lets JAX derive: ("jax.grad",)
 
     def to_json(self) -> str:
         """For graders."""
         return json.dumps(self._asdict(), indent=2, ensure_ascii=False)
 
+    def by_hand(self) -> "Grade":
+        """This grade, but wrong where JAX derived the answer."""
+        if self.outcome is not Outcome.RIGHT or not self.by_jax:
+            return self
+        message = f"the numbers are right, and {' and '.join(self.by_jax)} derived them: derive them by hand"
+        return self._replace(outcome=Outcome.WRONG, message=message)
 
-def check(file: str | os.PathLike, *, seconds: float = SECONDS) -> Grade:
-    """What the doctor says of the answer in the file, which may take so many seconds."""
-    file = os.fspath(file)
-    if not os.path.isfile(file):
-        raise FileNotFoundError(f"there is no file {file}")
+
+def check(file: str | os.PathLike, *, seconds: float = SECONDS, exercises: str | os.PathLike | None = None) -> Grade:
+    """What the doctor says of the answer in the file, which may take so many seconds.
+
+    exercises: a teacher's file, see `exercises_of`.
+    """
+    return check_all([file], seconds=seconds, exercises=exercises)[0]
+
+
+def check_all(
+    files: Sequence[str | os.PathLike],
+    *,
+    seconds: float = SECONDS,
+    exercises: str | os.PathLike | None = None,
+    processes: int | None = None,
+) -> list[Grade]:
+    """What the doctor says of each file's answer: so many at a time, each in a process of its own, as many as cores.
+
+    One process imports everything once, and each file is run by a copy of it.
+    """
+    names = [os.fspath(file) for file in files]
+    for name in (*names, *([] if exercises is None else [os.fspath(exercises)])):
+        if not os.path.isfile(name):
+            raise FileNotFoundError(f"there is no file {name}")
     if not seconds > 0:
         raise ValueError(f"seconds must be positive; got {seconds}")
+    exercises_of(exercises)  # whatever is wrong with them is not the students' fault
+    if not names:
+        return []
     with tempfile.TemporaryDirectory() as folder:
-        verdict = Path(folder) / "verdict.json"
-        said, code = _run(file, verdict, seconds)
-        if code is None:
-            return _not_run(file, f"it did not end within {seconds:g} seconds: does a loop go on for ever?", said)
-        try:
-            found = json.loads(verdict.read_text(encoding="utf-8"))
-            return Grade(file, found["exercise"], Outcome(found["outcome"]), found["message"], found["report"])
-        except (OSError, ValueError, KeyError, TypeError):
-            how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-            return _not_run(file, f"the process {how} before there was an answer", said)
+        task = {
+            "folder": folder,
+            "files": names,
+            "seconds": seconds,
+            "exercises": None if exercises is None else os.fspath(exercises),
+            "processes": processes or os.cpu_count() or 1,
+        }
+        with open(Path(folder) / "errors", "wb") as sink:
+            subprocess.run(
+                [sys.executable, "-c", SERVER],
+                input=json.dumps(task).encode(),
+                stdout=subprocess.DEVNULL,
+                stderr=sink,
+                check=False,
+            )
+        return [_grade(name, Path(folder) / str(i), seconds) for i, name in enumerate(names)]
 
 
-def _run(file: str, verdict: Path, seconds: float) -> tuple[str, int | None]:
-    """What the process wrote to stderr, and its exit code; None where it had to be ended."""
-    errors = verdict.with_name("errors")  # no pipe: what the file starts would hold it open
-    with open(errors, "wb") as sink:
-        process = subprocess.Popen(
-            [sys.executable, "-c", WORKER, file, str(verdict)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=sink,
-            start_new_session=True,  # a group, so that what it starts ends with it
-        )
+def _grade(file: str, traces: Path, seconds: float) -> Grade:
+    """From what the process of a file has left behind."""
+    code, own = traces / "code", traces / "errors"
+    errors = own if own.exists() else traces.with_name("errors")  # of the process that starts the others
+    said = errors.read_text(encoding="utf-8", errors="replace")
+    ended = json.loads(code.read_text(encoding="utf-8")) if code.exists() else 1
+    if ended is None:
+        return _not_run(file, f"it did not end within {seconds:g} seconds: does a loop go on for ever?", said)
     try:
-        code = process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        code = None
-    finally:
-        _end_group(process)
-    return errors.read_text(encoding="utf-8", errors="replace"), code
-
-
-def _end_group(process: subprocess.Popen) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+        found = json.loads((traces / "verdict").read_text(encoding="utf-8"))
+        return Grade(
+            file,
+            found["exercise"],
+            Outcome(found["outcome"]),
+            found["message"],
+            found["report"],
+            found["advice"],
+            tuple(found["by_jax"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        how = f"was ended by {signal.Signals(-ended).name}" if ended < 0 else f"ended with exit code {ended}"
+        return _not_run(file, f"the process {how} before there was an answer", said)
 
 
 def _not_run(file: str, message: str, said: str) -> Grade:

@@ -1,8 +1,9 @@
 """The file that a student fills in."""
 
 import inspect
+from collections.abc import Callable
 
-from jax_course.exercises.catalogue import EXERCISES
+from jax_course.exercises.catalogue import EXERCISES, Exercise
 
 SHEET = '''"""{title}. {source}.
 
@@ -28,15 +29,13 @@ def {asked}({parameters}):
 WHAT = {"gradient": "the gradient", "hessian": "the Hessian", "hessian_product": "the Hessian times v"}
 
 
-def sheet(name: str) -> str:
-    """The text of the file for one of `EXERCISES`: the cost, and the derivative to be written.
+def sheet(name: str, exercises: dict[str, Exercise] = EXERCISES) -> str:
+    """The text of the file for one of the exercises: the cost, and the derivative to be written.
 
     >>> print(sheet("squares").splitlines()[0])
     \"\"\"Least squares. Course 3.2, 7.4.
     """
-    if name not in EXERCISES:
-        raise ValueError(f"name must be one of {', '.join(EXERCISES)}; got {name!r}")
-    exercise = EXERCISES[name]
+    exercise = _named(name, exercises)
     parameters = list(inspect.signature(exercise.cost).parameters)
     what = WHAT[exercise.asked]
     return SHEET.format(
@@ -46,8 +45,30 @@ def sheet(name: str) -> str:
         formula=exercise.formula,
         what=what,
         what_capital=what[0].upper() + what[1:],
-        cost=inspect.getsource(exercise.cost).replace(f"def {exercise.cost.__name__}(", "def cost("),
+        cost=_source(exercise.cost, "cost"),
         asked=exercise.asked,
         parameters=", ".join([*parameters, "v"] if exercise.asked == "hessian_product" else parameters),
         shape=exercise.shape,
     )
+
+
+def solution(name: str, exercises: dict[str, Exercise] = EXERCISES) -> str:
+    """The text of a right answer; "" where the exercise has none.
+
+    >>> print(solution("squares"), end="")
+    def gradient(theta, X, y):
+        \"\"\"2Xᵀ(Xθ − y), shape (d,).\"\"\"
+        return 2 * X.T @ (X @ theta - y)
+    """
+    exercise = _named(name, exercises)
+    return "" if exercise.solution is None else _source(exercise.solution, exercise.asked)
+
+
+def _named(name: str, exercises: dict[str, Exercise]) -> Exercise:
+    if name not in exercises:
+        raise ValueError(f"name must be one of {', '.join(exercises)}; got {name!r}")
+    return exercises[name]
+
+
+def _source(function: Callable, name: str) -> str:
+    return inspect.getsource(function).replace(f"def {function.__name__}(", f"def {name}(", 1)

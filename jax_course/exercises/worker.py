@@ -1,28 +1,43 @@
 """What runs in the process of a student's file: the file, then the doctor."""
 
+import contextlib
+import inspect
 import json
 import runpy
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from jax_course import verify
-from jax_course.exercises.catalogue import EXERCISES
+from jax_course.compiling import compile_fast
+from jax_course.exercises.by_jax import derivatives_by_jax
+from jax_course.exercises.catalogue import BY_KEYWORD, Exercise, exercises_of
+from jax_course.exercises.feedback import advice
 from jax_course.exercises.grading import Outcome
 
 
 def main() -> None:
-    """Write the verdict on sys.argv[1] to sys.argv[2]."""
-    file, verdict = sys.argv[1:3]
+    """Write the verdict on sys.argv[1] to sys.argv[2]; sys.argv[3], if there is one, is a file with exercises."""
+    file, verdict, *own = sys.argv[1:4]
     sys.argv = [file]
-    Path(verdict).write_text(json.dumps(verdict_on(file)), encoding="utf-8")
+    compile_fast()
+    Path(verdict).write_text(json.dumps(verdict_on(file, *own)), encoding="utf-8")
 
 
-def verdict_on(file: str) -> dict[str, Any]:
-    """What becomes of the file and of its answer, as `Grade` has it."""
+def verdict_on(file: str, own: str | None = None) -> dict[str, Any]:
+    """What becomes of the file and of its answer, as `Grade` has it; `own`: a file with a teacher's exercises."""
+    exercises = exercises_of(own)
+    with derivatives_by_jax(file) as by_jax:
+        found = _verdict(file, exercises)
+    return found | {"by_jax": sorted(by_jax)}
+
+
+def _verdict(file: str, exercises: dict[str, Exercise]) -> dict[str, Any]:
     try:
         answer = runpy.run_path(file, run_name="exercise")
     except SyntaxError as error:
@@ -32,9 +47,9 @@ def verdict_on(file: str) -> dict[str, Any]:
     except BaseException as error:  # whatever it raises, it is no verdict
         return _not_run(f"{_place(error, file)}{type(error).__name__}: {error}")
     name = answer.get("EXERCISE")
-    if not isinstance(name, str) or name not in EXERCISES:
+    if not isinstance(name, str) or name not in exercises:
         return _not_run(f'EXERCISE must name what is solved, as in EXERCISE = "ridge"; it is {name!r}')
-    exercise = EXERCISES[name]
+    exercise = exercises[name]
     function = answer.get(exercise.asked)
     if not callable(function):
         return _not_run(f"there must be a function {exercise.asked}; there is none", name)
@@ -47,13 +62,48 @@ def verdict_on(file: str) -> dict[str, Any]:
         return _not_run(f"{exercise.asked} ends the program", name)
     except BaseException as error:
         return _not_run(f"{exercise.asked} raised, {_place(error, file)}{type(error).__name__}: {error}", name)
-    report = verify.derivatives(exercise.cost, params, *arguments, **{exercise.asked: function})
+    arguments, keywords, called = as_the_doctor_calls(exercise, arguments, function)
+    report = verify.derivatives(exercise.cost, params, *arguments, **{exercise.asked: called}, **keywords)
     outcome = {True: Outcome.RIGHT, False: Outcome.WRONG, None: Outcome.UNDECIDED}[report.ok]
-    return {"exercise": name, "outcome": outcome, "message": str(report), "report": json.loads(report.to_json())}
+    told = json.loads(report.to_json())
+    leaves = tuple(params) if isinstance(params, dict) else ()
+    advised = advice(told, leaves) if outcome is Outcome.WRONG else ""
+    return {"exercise": name, "outcome": outcome, "message": str(report), "report": told, "advice": advised}
+
+
+def as_the_doctor_calls(exercise: Exercise, arguments: list, function: Callable) -> tuple[list, dict, Callable]:
+    """The arguments without those that the doctor is given by keyword, these, and the answer as a function of both.
+
+    Given by keyword, a penalty can be set to 0, and its part of the derivative be told from the data's. The student's
+    function is called by position, whatever it calls its parameters; a list of numbers counts as an array.
+    """
+    names = list(inspect.signature(exercise.cost).parameters)[1:]
+    keywords = {name: value for name, value in zip(names, arguments, strict=True) if name in BY_KEYWORD}
+    others = [value for name, value in zip(names, arguments, strict=True) if name not in keywords]
+
+    def answer(params: Any, *given: Any, **by_keyword: Any) -> Any:
+        left, v = iter(given[: len(others)]), given[len(others) :]
+        in_order = [by_keyword[name] if name in by_keyword else next(left) for name in names]
+        return _as_arrays(params, function(params, *in_order, *v))
+
+    return others, keywords, answer
+
+
+def _as_arrays(params: Any, output: Any) -> Any:
+    """A list of numbers as an array, where the parameters have an array."""
+    if isinstance(params, dict) and isinstance(output, dict):
+        return {name: _as_arrays(params.get(name), leaf) for name, leaf in output.items()}
+    if not isinstance(output, list) or not getattr(params, "shape", ()):
+        return output
+    for make in (np.asarray, jnp.asarray):  # jnp where the numbers are being traced
+        with contextlib.suppress(ValueError, TypeError):
+            if (array := make(output)).dtype.kind in "fiu":
+                return array
+    return output
 
 
 def _not_run(message: str, name: str | None = None) -> dict[str, Any]:
-    return {"exercise": name, "outcome": Outcome.NOT_RUN, "message": message, "report": None}
+    return {"exercise": name, "outcome": Outcome.NOT_RUN, "message": message, "report": None, "advice": ""}
 
 
 def _place(error: BaseException, file: str) -> str:

@@ -6,6 +6,10 @@ r"""The X-ray of a network on a batch: what to look at, layer by layer, when tra
     ‖∂C/∂θ‖ / ‖θ‖         how far a step with a learning rate of 1 would go
     difference            the largest between its backward method and `jax.vjp`, relative to the largest entry
 
+At a kink the derivative is any number between the one-sided ones: at z = 0 relu takes 0, `jnp.maximum` 1/2. So the
+difference is computed at the batch and at numbers a little beside it, where there is no kink, and the smaller one
+counts: a mistake is in both. Whether the number at the kink itself is a possible one, `verify.layer` says.
+
 A layer whose output or δ is not finite is named by `XRay.trouble`.
 """
 
@@ -13,6 +17,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import Array
 
@@ -111,8 +116,30 @@ def _share(gradient: Any, params: Any) -> float:
 
 
 def _difference(layer: Layer, params: Any, z: Array, delta: Array, hand: Any) -> float:
+    at_batch = _against_vjp(layer, params, z, delta, hand)
+    if not at_batch > 0:  # NaN stays
+        return at_batch
+    params, z = _beside((params, z))
+    beside = _against_vjp(layer, params, z, delta, layer.backward(params, layer.forward(params, z)[1], delta))
+    return min(at_batch, beside)  # at_batch, where the numbers beside are outside of the layer's domain: NaN
+
+
+def _against_vjp(layer: Layer, params: Any, z: Array, delta: Array, hand: Any) -> float:
     _, pull = jax.vjp(lambda params, z: layer.forward(params, z)[0], params, z)
     pairs = list(zip(jax.tree.leaves(hand), jax.tree.leaves(pull(delta)), strict=True))
-    apart = max(float(jnp.max(jnp.abs(a - b))) for a, b in pairs)
-    size = max(float(jnp.max(jnp.abs(b))) for _, b in pairs)
-    return apart / size if size else apart
+    # in NumPy: in JAX each shape would be a program
+    apart = np.max([np.max(np.abs(np.asarray(a) - np.asarray(b)), initial=0.0) for a, b in pairs])
+    size = np.max([np.max(np.abs(np.asarray(b)), initial=0.0) for _, b in pairs])
+    return float(apart / size if size else apart)
+
+
+def _beside(tree: Any) -> Any:
+    """Every number moved by about a thousandth of what the numbers of its array are large."""
+    rng = np.random.default_rng(0)
+
+    def moved(leaf: Array) -> Array:
+        values = np.asarray(leaf, float)
+        size = np.sqrt(np.mean(values**2)) if values.any() else 1.0
+        return jnp.asarray(values + 1e-3 * size * rng.standard_normal(values.shape), leaf.dtype)
+
+    return jax.tree.map(moved, tree)

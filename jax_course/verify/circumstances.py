@@ -4,18 +4,23 @@ What a penalty contributes, where the biases are, how the functions behave on fe
 what else could stand in for the Hessian.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
 
-from jax_course.verify.counterfactuals import named_arrays
-from jax_course.verify.evaluation import evaluate, gradients, hessians
+from jax_course.functions import Function
+from jax_course.verify.counterfactuals import named_arrays, positional_names
+from jax_course.verify.evaluation import evaluate, gradients, hessians, products
 from jax_course.verify.ground import EPS, Derivative, Ground, as_matrix, by_blocks
 from jax_course.verify.subject import Subject
+from jax_course.verify.terms import one_term, terms
 
 Singles = tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]
+ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
+TERMS = len(ORDINALS)  # of a cost of more terms none is looked at by itself
 FULL_HESSIAN = 600  # up to so many parameters the Hessian's eigenvalues are computed
 
 
@@ -59,6 +64,46 @@ def divided_parts(ground, derivative, points, reference) -> dict[str, np.ndarray
             if bar and np.allclose(by_four, part * (1 - 0.25**power), rtol=1e-6, atol=bar):
                 parts[name] = part
     return parts
+
+
+def term_parts(ground: Ground, derivative: Derivative, points: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    """What each term of the cost contributes to the reference, under its name; none where the cost has but one."""
+    subject, cost = ground.subject, ground.cost
+    if not (ground.once if derivative.of == "gradient" else ground.twice):
+        return []
+    try:
+        found = subject.call(partial(terms, cost), points[0])
+        ofs = [_of_term(ground, derivative, points, k) for k in range(len(found))] if 1 < len(found) <= TERMS else []
+    except Exception:  # of a cost whose program cannot be walked through there is nothing to tell
+        return []
+    names = _argument_names(subject, cost)
+    return [(_term_name(k, names, term.leaves), part) for k, (term, part) in enumerate(zip(found, ofs, strict=False))]
+
+
+def _of_term(ground: Ground, derivative: Derivative, points: np.ndarray, k: int) -> np.ndarray:
+    term = Function(one_term(ground.cost, k))
+    if derivative.of == "gradient":
+        return gradients(ground.subject, term, points)
+    if derivative.of == "hessian":
+        return np.stack([by_blocks(ground.subject.layout, H) for H in hessians(ground.subject, term, points)])
+    return products(ground.subject, term, points, derivative.identity)
+
+
+def _argument_names(subject: Subject, cost: Callable) -> list[str]:
+    """The name of every leaf of (parameters, arguments, keywords), "" for a parameter."""
+    names = [""] * len(subject.layout.names)
+    for name, argument in zip(positional_names(cost, len(subject.arguments)), subject.arguments, strict=True):
+        names += [name] * len(jax.tree_util.tree_leaves(argument))
+    keywords = subject.numbers | subject.others.values
+    for name in sorted(keywords):  # as JAX orders the keys of a dictionary
+        names += [name] * len(jax.tree_util.tree_leaves(keywords[name]))
+    return names
+
+
+def _term_name(k: int, names: list[str], leaves: frozenset[int]) -> str:
+    inside = [f"`{name}`" for name in dict.fromkeys(names[i] for i in sorted(leaves)) if name]
+    data = f"with {' and '.join(inside)}" if inside else "without data"
+    return f"the {ORDINALS[k]} term of the cost ({data})"
 
 
 def scalars(subject: Subject) -> dict[str, float]:

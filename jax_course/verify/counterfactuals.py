@@ -12,14 +12,18 @@ from jax_course.verify.subject import Subject
 from jax_course.verify.suspicion import Guess
 
 
-def named_arrays(subject: Subject, cost: Callable) -> Iterator[tuple[str, np.ndarray]]:
-    """The arrays among the arguments, under the names that the cost gives them."""
+def positional_names(cost: Callable, count: int) -> list[str]:
+    """What the cost calls the arguments after its parameters."""
     try:
         names = [name for name, p in inspect.signature(cost).parameters.items() if p.kind <= p.POSITIONAL_OR_KEYWORD]
     except (TypeError, ValueError):
         names = []
-    for i, argument in enumerate(subject.arguments):
-        name = names[i + 1] if i + 1 < len(names) else f"argument {i + 2}"
+    return [names[i + 1] if i + 1 < len(names) else f"argument {i + 2}" for i in range(count)]
+
+
+def named_arrays(subject: Subject, cost: Callable) -> Iterator[tuple[str, np.ndarray]]:
+    """The arrays among the arguments, under the names that the cost gives them."""
+    for name, argument in zip(positional_names(cost, len(subject.arguments)), subject.arguments, strict=True):
         for path, leaf in jax.tree_util.tree_flatten_with_path(argument)[0]:
             if isinstance(leaf, np.ndarray) and leaf.ndim:
                 below = jax.tree_util.keystr(path, simple=True, separator=".")
@@ -42,9 +46,29 @@ def otherwise(ground: Ground, derivative: Derivative, points: np.ndarray) -> Ite
             hand = derivative.hand(subject, points)
             yield from _predicted(guess, lambda even=even, hand=hand: (
                 hand + estimate(even, points) - derivative.hand(even, points)))  # fmt: skip
+    if derivative.of == "gradient":
+        yield from _softmax_of_another_axis(subject, points, lambda: estimate(subject, points))
     for name, at in _without_leaves(ground, derivative.of, points):
         guess = Guess(Kind.MISSING, f"yours is computed as if {name} were 0.")
         yield from _predicted(guess, lambda at=at: estimate(subject, at))
+
+
+def _softmax_of_another_axis(
+    subject: Subject, points: np.ndarray, right: Callable
+) -> Iterator[tuple[Guess, np.ndarray]]:
+    """r + Xᵀ(P − π), where P is e^Z divided by its sum over the examples, or over everything, for Z = XW."""
+    X, shapes = next((a for a in subject.arrays if a.ndim == 2), None), subject.layout.shapes
+    if X is None or len(shapes) != 1 or len(shapes[0]) != 2 or shapes[0][0] != X.shape[1] or X.dtype.kind != "f":
+        return
+    Z = X @ points.reshape(-1, *shapes[0])
+    E = np.exp(Z - Z.max(axis=(1, 2), keepdims=True))
+    pi = E / E.sum(axis=2, keepdims=True)
+    for axes, words in ((1, "over the examples (axis 0)"), ((1, 2), "over everything, without an axis")):
+        change = (X.T @ (E / E.sum(axis=axes, keepdims=True) - pi)).reshape(len(points), -1)
+        for weight in (1.0, 1 / len(X)):
+            told = f"yours divides e^Z by its sum {words}; each example has a sum of its own: axis 1."
+            guess = Guess(Kind.TRANSPOSE, told)
+            yield from _predicted(guess, lambda change=change, weight=weight: right() + weight * change)
 
 
 def _predicted(guess: Guess, predict: Callable[[], np.ndarray]) -> Iterator[tuple[Guess, np.ndarray]]:

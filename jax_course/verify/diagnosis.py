@@ -8,9 +8,11 @@ from r, with at most one constant to fit:
     BIAS            h = r but for the bias
     INDEX           h = r, rolled, reversed or permuted along an axis, or of another leaf, or of other labels
     MISSING         h = 0 where r is not, or h = r with a part of the data or of the parameters at 0
+    one term        h = r − g + c g,  g: what one term of the cost contributes to r;  c = 0, −1, a factor, or ρ(θ)
     DIAGONAL        h = r on the diagonal blocks, 0 off them
     EXPECTED        h = c Σ g_i g_iᵀ (Fisher),  or  c Σ g_i g_iᵀ / 2c_i  (Gauss–Newton of squares c_i = r_i²)
     CHAIN_RULE      h_i = ρ_i r_i  for every single example i, with a ρ_i that differs between them;  h = ρ(θ) r
+                    or  h_j = ρ(θ_j) r_j
 
 The first that holds in every entry and at every point is the diagnosis, simple ones first. That the points are several
 tells a factor 2 from an accident; that the functions can be called on a part of the examples tells a factor m from a

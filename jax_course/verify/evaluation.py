@@ -183,7 +183,9 @@ def _run_all(subject: Subject, function: Callable, points: np.ndarray, extra: tu
             errors.append(error)
     known = next((output for output in outputs if output is not None), None)
     if known is None:
-        raise errors[0]
+        if errors:
+            raise errors[0]
+        return None  # a function without `return`
     nowhere = jax.tree_util.tree_map(lambda leaf: np.full_like(leaf, np.nan, dtype=np.result_type(leaf, float)), known)
     filled = [nowhere if output is None else output for output in outputs]
     return jax.tree_util.tree_map(lambda *leaves: np.stack(leaves), *filled)

@@ -8,6 +8,7 @@ penalty does not show at θ = 0.
 
 import contextlib
 import time
+from functools import cache
 from typing import Any
 
 import jax
@@ -28,6 +29,7 @@ from jax_course.verify.circumstances import (
     penalty_parts,
     scalars,
     stand_ins,
+    term_parts,
 )
 from jax_course.verify.counterfactuals import otherwise
 from jax_course.verify.diagnosis import diagnose
@@ -177,4 +179,5 @@ def _evidence(ground: Ground, derivative: Derivative, points, hand, reference, t
         lambda: stand_ins(ground, points, derivative),
         lambda: hessians_at(ground, derivative),
         lambda: otherwise(ground, derivative, points),
+        cache(lambda: term_parts(ground, derivative, points)),
     )

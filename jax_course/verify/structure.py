@@ -18,7 +18,13 @@ def structural_findings(layout: Layout, of: str, output: Any, value: Any) -> lis
         expected = jax.tree_util.tree_map(
             lambda row: jax.tree_util.tree_map(lambda col: np.zeros(row.shape + col.shape), outer), outer
         )
+    if output is None:
+        sentence = "yours returns nothing (None): is `return` missing in front of its last line?"
+        return [Finding(Kind.SHAPE, of, of, (), None, None, sentence)]
     ours, theirs = (_described(tree) for tree in (expected, output))
+    if isinstance(output, list) and list(ours) == [""]:
+        sentence = f"yours is a list of {len(output)} where an array is expected: say np.array([...])."
+        return [Finding(Kind.SHAPE, of, of, (), _listed(theirs), _listed(ours), sentence)]
     if list(ours) != list(theirs):
         sentence = f"yours is not structured as the parameters are: expected {_listed(ours)}; got {_listed(theirs)}."
         return [Finding(Kind.SHAPE, of, of, (), _listed(theirs), _listed(ours), sentence)]

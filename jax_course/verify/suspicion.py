@@ -42,6 +42,7 @@ class Evidence(NamedTuple):
     expected: Callable[[], Named]  # what stands in for Hessians at the last point
     hessians: Callable[[], np.ndarray | None]  # (points, n, n)
     otherwise: Callable[[], Iterator[tuple[Guess, np.ndarray]]]  # the derivative of other data, or at other parameters
+    terms: Callable[[], list[tuple[str, np.ndarray]]]  # what each term of the cost contributes to the reference
 
 
 class Part:

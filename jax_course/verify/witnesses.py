@@ -7,6 +7,7 @@ digit, with a margin; and a few thousand units in the last place.
 """
 
 import warnings
+from functools import partial
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from jax_course.verify import differences
 from jax_course.verify.evaluation import directional, evaluate, gradients, is_traceable
 from jax_course.verify.findings import Witness
 from jax_course.verify.ground import EPS, as_matrix, first_line, shows_in_a_short_step, sizes_of, values_of
+from jax_course.verify.kinks import gradient_has_kink
 
 SHRINKS = float(np.finfo(np.float32).eps) / EPS
 
@@ -171,7 +173,12 @@ def _steeper_than_steps(ground, point, v, terms: tuple[float, ...]) -> bool:
     return bool(shows_in_a_short_step(slope, point, v[None], np.array([2 * terms[1]]))[0])
 
 
-def _has_kink(ground, point, v) -> bool:
+def _has_kink(ground, point, v, degree: int) -> bool:
+    """Whether the cost, for degree 2 its gradient, has a kink along v."""
+    if degree == 2:
+        return ground.once and bool(
+            gradient_has_kink(partial(gradients, ground.subject, ground.cost), point, v[None])[0]
+        )
     before, after = differences.one_sided(values_of(ground), point, v[None])
     return bool(np.abs(after.value - before.value)[0] > 20 * np.maximum(before.error, after.error)[0])
 
@@ -196,8 +203,9 @@ def _taylor(ground, of: str, point, v, terms: tuple[float, ...]) -> Witness:
     if order > degree + 0.5:
         return Witness("Taylor order", of, "agrees", float("nan"), words)
     clean = np.ptp(orders) < 0.1 and abs(order - degree) < 0.1
-    if clean and degree == 1 and _has_kink(ground, point, v):
-        return Witness("Taylor order", of, "abstains", float("nan"), "the cost has a kink here")
+    if clean and _has_kink(ground, point, v, degree):
+        words = f"the {'cost' if degree == 1 else 'gradient'} has a kink here"
+        return Witness("Taylor order", of, "abstains", float("nan"), words)
     if clean and _steeper_than_steps(ground, point, v, terms):
         return Witness(
             "Taylor order", of, "abstains", float("nan"), "the cost changes over less than the shortest step"

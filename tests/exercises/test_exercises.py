@@ -5,6 +5,7 @@ import inspect
 import json
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import numpy as np
 import pytest
 
 from jax_course import lasso, linear, logistic, ridge, softmax, verify
-from jax_course.exercises import EXERCISES, Outcome, check, sheet, worker
+from jax_course.exercises import EXERCISES, Grade, Outcome, by_jax, check, check_all, sheet, worker
+from jax_course.exercises import __main__ as command
 from jax_course.exercises.__main__ import main
 
 
@@ -58,6 +60,22 @@ ANSWERS = {
 }
 
 
+def solved(exercise):
+    assert exercise.solution is not None
+    return exercise.solution
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_the_solution_shown_is_the_answer(name):
+    exercise = EXERCISES[name]
+    given = exercise.problem(np.random.default_rng(0))
+    given = (*given, np.ones(3)) if exercise.asked == "hessian_product" else given
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"), jax.enable_x64(True):
+        shown, answer = solved(exercise)(*given), ANSWERS[name](*given)
+    for a, b in zip(jax.tree.leaves(shown), jax.tree.leaves(answer), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+
+
 TWICE = ("squares", "ridge_hessian", "logistic_product", "hidden_layer")  # one of each kind
 
 
@@ -65,7 +83,7 @@ TWICE = ("squares", "ridge_hessian", "logistic_product", "hidden_layer")  # one 
 def test_the_right_answer_is_right_and_twice_of_it_is_wrong(name):
     exercise = EXERCISES[name]
     params, *arguments = exercise.problem(np.random.default_rng(0))
-    right = ANSWERS[name]
+    right = ANSWERS.get(name) or solved(exercise)
     assert verify.derivatives(exercise.cost, params, *arguments, **{exercise.asked: right}).ok
     if name not in TWICE:
         return
@@ -208,6 +226,131 @@ def test_what_the_doctor_says_is_the_feedback(tmp_path, capsys):
     assert (grade["outcome"], grade["exercise"]) == ("wrong", "squares")
     assert "FACTOR in gradient" in grade["message"]
     assert grade["report"]["findings"][0]["kind"] == "FACTOR"
+
+
+def said_of(tmp_path, exercise, lines, head="", parameters=None):
+    """What the worker says of an answer, in this process."""
+    asked = EXERCISES[exercise].asked
+    names = parameters or ", ".join(inspect.signature(EXERCISES[exercise].cost).parameters)
+    path = tmp_path / "mine.py"
+    body = textwrap.indent(lines, "    ")
+    path.write_text(f'{head}\nimport numpy as np\nEXERCISE = "{exercise}"\ndef {asked}({names}):\n{body}\n')
+    return worker.verdict_on(str(path))
+
+
+def test_a_penalty_is_told_from_the_data_whatever_the_student_calls_it(tmp_path):
+    found = said_of(tmp_path, "ridge", "return 2 * X.T @ (X @ t - y) + 2 * lam", parameters="t, X, y, lam")
+    assert [finding["kind"] for finding in found["report"]["findings"]] == ["PENALTY"]
+    assert "a constant in every entry" in found["message"]
+    with_v = "return X.T @ (X @ v) + 2 * lam * v"
+    found = said_of(tmp_path, "logistic_product", with_v, parameters="t, X, y, lam, v")
+    assert found["report"]["findings"][0]["kind"] == "CHAIN_RULE", found["message"]
+
+
+def test_a_list_of_the_right_numbers_is_right(tmp_path):
+    found = said_of(tmp_path, "squares", "e = X @ theta - y\nreturn [2 * X[:, j] @ e for j in range(3)]")
+    assert found["outcome"] is Outcome.RIGHT, found["message"]
+
+
+def test_feedback_names_what_is_right_and_the_next_step(tmp_path):
+    lines = (
+        'h = np.tanh(X @ theta["W"] + theta["b"])\ne = h @ theta["v"] - y\nd = 2 * e[:, None] * theta["v"]\n'
+        'return {"W": X.T @ d, "b": d.sum(0), "v": 2 * e @ h}'
+    )
+    advice = said_of(tmp_path, "hidden_layer", lines)["advice"]
+    assert advice.startswith("Right so far: `v`. Sums and shapes are right")
+    assert "Next: derive for a single example" in advice
+
+
+@pytest.mark.parametrize(
+    ("head", "lines", "names"),
+    [
+        ("import jax", "return jax.grad(lambda t: ((X @ t - y) ** 2).sum())(theta)", ["jax.grad"]),
+        ("from jax import jacrev", "return jacrev(lambda t: ((X @ t - y) ** 2).sum())(theta)", ["jax.jacrev"]),
+        ("", "return 2 * X.T @ (X @ theta - y)", []),
+    ],
+)
+def test_a_derivative_by_jax_is_noticed(head, lines, names, tmp_path):
+    found = said_of(tmp_path, "squares", lines, head)
+    assert (found["outcome"], found["by_jax"]) == (Outcome.RIGHT, names)
+    grade = Grade("mine.py", "squares", found["outcome"], found["message"], found["report"], "", tuple(names)).by_hand()
+    assert grade.outcome is (Outcome.WRONG if names else Outcome.RIGHT)
+    assert not isinstance(jax.grad, by_jax._Noticed)
+
+
+TEACHERS = """
+import jax.numpy as jnp
+from jax_course.exercises import Exercise
+
+def waves_cost(theta, x):
+    return jnp.sum(jnp.sin(theta * x))
+
+def waves_gradient(theta, x):
+    return jnp.sum(x * jnp.cos(theta * x))
+
+waves = Exercise("Waves", "J = Σ sin θx", "Sheet 1", "gradient", "a number", waves_cost,
+                 lambda rng: (0.4, rng.standard_normal(5)), "sin′ is cos.", waves_gradient)
+"""
+
+
+def test_a_teacher_has_exercises_of_their_own(tmp_path, capsys):
+    own, mine = tmp_path / "own.py", tmp_path / "mine.py"
+    own.write_text(TEACHERS)
+    assert main(["list", "--exercises", str(own)]) == 0
+    assert capsys.readouterr().out.startswith("waves ")
+    assert main(["show", "waves", "--exercises", str(own)]) == 0
+    text = capsys.readouterr().out
+    assert 'EXERCISE = "waves"' in text
+    assert "def cost(theta, x):" in text
+    mine.write_text(text.replace('raise NotImplementedError("your formula goes here")', "return theta"))
+    assert main(["check", str(mine), "--exercises", str(own), "--hint"]) == 1
+    assert "Hint: sin′ is cos." in capsys.readouterr().out
+    own.write_text("x = 1")
+    assert main(["check", str(mine), "--exercises", str(own)]) == 2
+    assert "must define an Exercise" in capsys.readouterr().err
+    own.write_text(TEACHERS.replace('"gradient"', '"slope"'))
+    assert main(["list", "--exercises", str(own)]) == 2
+    assert (
+        "waves must ask for one of gradient, hessian, hessian_product; it asks for 'slope'" in capsys.readouterr().err
+    )
+
+
+def test_help_comes_on_request_and_the_solution_after_three_wrong_answers(tmp_path, capsys, monkeypatch):
+    path = tmp_path / "mine.py"
+    wrong = Grade(str(path), "squares", Outcome.WRONG, "WRONG: gradient", None, "Right so far: much.")
+    monkeypatch.setattr(command, "check_all", lambda files, **settings: [wrong])
+    told = []
+    for text in ("1", "1", "2", "3"):  # the same answer again is no other try
+        path.write_text(text)
+        assert main(["check", str(path), "--solution"]) == 1
+        told.append(capsys.readouterr().out)
+    assert [text.count("so far: 1.") + 2 * text.count("so far: 2.") for text in told] == [1, 1, 2, 0]
+    assert "return 2 * X.T @ (X @ theta - y)" in told[3]
+    assert "Right so far: much." in told[0]
+    assert "A hint: check it with --hint." in told[0]
+    assert main(["check", str(path), "--hint"]) == 1
+    assert EXERCISES["squares"].hint in capsys.readouterr().out
+    right = wrong._replace(outcome=Outcome.RIGHT, message="RIGHT", advice="", by_jax=("jax.grad",))
+    monkeypatch.setattr(command, "check_all", lambda files, **settings: [right])
+    assert main(["check", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert "show squares_hessian > squares_hessian.py" in said
+    assert "jax.grad derived it" in said
+    assert main(["check", str(path), "--by-hand"]) == 1
+
+
+def test_several_files_are_graded_by_one_command(tmp_path, capsys):
+    """A right one, a wrong one, and one that ends its process: a grade each, in their order."""
+    texts = (SQUARES + "return 2 * X.T @ (X @ theta - y)", SQUARES + "return X", "import os\nos._exit(7)")
+    files = [tmp_path / f"{i}.py" for i in range(3)]
+    for file, text in zip(files, texts, strict=True):
+        file.write_text(text)
+    assert main(["check", *map(str, files), "--json"]) == 1
+    grades = json.loads(capsys.readouterr().out)
+    assert [grade["outcome"] for grade in grades] == ["right", "wrong", "not run"]
+    assert [Path(grade["file"]).name for grade in grades] == ["0.py", "1.py", "2.py"]
+    assert not (tmp_path / ".tries.json").exists()
+    assert check_all([]) == []
 
 
 def test_jax_numpy_answers_too(tmp_path):

@@ -165,6 +165,60 @@ def test_at_the_kink_relu_passes_nothing_back():
     np.testing.assert_array_equal(layers.relu().backward((), cache, np.ones((1, 2)))[1], 0)
 
 
+def test_at_the_kink_autodiff_of_relu_passes_nothing_on_either():
+    """So jax.grad of a network's cost is its gradient there, too; NaN stays NaN."""
+    relu, z = layers.relu(), np.array([[0.0, -0.0, 2.0, np.nan]])
+
+    @jax.jit
+    def at(z):
+        out, pull = jax.vjp(lambda z: relu.forward((), z)[0], z)
+        second = jax.jvp(jax.grad(lambda z: jnp.sum(relu.forward((), z)[0] ** 2)), (z,), (jnp.ones_like(z),))[1]
+        return out, pull(jnp.ones_like(z))[0], relu.tangent((), z, (), jnp.ones_like(z)), second  # pyright: ignore
+
+    out, back, tangent, second = (np.asarray(value)[0] for value in at(z))
+    np.testing.assert_array_equal(out, [0, 0, 2, np.nan])
+    np.testing.assert_array_equal(back[:3], [0, 0, 1])
+    np.testing.assert_array_equal(tangent[:3], [0, 0, 1])
+    np.testing.assert_array_equal(second[:3], [0, 0, 2])
+
+
+# Rows of zeros in front of a relu without bias: each unit has its kink there, and the sum of them is the layer's.
+AT_KINKS = np.random.default_rng(3).standard_normal((M, D)) * (np.arange(M) % 3 > 0)[:, None]
+WEIGHTS = np.random.default_rng(4).standard_normal((D, 5))
+
+
+def units(slope=lambda z: z > 0, positive_part=lambda z: jnp.maximum(z, 0)):
+    """relu(z θ) as one layer."""
+
+    def backward(theta, z, delta):
+        delta = delta * slope(z @ theta)
+        return z.T @ delta, delta @ theta.T
+
+    return Layer(lambda key, d: (WEIGHTS, 5), lambda theta, z: (positive_part(z @ theta), z), backward)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [units(), units(positive_part=jax.nn.relu), units(jnp.sign, jnp.abs)],
+    ids=["maximum, whose derivative is 1/2", "relu, whose derivative is 0", "absolute value"],
+)
+def test_the_doctor_counts_a_kink_as_no_fault(layer):
+    report = verify.layer(layer, WEIGHTS, AT_KINKS)
+    assert report.ok, report
+    assert {finding.kind for finding in report.findings} == {verify.Kind.KINK}
+
+
+@pytest.mark.parametrize(
+    "slope",
+    [lambda z: 2.0 * (z > 0), lambda z: (z > 0) + 0.5 * (z > 1), lambda z: (z > 0) + 2.0 * (z == 0)],
+    ids=["factor 2", "other entries", "outside of the one-sided derivatives"],
+)
+def test_the_doctor_finds_a_wrong_slope_beside_kinks(slope):
+    report = verify.layer(units(slope), WEIGHTS, AT_KINKS)
+    assert report.ok is False
+    assert {finding.kind for finding in report.findings} - {verify.Kind.KINK}
+
+
 def test_one_weight_has_the_gradient_of_its_own_output():
     """Course 12.3, slip E 20: ∂C/∂θ_io = δ_o z_i, no sum over o."""
     params, z, delta, *_ = problem(layers.linear(5), np.float64)

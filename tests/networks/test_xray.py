@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from jax_course.networks import costs, layers, mlp, network, xray
+from jax_course.networks import Layer, costs, layers, mlp, network, xray
 from jax_course.networks.layers import LinearParams
 
 NET = mlp([4, 4], "relu", costs.cross_entropy())
@@ -67,6 +67,50 @@ def test_a_wrong_backward_method_shows(reports):
     assert differences[0] < 1e-12
     assert differences[1] > 0.01
     assert differences[2] < 1e-12
+
+
+def positive_part(slope=lambda z: z > 0):
+    """relu with the maximum of JAX, whose derivative at 0 is 1/2."""
+    return Layer(
+        lambda key, d_in: ((), d_in),
+        lambda params, z: (jnp.maximum(z, 0), z),
+        lambda params, z, delta: ((), delta * slope(z).astype(z.dtype)),
+        name="positive part",
+    )
+
+
+def differences_at_exact_zeros(layer):
+    """Of a linear layer, dropout and this layer, on rows of which two are 0."""
+    net = network(layers.linear(4), layers.dropout(0.5, jax.random.key(1)), layer, cost=costs.cross_entropy())
+    rows = X.copy()
+    rows[[2, 5]] = 0
+    return [row.difference for row in xray(net, (THETA[0], (), ()), rows, Y).layers]
+
+
+@pytest.mark.parametrize(
+    "layer", [positive_part(), layers.relu(), layers.residual(positive_part())], ids=["maximum", "relu", "residual"]
+)
+def test_a_kink_is_no_fault_of_a_layer(layer):
+    assert max(differences_at_exact_zeros(layer)) < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("slope", "least"),
+    [
+        (lambda z: jnp.where(z > 0, 2.0, 0.0), 0.99),
+        (lambda z: jnp.where(z > 0.1, 1.5, jnp.where(z > 0, 1.0, 0.0)), 0.1),
+        (jnp.ones_like, 0.9),
+    ],
+    ids=["factor 2", "other entries", "no mask"],
+)
+def test_a_wrong_slope_shows_beside_exact_zeros(slope, least):
+    *others, difference = differences_at_exact_zeros(positive_part(slope))
+    assert max(others) < 1e-12
+    assert difference > least
+
+
+def test_a_backward_method_without_a_number_at_0_shows():
+    assert np.isnan(differences_at_exact_zeros(positive_part(lambda z: (z + jnp.abs(z)) / (2 * z)))[-1])
 
 
 @pytest.mark.parametrize("layer", [0, 2])

@@ -170,6 +170,50 @@ def test_kinks():
     assert verify.derivatives(lambda w: jnp.sum(jnp.abs(w)), point, gradient=jnp.sign).ok is True
 
 
+def test_kinks_that_meet():
+    """A sum of kinks, of relu(z·θ_o) at z = 0: each derivative is right, their sum not between those of the cost."""
+    weights = np.array([[1.0, -1.0, 0.5], [0.4, -0.3, 2.0]])
+    delta = np.array([1.0, -2.0, 0.5])
+
+    def cost(z):
+        return jnp.maximum(z @ weights, 0) @ delta
+
+    def gradient_with(slope_at_0):
+        def gradient(z):
+            return weights @ (delta * jnp.where(z @ weights > 0, 1.0, jnp.where(z @ weights < 0, 0.0, slope_at_0)))
+
+        return gradient
+
+    for slope in (0.0, 1.0):
+        report = verify.derivatives(cost, np.zeros(2), gradient=gradient_with(slope))
+        assert (report.ok, kinds(report)) == (True, {Kind.KINK})
+        assert "the derivative jumps around the point" in report.findings[0].sentence
+    assert verify.derivatives(cost, np.zeros(2), gradient=gradient_with(1.2)).ok is False
+
+
+@pytest.mark.parametrize("positive_part", [lambda z: jnp.maximum(z, 0), jax.nn.relu])
+def test_products_at_a_kink_of_the_gradient(positive_part):
+    """Course 12.4: a unit of which an example leaves exactly 0 has the derivative 0 and the second derivative 0."""
+
+    def cost(theta):
+        return jnp.sum((positive_part(theta["bias"]) @ theta["weights"] - 1) ** 2)
+
+    def gradient_of(theta):
+        h = jnp.where(theta["bias"] > 0, theta["bias"], 0)
+        r = 2 * (h @ theta["weights"] - 1)
+        return {"bias": (theta["weights"] @ r) * (theta["bias"] > 0), "weights": jnp.outer(h, r)}
+
+    def product(theta, v):
+        return jax.jvp(gradient_of, (theta,), (v,))[1]
+
+    theta = {"bias": np.array([0.0, 1.5, 0.0, -1.0]), "weights": np.random.default_rng(1).standard_normal((4, 2))}
+    report = verify.derivatives(cost, theta, gradient=gradient_of, hessian_product=product)
+    assert report.ok is True, report
+    assert kinds(report) <= {Kind.KINK}
+    wrong = verify.derivatives(cost, theta, hessian_product=lambda *a: jax.tree.map(lambda leaf: 2 * leaf, product(*a)))
+    assert wrong.ok is False
+
+
 def test_where_autodiff_is_off_the_readers_mistake_is_still_found():
     def softplus(z):  # autodiff takes a kink in |z| and max(z, 0) for its word, at z = 0
         return jnp.maximum(z, 0) + jnp.log1p(jnp.exp(-jnp.abs(z)))

@@ -340,3 +340,45 @@ def test_data_in_place_of_its_transpose():
 
     report = verify.derivatives(cost, LOGIT["w"], square, Y[:D, 0], hessian=lambda w, X, y: 2 * X @ X.T)
     assert named(report)[0] == {Kind.TRANSPOSE}
+
+
+TERMS = {
+    "sign": (lambda a, b: a - b, Kind.SIGN, "the second term of the cost (with `y`) has the wrong sign"),
+    "left out": (lambda a, b: b, Kind.MISSING, "the first term of the cost (without data) is missing"),
+    "m forgotten": (
+        lambda a, b: a / M + b,
+        Kind.FACTOR,
+        f"the first term of the cost (without data) is {1 / M:.6g} times",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", TERMS)
+def test_one_term_of_the_cost(mistake):
+    def cost(s, y):
+        return jnp.sum(jnp.log(s) + y**2 / (2 * s**2))
+
+    change, kind, words = TERMS[mistake]
+    wrong = lambda s, y: change(M / s, -jnp.sum(y**2) / s**3)  # noqa: E731
+    kinds, said = named(verify.derivatives(cost, 1.3, Y[:, 0], gradient=wrong))
+    assert (kinds, words in said) == ({kind}, True), said
+
+
+def test_a_constant_is_no_penalty_where_all_parameters_are_positive():
+    def cost(p):
+        return jnp.sum(p * jnp.log(p))
+
+    kinds, said = named(verify.derivatives(cost, np.array([0.2, 0.5, 0.3]), gradient=jnp.log))
+    assert kinds == {Kind.UNKNOWN}
+    assert "off by -1 in every entry" in said
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [(lambda W, X, y: None, "is `return` missing"), (lambda W, X, y: [1.0, 2.0, 3.0, 4.0], "say np.array([...])")],
+)
+def test_nothing_and_a_list_are_no_arrays(wrong, words):
+    kinds, said = named(
+        verify.derivatives(lambda w, X, y: jnp.sum((X @ w - y) ** 2), LOGIT["w"], X, LABEL, gradient=wrong)
+    )
+    assert (kinds, words in said) == ({Kind.SHAPE}, True), said

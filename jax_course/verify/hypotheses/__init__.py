@@ -1,6 +1,6 @@
 """The hypotheses: what each kind of mistake predicts, tested on the entries under suspicion. See `diagnosis`."""
 
-from jax_course.verify.hypotheses.chain_rule import chain_rule, function_of_a_parameter
+from jax_course.verify.hypotheses.chain_rule import chain_rule, function_of_a_parameter, function_of_each_parameter
 from jax_course.verify.hypotheses.constants import (
     factor,
     factor_but_for_the_penalty,
@@ -10,7 +10,7 @@ from jax_course.verify.hypotheses.constants import (
     missing,
     nonfinite,
 )
-from jax_course.verify.hypotheses.elsewhere import otherwise, unmoved
+from jax_course.verify.hypotheses.elsewhere import off_by_a_constant, otherwise, unmoved
 from jax_course.verify.hypotheses.penalties import (
     bias,
     bias_of_a_gradient,
@@ -29,6 +29,7 @@ from jax_course.verify.hypotheses.second_order import (
     row_and_column,
     triangle,
 )
+from jax_course.verify.hypotheses.terms import factor_of_a_term
 
 # The first that holds in every entry and at every point is the diagnosis: simple ones first, those of structure before
 # those that leave much open.
@@ -54,11 +55,14 @@ STRUCTURAL = (
     exchanged,
     otherwise,
     factor_of_slices,
+    factor_of_a_term,
+    function_of_each_parameter,
 )
 LOOSE = (
     blocks_only,
     isolated,
     unmoved,
+    off_by_a_constant,
     function_of_a_parameter,
     chain_rule,
     asymmetric,

@@ -16,6 +16,31 @@ FUNCTIONS = {
     "exp(−2 {})": lambda t: np.exp(-2 * t),
 }
 
+OF_SIGMOIDS = {
+    "1/σ({})": lambda t: 1 + np.exp(-t),
+    "1/(1 − σ({}))": lambda t: 1 + np.exp(t),
+    "σ({})": lambda t: 1 / (1 + np.exp(-t)),
+    "1 − σ({})": lambda t: 1 / (1 + np.exp(t)),
+    "1/σ′({})": lambda t: 2 + np.exp(t) + np.exp(-t),
+    "σ′({})": lambda t: 1 / (2 + np.exp(t) + np.exp(-t)),
+    "1/tanh′({})": lambda t: np.cosh(t) ** 2,
+    "tanh′({})": lambda t: np.cosh(t) ** -2,
+}
+
+
+def function_of_each_parameter(part: Part) -> Guess | None:
+    """h_j = ± ρ(θ_j) r_j: a factor of an entry's own parameter, as where a function acts on each entry."""
+    if part.evidence.of != "gradient" or part.hand.shape[1] < 2:
+        return None
+    theta = part.evidence.theta[part.rows][:, part.chosen]
+    name = part.evidence.parameters.names[part.leaves[0]] if len(part.leaves) == 1 else "θ"
+    for form, function in (FUNCTIONS | OF_SIGMOIDS).items():
+        for sign, turned in ((1, ""), (-1, ", with the wrong sign")):
+            if part.holds(sign * function(theta) * part.reference):
+                words = f"in every entry yours is {form.format(name)} times the derivative{turned}."
+                return Guess(Kind.CHAIN_RULE, words)
+    return None
+
 
 def function_of_a_parameter(part: Part) -> Guess | None:
     """h = ρ(θ) r with the same ρ in every entry of the part, at each point another."""

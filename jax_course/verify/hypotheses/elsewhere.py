@@ -18,6 +18,17 @@ def otherwise(part: Part) -> Guess | None:
     return None
 
 
+def off_by_a_constant(part: Part) -> Guess | None:
+    """h − r = a in every entry, at every point."""
+    if part.evidence.of != "gradient" or part.hand.shape[1] < 2 or part.hand.shape[0] < 2:
+        return None
+    a = part.constant(part.hand - part.reference, np.ones_like(part.hand))
+    if a is None:
+        return None
+    words = f"yours is off by {a:+.6g} in every entry: a constant is left out, or has the wrong sign."
+    return Guess(Kind.UNKNOWN, words)
+
+
 def unmoved(part: Part) -> Guess | None:
     """h is the same at every point, and r is not."""
     if part.evidence.of != "gradient" or len(part.hand) < 3 or np.isclose(part.hand, part.reference).all():

@@ -42,8 +42,15 @@ def penalty_of_another_form(part: Part) -> Guess | None:
             if part.constant(left, np.ones_like(left)) is not None:
                 return Guess(Kind.PENALTY, "the penalty is added to every entry; it belongs on the diagonal only.")
             continue
-        if part.evidence.of != "gradient" or not penalised.any():
+        if part.evidence.of == "hessian_product":
+            for form, what in _products(part, p):
+                if part.constant(left, form) is not None:
+                    return Guess(Kind.PENALTY, f"the penalty's part {what}.")
             continue
+        if not penalised.any():
+            continue
+        if part.constant(left, np.ones_like(left)) is not None and left.shape[1] > 1:
+            return Guess(Kind.PENALTY, "the penalty's part is a constant in every entry: it is not multiplied with θ.")
         for form, what in _forms(part, penalised):
             if part.constant(left, form) is not None:
                 return Guess(Kind.PENALTY, f"the penalty's part is that {what}.")
@@ -54,6 +61,10 @@ def _forms(part: Part, penalised: np.ndarray) -> Iterator[tuple[np.ndarray, str]
     theta = np.where(penalised, part.of(part.evidence.identity), 0)
     everything = part.evidence.identity[part.rows]
     p = np.stack([contribution for _, contribution in _contributions(part)]).sum(axis=0)
+    slope = p * np.sign(theta)
+    if penalised.sum() > 1 and np.ptp(slope[:, penalised]) <= FIT * np.abs(slope).max():  # p is a sign θ
+        yield np.abs(theta), "with |θ|, where the derivative of |θ| is sign θ"
+        yield theta, "of θ², with θ, where the derivative of |θ| is sign θ"
     for values in (theta, everything):
         norm = np.linalg.norm(values, axis=1, keepdims=True)
         yield p / np.where(norm > 0, norm, 1), "of ‖θ‖, not of its square"
@@ -63,6 +74,15 @@ def _forms(part: Part, penalised: np.ndarray) -> Iterator[tuple[np.ndarray, str]
         yield np.sum(p * theta, axis=1, keepdims=True) * penalised, "itself, one number, not its derivative"
         for constant in (p / np.where(theta != 0, theta, 1), penalised * 1.0):
             yield np.where(theta != 0, constant, 0), "of θ, not of θ² or |θ|: a constant"
+
+
+def _products(part: Part, p: np.ndarray) -> Iterator[tuple[np.ndarray, str]]:
+    """The penalty's part of a product with θ, or with nothing, where p is its part of the product with v."""
+    v, theta = part.of(part.evidence.identity), part.evidence.theta[part.rows][:, part.chosen]
+    diagonal = p / np.where(v != 0, v, 1)
+    yield diagonal * theta, "is multiplied with θ, not with v"
+    if p.shape[1] > 1:
+        yield diagonal, "is not multiplied with v"
 
 
 def penalty_on_the_spared(part: Part) -> Guess | None:
@@ -90,6 +110,8 @@ def penalty_too_much(part: Part) -> Guess | None:
         return None
     unit = UNIT[part.evidence.of]
     for form, name in ((theta, unit), (np.sign(theta), f"sign {unit}")):
+        if form is not theta and len(np.unique(form)) == 1:  # the signs are a constant, which may come from anywhere
+            break
         a = part.constant(difference, form)
         if a is not None:
             return Guess(Kind.PENALTY, f"yours is off by {a:+.6g} × {name}: a penalty too much, or one too little.")

@@ -80,9 +80,13 @@ def _diagonal_times_v(part: Part) -> Guess | None:
             continue
         if (np.abs(hand - np.einsum("pij,pj->pi", hessians * mask, v)) <= bar).all():
             return Guess(Kind.DIAGONAL, f"yours is the product with only {names} of the Hessian.")
+    p = sum(part.evidence.penalty.values(), np.zeros_like(hand))
     for w, what in ((part.evidence.theta, "θ"), (np.ones_like(v), "a vector of ones")):
-        if (np.abs(hand - np.einsum("pij,pj->pi", hessians, w)) <= bar).all():
-            return Guess(Kind.UNKNOWN, f"yours is the Hessian's product with {what}, not with v.")
+        by_w = np.einsum("pij,pj->pi", hessians, w)
+        if (np.abs(hand - by_w) <= bar).all():
+            return Guess(Kind.INDEX, f"yours is the Hessian's product with {what}, not with v.")
+        if p.any() and (np.abs(hand - by_w + p * w / np.where(v != 0, v, 1) - p) <= bar).all():
+            return Guess(Kind.INDEX, f"but for the penalty, yours is the Hessian's product with {what}, not with v.")
     return None
 
 

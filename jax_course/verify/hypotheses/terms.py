@@ -1,0 +1,54 @@
+"""Hypotheses of one term of the cost: its sign, a factor, a factor of a parameter, or that it is left out."""
+
+import numpy as np
+
+from jax_course.verify.findings import Kind
+from jax_course.verify.hypotheses.chain_rule import FUNCTIONS
+from jax_course.verify.suspicion import FIT, Guess, Part
+
+
+def factor_of_a_term(part: Part) -> Guess | None:
+    """h = r − g + c g, where g is what one term of the cost contributes to r; or c(θ) g."""
+    for name, contribution in part.evidence.terms():
+        g = part.of(contribution)
+        if not g.any():
+            continue
+        a = part.constant(part.hand - part.reference, g)
+        if a is not None:
+            return _told(part, name, 1 + a)
+        if form := _function(part, g):
+            return Guess(Kind.CHAIN_RULE, f"{name} is {form} times what it should be; the others are right.")
+    return None
+
+
+def _told(part: Part, name: str, c: float) -> Guess:
+    if abs(c) < FIT:
+        return Guess(Kind.MISSING, f"{name} is missing; the others are right.")
+    if abs(c + 1) < FIT:
+        return Guess(Kind.SIGN, f"{name} has the wrong sign; the others are right.")
+    m = part.evidence.sizes.get("the number of examples m", 0)
+    because = ""
+    if m > 1 and abs(c * m - 1) < FIT:
+        because = f" = 1/m: it is counted once, and not for each of the m = {m:g} examples"
+    elif m > 1 and abs(c / m - 1) < FIT:
+        because = f" = m: it is counted for each of the m = {m:g} examples, and the cost has it once"
+    return Guess(Kind.FACTOR, f"{name} is {c:.6g} times what it should be{because}; the others are right.")
+
+
+def _function(part: Part, g: np.ndarray) -> str | None:
+    """The function of a parameter that a term is multiplied with, at each point another number."""
+    total = np.sum(part.weight * g**2, axis=1)
+    if len(g) < 3 or not (total > 0).all():
+        return None
+    term = part.hand - part.reference + g
+    ratio = np.sum(part.weight * term * g, axis=1) / total
+    if not (np.abs(term - ratio[:, None] * g) <= part.allowed).all():
+        return None
+    theta, layout = part.evidence.theta[part.rows], part.evidence.parameters
+    for j in range(min(theta.shape[1], 200)):
+        leaf, index = layout.leaf_of(j)
+        name = layout.names[leaf] + (f"[{', '.join(map(str, index))}]" if index else "")
+        for form, function in FUNCTIONS.items():
+            if np.allclose(ratio, function(theta[:, j]), rtol=1e-6, atol=0):
+                return form.format(name)
+    return None
