@@ -20,7 +20,11 @@ PROGRAMS = Path(__file__).parent / ".jax_cache"  # shared by all processes of a 
 ROOM = 200 * 2**20  # bytes of programs between two times that they are forgotten; 200 small ones
 LARGEST_CACHE = 2**30  # bytes; a run leaves some 0.1 GB, and each change of the code adds to it
 
-collect_ignore = ["docs/quick_start.py"]  # a notebook, which tests/test_notebook.py executes
+SHORT_NAMES = "linear", "ridge", "lasso", "kernel", "logistic", "softmax", "gaussian", "bernoulli", "categorical"
+collect_ignore = [
+    "docs/quick_start.py",  # a notebook, which tests/test_notebook.py executes
+    *(f"jax_course/{name}.py" for name in SHORT_NAMES),  # each puts another module in its place
+]
 
 compile_fast()
 cache_programs(PROGRAMS)

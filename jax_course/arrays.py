@@ -58,8 +58,8 @@ def _left_to_the_compiler(array: Array) -> Array:
     sharding = None if isinstance(array, Tracer) else array.sharding
     if not isinstance(sharding, NamedSharding) or AxisType.Explicit not in sharding.mesh.axis_types:
         return array
-    automatic = (AxisType.Auto,) * len(sharding.mesh.axis_names)
-    mesh = Mesh(sharding.mesh.devices, sharding.mesh.axis_names, axis_types=automatic)
+    names = sharding.mesh.axis_names
+    mesh = Mesh(np.asarray(sharding.mesh.devices), names, axis_types=(AxisType.Auto,) * len(names))
     return jax.device_put(array, NamedSharding(mesh, sharding.spec))
 
 

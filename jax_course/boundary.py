@@ -223,12 +223,12 @@ def _every_class(labels: Array, weights: Array, K: int) -> None:
 
 def _numbers_of(labels: Array, weights: Array | None) -> np.ndarray:
     """The different class numbers of the examples that count, ascending; all count where no weights can be read."""
-    known = weights is not None and is_concrete(weights)
+    if weights is None or not is_concrete(weights):
+        weights = jnp.ones(())
     if labels.is_fully_addressable:
-        counts = np.asarray(weights) > 0 if known else np.ones((), bool)
-        return np.unique(np.asarray(labels)[np.broadcast_to(counts, labels.shape)])
+        return np.unique(np.asarray(labels)[np.broadcast_to(np.asarray(weights) > 0, labels.shape)])
     # in all processes, of which this one has a part of the examples
-    some = jnp.where(weights > 0, labels, -1) if known else labels
+    some = jnp.where(weights > 0, labels, -1)
     room = min(int(jnp.max(labels)) + 1, len(labels))
     return np.flatnonzero(np.asarray(jnp.zeros(room, bool).at[some].max(some >= 0, mode="drop")))
 

@@ -1,5 +1,7 @@
 """What is wrong with the input is said in a sentence that says what to write instead."""
 
+from typing import Any
+
 import jax
 import numpy as np
 import pandas as pd
@@ -11,6 +13,12 @@ from jax_course.networks import costs, mlp
 from jax_course.optimization import optimizers
 from jax_course.train import train
 
+# what a type checker would refuse, too
+CSR: Any = scipy.sparse.csr_matrix(np.ones((12, 2)))
+NOT_MADE: Any = costs.binary_cross_entropy
+NO_COST: Any = sum
+NO_PAIRS: Any = [np.ones((12, 2))]
+TRIPLES: Any = [(np.ones((12, 2)), np.ones(12), np.ones(12))]
 X = np.random.default_rng(0).standard_normal((12, 2))
 TEXT = np.where(X[:, 0] > 0, "yes", "no")
 ONE_HOT = np.eye(3)[np.arange(12) % 3]
@@ -24,11 +32,15 @@ NET = mlp([3, 3], "tanh", costs.cross_entropy())
         (lambda: logistic.fit(X, TEXT), TypeError, CATEGORIES),
         (lambda: logistic.fit(X, pd.DataFrame({"bought": TEXT}).bought), TypeError, CATEGORIES),
         (lambda: data.split(X, TEXT.tolist()), TypeError, CATEGORIES),
-        (lambda: linear.fit(scipy.sparse.csr_matrix(X), X[:, 0]), TypeError, r"csr_matrix: .* with X.toarray\(\)"),
-        (lambda: mlp([1], "tanh", costs.binary_cross_entropy), TypeError, r"write cost=costs.binary_cross_entropy\(\)"),
-        (lambda: mlp([1], "tanh", sum), TypeError, r"one of networks.costs, .*; got sum: a function alone has no δ"),
-        (lambda: scale.fit_linear([(X, X[:, 0], X[:, 1])]), TypeError, r"row 0 on: .* pair \(X, y\); got 3 arrays"),
-        (lambda: scale.fit_linear([X]), TypeError, r"a batch must be a pair \(X, y\); got ndarray"),
+        (lambda: linear.fit(CSR, X[:, 0]), TypeError, r"csr_matrix: .* with X.toarray\(\)"),
+        (lambda: mlp([1], "tanh", NOT_MADE), TypeError, r"write cost=costs.binary_cross_entropy\(\)"),
+        (
+            lambda: mlp([1], "tanh", NO_COST),
+            TypeError,
+            r"one of networks.costs, .*; got sum: a function alone has no δ",
+        ),
+        (lambda: scale.fit_linear(TRIPLES), TypeError, r"row 0 on: .* pair \(X, y\); got 3 arrays"),
+        (lambda: scale.fit_linear(NO_PAIRS), TypeError, r"a batch must be a pair \(X, y\); got ndarray"),
         (lambda: softmax.fit(X, ONE_HOT), ValueError, r"np.argmax\(y, axis=1\) is the class number"),
         (lambda: NET.cost(NET.init(jax.random.key(0), 2), X, ONE_HOT), ValueError, r"np.argmax\(y, axis=1\)"),
     ],

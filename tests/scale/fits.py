@@ -123,8 +123,8 @@ def traffic(mesh: Mesh) -> list[str]:
 def on_explicit_axes(X: np.ndarray, y: np.ndarray) -> Spread:
     """All rows on a mesh as `jax.make_mesh` makes it."""
     mesh = jax.make_mesh((5,), ("rows",), devices=jax.devices()[:5])
-    given = [jax.device_put(a, NamedSharding(mesh, PartitionSpec("rows"))) for a in (X, y)]
-    return Spread(*given, jnp.ones(()))
+    rows = NamedSharding(mesh, PartitionSpec("rows"))
+    return Spread(jax.device_put(X, rows), jax.device_put(y, rows), jnp.ones(()))
 
 
 def refused_inside_jit(X: np.ndarray, y: np.ndarray) -> str:
@@ -142,7 +142,10 @@ def in_one_process() -> dict[str, Any]:
     whole, devices, parameters = mesh_of(), partial(shard, mesh=None), mesh_of(parameters=4)
     few, numbers, truths, _ = problem(*SMALL)
     X, _, truth, _ = problem(*LARGE)
-    found = {"at once": of_few(at_once, np.asarray), "devices": of_few(devices, np.asarray)}
+    found: dict[str, dict[str, Any]] = {
+        "at once": of_few(at_once, np.asarray),
+        "devices": of_few(devices, np.asarray),
+    }
     found |= {"many": of_truth(devices, X, truth), "parameters": of_parameters(parameters)}
     found["explicit"] = of_numbers(on_explicit_axes, few, numbers) | of_truth(on_explicit_axes, few, truths)
     found["refused"] = {"sentence": refused_inside_jit(few, numbers)}
