@@ -8,7 +8,7 @@ import jax
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import Picture, Proof, Result, fitted, prove
+from experiments.lab import Picture, Proof, Result, fitted, in_float64, prove
 from experiments.style import CLASSES, DATA, FIT, MUTED, SECOND, TRUTH
 from jax_course import features, kernel, linear
 
@@ -46,6 +46,7 @@ PROBLEMS = {
 }
 
 
+@in_float64
 def run(quick: bool) -> Result:
     """Four bases and one way to fit them all: least squares on their columns."""
     examples = {name: _examples(problem, seed) for seed, (name, problem) in enumerate(PROBLEMS.items())}

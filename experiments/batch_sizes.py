@@ -18,7 +18,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import optax
 
-from experiments.lab import Picture, Proof, Result, apart, fitted
+from experiments.lab import Picture, Proof, Result, apart, fitted, in_float64
 from experiments.style import CLASSES, DATA, FIT, MUTED, SECOND, TRUTH
 from jax_course import linear
 from jax_course.optimization import gradient_descent, optimizers, trace
@@ -32,6 +32,7 @@ START = np.array([-1.0, 3.5])
 SIZES = {"batch": (M, DATA), "online": (1, FIT), "mini-batch": (20, TRUTH)}
 
 
+@in_float64
 def run(quick: bool) -> Result:
     """Three paths over the same examples for the same number of epochs; and batch descent without the factor 2."""
     epochs = 60 if quick else 600

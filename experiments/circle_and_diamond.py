@@ -4,7 +4,7 @@ import jax
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import Picture, Proof, Result, apart, fitted, prove
+from experiments.lab import Picture, Proof, Result, apart, fitted, in_float64, prove
 from experiments.style import CLASSES, DATA, FIT, MUTED, TRUTH
 from jax_course import Solution, lasso, linear, ridge, verify
 
@@ -16,6 +16,7 @@ CORNERS = T * np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])
 FRAME = ((-1.5, 2.6), (-1.5, 1.9))  # of θ₁ and θ₂
 
 
+@in_float64
 def run(quick: bool) -> Result:
     """Ridge by its budget and the penalty found for it; the lasso by the penalty that ends in the corner."""
     points, penalties = (120, 60) if quick else (240, 400)

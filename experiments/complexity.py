@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from experiments.interactive import penalty
-from experiments.lab import Picture, Proof, Result, fitted, prove
+from experiments.lab import Picture, Proof, Result, fitted, in_float64, prove
 from experiments.style import CLASSES, DATA, FIT, MUTED, TRUTH
 from jax_course import ridge
 
@@ -17,6 +17,7 @@ SIZES = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 SHOWN = 24
 
 
+@in_float64
 def run(quick: bool) -> Result:
     """Errors against m over many draws; and degree 25 tamed by a growing δ²."""
     draws, every = (60, 1) if quick else (200, 6)

@@ -5,7 +5,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import LogNorm
 
-from experiments.lab import Picture, Result, fitted, prove
+from experiments.lab import Picture, Result, fitted, in_float64, prove
 from experiments.style import DATA, FIT
 from jax_course import data, features, linear
 
@@ -16,6 +16,7 @@ hessian = jax.jit(linear.hessian)
 costs = jax.jit(jax.vmap(jax.vmap(linear.cost, (0, None, None)), (0, None, None)))
 
 
+@in_float64
 def run(quick: bool) -> Result:
     """Evaluate J on a grid in one compiled call, raw and with the feature centred."""
     points = 60 if quick else 160

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import Picture, Proof, Result
+from experiments.lab import Picture, Proof, Result, in_float64
 from experiments.style import CLASSES, FIT, MUTED, TRUTH
 
 TITLE = "Bowl, saddle, ridge"
@@ -52,6 +52,7 @@ LANDSCAPES = {
 }
 
 
+@in_float64
 def run(quick: bool) -> Result:
     """Hessians by hand against autodiff, and eigenvalues against second differences, at points drawn at random."""
     points, resolution = (50, 30) if quick else (2_000, 60)

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from jax import lax
 
-from experiments.lab import Picture, Proof, Result, apart, fitted, prove
+from experiments.lab import Picture, Proof, Result, apart, fitted, in_float64, prove
 from experiments.style import DATA, FIT, MUTED, SECOND
 from jax_course import data, features, logistic
 
@@ -20,6 +20,7 @@ DELTA2 = 1.0
 predict, hessian = jax.jit(logistic.predict), jax.jit(logistic.hessian)
 
 
+@in_float64
 def run(quick: bool) -> Result:
     """Both from θ = 0 to the same minimum, each a compiled scan over its updates."""
     steps = 2_000 if quick else 20_000

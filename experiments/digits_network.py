@@ -14,7 +14,7 @@ import numpy as np
 import optax
 from sklearn.model_selection import train_test_split
 
-from experiments.lab import Picture, Proof, Result, prove
+from experiments.lab import Picture, Proof, Result, in_float64, prove
 from experiments.style import DATA, FIT, MUTED
 from jax_course import data
 from jax_course.networks import costs, mlp
@@ -39,6 +39,7 @@ class Run(NamedTuple):
         return float(np.mean(self.predicted == self.true))
 
 
+@in_float64
 def run(quick: bool) -> Result:
     """Train once for every seed; then the confusion matrix of all, and what the hidden units have learned."""
     seeds, epochs, units = (2, 8, 128) if quick else (6, 60, 512)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import Picture, Proof, Result, apart
+from experiments.lab import Picture, Proof, Result, apart, in_float64
 from experiments.style import CLASSES, DATA, FIT, MUTED
 from jax_course import bernoulli, gaussian
 
@@ -19,6 +19,7 @@ STEPS = 0.1 * np.arange(-120, 121)  # in standard deviations; what lies beyond 1
 DIMENSIONS = (1, 2, 3)
 
 
+@in_float64
 def run(quick: bool) -> Result:
     """Entropies and their derivatives by hand, against −Σ P log P, integrals, eigenvalues, autodiff and draws."""
     matrices, draws = (80, 20_000) if quick else (400, 500_000)

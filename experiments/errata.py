@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import Picture, Proof, Result
+from experiments.lab import Picture, Proof, Result, in_float64
 from experiments.style import FIT, TRUTH
 from jax_course import logistic, softmax, verify
 
@@ -167,6 +167,7 @@ ERRATA = {
 }  # fmt: skip
 
 
+@in_float64
 def run(quick: bool) -> Result:
     """Each slip must be found wrong, each correction right."""
     rows, proofs = {}, []

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import Picture, Proof, Result, apart, prove
+from experiments.lab import Picture, Proof, Result, apart, in_float64, prove
 from experiments.style import CLASSES, DATA, FIT, MUTED, TRUTH
 from jax_course import features, linear
 from jax_course.networks import costs, layers, mlp, network
@@ -26,6 +26,7 @@ M, NOISE, SHOWN = 60, 0.1, 4
 GRID = np.linspace(-3, 3, 301)
 
 
+@in_float64
 def run(quick: bool) -> Result:
     """Fits with more and more units of both kinds, each the best of several starts."""
     units, starts = ((2, SHOWN, 8), 6) if quick else ((1, 2, SHOWN, 8, 16), 24)

@@ -4,7 +4,7 @@ import jax
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import Picture, Proof, Result, apart
+from experiments.lab import Picture, Proof, Result, apart, in_float64
 from experiments.style import CLASSES, DATA, FIT, SECOND, TRUTH
 from jax_course import gaussian
 
@@ -21,6 +21,7 @@ SIDES = MEAN + np.sqrt(np.array([1.0, 1.5])) * STEPS[:, None]
 fit = jax.jit(jax.vmap(gaussian.fit))
 
 
+@in_float64
 def run(quick: bool) -> Result:
     """Integrals by the trapezoidal rule, clouds drawn and fitted, and a density beside its marginals."""
     draws = 20_000 if quick else 200_000

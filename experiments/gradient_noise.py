@@ -13,7 +13,7 @@ import jax
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import Picture, Proof, Result, apart
+from experiments.lab import Picture, Proof, Result, apart, in_float64
 from experiments.style import DATA, FIT, MUTED, SECOND
 from jax_course import data, logistic
 
@@ -25,6 +25,7 @@ WAYS = ("with replacement", "without replacement")
 THETA = np.array([0.3, 0.5, -0.4])
 
 
+@in_float64
 def run(quick: bool) -> Result:
     """Thousands of gradients at one θ for each batch size, drawn in both ways; and every batch of a few examples."""
     draws = 500 if quick else 5_000

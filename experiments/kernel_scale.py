@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from experiments.interactive import kernel_size
-from experiments.lab import Picture, Proof, Result, fitted, prove
+from experiments.lab import Picture, Proof, Result, fitted, in_float64, prove
 from experiments.style import DATA, FIT, MUTED, TRUTH
 from jax_course import kernel
 
@@ -19,6 +19,7 @@ SMALL, LARGE = 5e-4, 5.0  # λ that are too small and too large
 GRID = np.linspace(-1, 1, 400)[:, None]
 
 
+@in_float64
 def run(quick: bool) -> Result:
     """One kernel on each training point; at each λ of a grid every example is left out, from one eigendecomposition."""
     scales = np.geomspace(1e-4, 30, 61 if quick else 301)

@@ -1,18 +1,22 @@
 """What experiments have in common: their result, and the proof of a model's derivatives."""
 
 import base64
+import functools
 import html
 import io
 from collections.abc import Mapping
 from types import MappingProxyType, ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
+import jax
+import matplotlib.pyplot as plt
 import numpy as np
 from jax.typing import ArrayLike
 from matplotlib.animation import Animation
 from matplotlib.figure import Figure
 
 from experiments.interactive.frames import Interactive
+from experiments.style import STYLE
 from jax_course import Solution, Status, verify
 from jax_course.networks import Network
 from jax_course.verify.findings import HARMLESS
@@ -69,6 +73,23 @@ class Result(NamedTuple):
             f"Result(pictures: {', '.join(self.pictures) or 'none'}; {held} of {len(self.proofs)} checks hold; "
             f"{len(self.fits)} fits)"
         )
+
+
+class Experiment(Protocol):
+    """An experiment's `run`: smaller sizes with quick=True."""
+
+    def __call__(self, quick: bool) -> Result: ...
+
+
+def in_float64(run: Experiment) -> Experiment:
+    """An experiment in 64-bit mode and in the style of all figures, from wherever it is called."""
+
+    @functools.wraps(run)
+    def settled(quick: bool) -> Result:
+        with jax.enable_x64(True), plt.rc_context(STYLE):
+            return run(quick)
+
+    return settled
 
 
 def apart(a: Any, b: Any) -> float:

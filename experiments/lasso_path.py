@@ -4,7 +4,7 @@ import jax
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import Picture, Proof, Result, fitted
+from experiments.lab import Picture, Proof, Result, fitted, in_float64
 from experiments.style import CLASSES, DATA, FIT, MUTED, TRUTH
 from jax_course import Solution, data, features, lasso, ridge
 
@@ -16,6 +16,7 @@ PENALTY = 2 * SIGMA * np.sqrt(2 * M * np.log(D))  # what 2|xᵀnoise| of D colum
 SHARES = (0.5, 0.2, 0.03)  # more penalties, in units of the largest
 
 
+@in_float64
 def run(quick: bool) -> Result:
     """Both paths on diabetes, the lasso's against its exact knots; then more features than examples."""
     count = 60 if quick else 300

@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import Circle
 
-from experiments.lab import Picture, Proof, Result, apart
+from experiments.lab import Picture, Proof, Result, apart, in_float64
 from experiments.style import CLASSES, DATA, FIT, MUTED, TRUTH
 from jax_course.networks import costs, layers
 from jax_course.networks.layers import LinearParams, RBFParams
@@ -42,6 +42,7 @@ ON_LINE, ON_PLANE = (RBFParams(*of) for of in zip(CENTERS, SCALES, strict=True))
 OF_PLANE, BIAS = np.array([1.3, 1.4, 1.2, -1.5]), -0.5
 
 
+@in_float64
 def run(quick: bool) -> Result:
     """One example forward and backward through each layer; ReLU and RBF along a line, RBF over a plane."""
     values, deltas, gradients = _walked()

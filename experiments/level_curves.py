@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from jax import lax
 
-from experiments.lab import Picture, Proof, Result
+from experiments.lab import Picture, Proof, Result, in_float64
 from experiments.style import DATA, FIT, MUTED, SECOND, TRUTH
 
 TITLE = "Level curves and the gradient"
@@ -33,6 +33,7 @@ DIFFERENCES = {
 }
 
 
+@in_float64
 def run(quick: bool) -> Result:
     """The level curves of both costs with their gradients; then one gradient from differences, for every h."""
     directions = 360 if quick else 3_600

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import Picture, Proof, Result, apart, fitted
+from experiments.lab import Picture, Proof, Result, apart, fitted, in_float64
 from experiments.style import CLASSES, DATA, FIT, MUTED, TRUTH
 from jax_course import bernoulli, gaussian, linear, optimization, verify
 from jax_course.regression import likelihood
@@ -26,6 +26,7 @@ TOSSES, PEAK = {4: 3, 20: 15, 100: 75}, 3 / 4  # m: heads
 pdf, noise_variance = jax.jit(gaussian.pdf), jax.jit(linear.noise_variance)
 
 
+@in_float64
 def run(quick: bool) -> Result:
     """The likelihoods on grids, and where they are largest: by formula, by their derivatives, by Newton's method."""
     slopes, sigmas = (np.linspace(*ends, 120 if quick else 400) for ends in ((0.3, 1.3), (0.3, 1.1)))

@@ -4,7 +4,7 @@ import jax
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import Picture, Result, fitted, prove
+from experiments.lab import Picture, Result, fitted, in_float64, prove
 from experiments.style import DATA, FIT, MUTED, TRUTH
 from jax_course import data, features, linear
 
@@ -12,6 +12,7 @@ TITLE = "A line, a plane, and their residuals"
 SECTION = "3.1-3.3"
 
 
+@in_float64
 def run(quick: bool) -> Result:
     """Fit both; the truth is known, so the estimate can be held against it."""
     line, plane = _in_numpy(data.line()), _in_numpy(data.plane())

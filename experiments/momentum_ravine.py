@@ -17,7 +17,7 @@ import numpy as np
 import optax
 from jax import lax
 
-from experiments.lab import Picture, Proof, Result
+from experiments.lab import Picture, Proof, Result, in_float64
 from experiments.style import DATA, FIT, MUTED
 from jax_course.optimization import optimizers
 
@@ -49,6 +49,7 @@ METHODS = {
 }
 
 
+@in_float64
 def run(quick: bool) -> Result:
     """Both at their best in one ravine; momentum as heavy ball; and the steps needed as ravines get narrower."""
     kappas = np.geomspace(10, 1e3 if quick else 1e4, 5 if quick else 7)

@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import Rectangle
 
-from experiments.lab import Picture, Proof, Result, prove
+from experiments.lab import Picture, Proof, Result, in_float64, prove
 from experiments.style import DATA, FIT, MUTED
 from jax_course import verify
 from jax_course.exercises.mutants import GRADIENT, MODELS, SECOND, Fault, cases, mutant, problem
@@ -25,6 +25,7 @@ ELSEWHERE = {verify.Kind.PENALTY: "ridge", verify.Kind.SHAPE: "logistic", verify
 KINDS = [kind for kind in verify.Kind if any(fault.kind is kind for fault in (*GRADIENT, *SECOND))]
 
 
+@in_float64
 def run(quick: bool) -> Result:
     """Every fault in every model that can have it; in quick mode every kind once, and all models."""
     table = [_examined(model, fault) for model, fault in _chosen(quick)]

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import Picture, Proof, Result, apart
+from experiments.lab import Picture, Proof, Result, apart, in_float64
 from experiments.style import DATA, FIT, MUTED, TRUTH
 from jax_course import logistic
 from jax_course.networks import costs as last_layers
@@ -25,6 +25,7 @@ ACROSS, OF_PLANE = np.linspace(-3, 3, 61), np.array([-1.0, 1.5, 1.0])  # a bias 
 ROUNDED = 40.0  # where σ(z), in float64, is exactly 1
 
 
+@in_float64
 def run(quick: bool) -> Result:
     """σ, σ′ and the cost of one example along z and along π, against their definitions and autodiff."""
     sigma, slope = (np.asarray(jax.jit(of)(Z)) for of in (logistic.sigmoid, logistic.sigmoid_derivative))

@@ -16,7 +16,7 @@ import jax
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import Picture, Proof, Result, fitted
+from experiments.lab import Picture, Proof, Result, fitted, in_float64
 from experiments.style import CLASSES, DATA, FIT, MUTED, TRUTH
 from jax_course import data, features, linear
 from jax_course.optimization import ExactStep, bfgs, gradient_descent, newton, nonlinear_cg, trace
@@ -40,6 +40,7 @@ EXACT = {"line_search": ExactStep()}
 IN_VALLEY = ("descent, backtracking", "BFGS", "Newton")
 
 
+@in_float64
 def run(quick: bool) -> Result:
     """All methods on one bowl, from the start that is worst for exact steps, and in Rosenbrock's valley."""
     steps = 400 if quick else 20_000

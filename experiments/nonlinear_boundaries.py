@@ -14,7 +14,7 @@ import numpy as np
 from sklearn.datasets import make_circles, make_moons
 
 from experiments.interactive import boundaries
-from experiments.lab import Picture, Proof, Result, fitted, prove
+from experiments.lab import Picture, Proof, Result, fitted, in_float64, prove
 from experiments.style import DATA, FIT
 from jax_course.networks import costs, mlp
 from jax_course.networks.layers import LinearParams
@@ -35,6 +35,7 @@ FIRST = LinearParams(*BY_HAND[:2])
 LAST = LinearParams(*BY_HAND[2:])
 
 
+@in_float64
 def run(quick: bool) -> Result:
     """The line of 0 hidden layers, and one hidden layer after more and more epochs, for three data sets."""
     epochs = (1, 10, 40, 160) if quick else (1, 10, 100, 1000)

@@ -23,7 +23,7 @@ import optax
 from jax import lax
 
 from experiments.interactive import race
-from experiments.lab import Picture, Proof, Result, fitted
+from experiments.lab import Picture, Proof, Result, fitted, in_float64
 from experiments.style import CLASSES, FIT, MUTED, SECOND
 from jax_course import logistic
 from jax_course.optimization import bfgs, optimizers
@@ -61,6 +61,7 @@ class Run(NamedTuple):
     excess: np.ndarray
 
 
+@in_float64
 def run(quick: bool) -> Result:
     """Every optimizer at every learning rate; then each at its best one, by landscape."""
     epochs, etas = (20, np.geomspace(1e-4, 10, 11)) if quick else (100, np.geomspace(1e-4, 10, 21))

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import Picture, Proof, Result, apart
+from experiments.lab import Picture, Proof, Result, apart, in_float64
 from experiments.style import CLASSES, DATA, FIT, MUTED, SECOND, TRUTH
 from jax_course.networks import chain
 
@@ -24,6 +24,7 @@ THETA = np.array([[1.0, 0.0, -1.0], [1.0, 2.0, 1.0]])
 U, V = 2.0, 3.0
 
 
+@in_float64
 def run(quick: bool) -> Result:
     """Count the products of both ways for several widths and depths; and walk the course's example by layers."""
     most = 2_000 if quick else 100_000

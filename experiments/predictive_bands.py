@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 from experiments.interactive import bands
-from experiments.lab import Picture, Proof, Result, apart, fitted, prove
+from experiments.lab import Picture, Proof, Result, apart, fitted, in_float64, prove
 from experiments.style import DATA, FIT, MUTED, SECOND, TRUTH
 from jax_course import linear, logistic
 
@@ -27,6 +27,7 @@ by_m = partial(linear.predict_interval, variance=linear.noise_variance)
 both_intervals = jax.jit(lambda *fit: (linear.mean_interval(*fit), linear.predict_interval(*fit)))
 
 
+@in_float64
 def run(quick: bool) -> Result:
     """The bands of one data set, and the share of 10,000 whose bands hold the truth: all of them at once by vmap."""
     data_sets = 2_000 if quick else 10_000

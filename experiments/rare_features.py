@@ -17,7 +17,7 @@ import numpy as np
 import optax
 from jax import lax
 
-from experiments.lab import Picture, Proof, Result, apart, fitted
+from experiments.lab import Picture, Proof, Result, apart, fitted, in_float64
 from experiments.style import DATA, FIT, MUTED, SECOND
 from jax_course import linear
 from jax_course.optimization import optimizers
@@ -49,6 +49,7 @@ METHODS = {
 }
 
 
+@in_float64
 def run(quick: bool) -> Result:
     """Each method for many η, from θ = 0, with the same batches; its best η is the one of the lowest final cost."""
     etas = np.geomspace(1e-4, 10, 11 if quick else 81)

@@ -8,7 +8,7 @@ import jax
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import Picture, Proof, Result, apart, fitted, prove
+from experiments.lab import Picture, Proof, Result, apart, fitted, in_float64, prove
 from experiments.style import CLASSES, DATA, FIT, MUTED, SECOND
 from jax_course import data, features, ridge
 
@@ -17,6 +17,7 @@ SECTION = "6.1, 7.4"
 HEAVY, LIGHT, ETA, STEPS = 30.0, 3.0, 0.003, 150  # two δ² for a line far above 0, and a descent with the light one
 
 
+@in_float64
 def run(quick: bool) -> Result:
     """All coefficients along the path from one factorisation, and the error on examples put aside."""
     penalties = np.logspace(-4, 3, 40 if quick else 200)

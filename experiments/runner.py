@@ -106,7 +106,7 @@ def begin(fast: bool) -> None:
 def _run_one(name: str, out: Path, quick: bool) -> Outcome:
     started = time.perf_counter()
     title, section, result, error = name, "", NOTHING, ""
-    with jax.enable_x64(True), plt.rc_context(STYLE):
+    with jax.enable_x64(True), plt.rc_context(STYLE):  # for the drawing, which comes after the run
         try:
             module = importlib.import_module(f"experiments.{name}")
             title, section = module.TITLE, module.SECTION

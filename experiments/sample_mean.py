@@ -4,7 +4,7 @@ import jax
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import Picture, Proof, Result
+from experiments.lab import Picture, Proof, Result, in_float64
 from experiments.style import CLASSES, DATA, FIT, MUTED, TRUTH
 from jax_course import gaussian
 
@@ -25,6 +25,7 @@ DISTRIBUTIONS = {
 mean = jax.jit(gaussian.mean)  # of every run by itself: the runs are columns
 
 
+@in_float64
 def run(quick: bool) -> Result:
     """Means of many runs for each m, all at once, and some of them followed as m grows."""
     sizes, runs, longest = 2 ** np.arange(9 if quick else 12), 2_000 if quick else 5_000, 2_000 if quick else 20_000

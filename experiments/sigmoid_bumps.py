@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import Picture, Proof, Result, apart
+from experiments.lab import Picture, Proof, Result, apart, in_float64
 from experiments.style import CLASSES, FIT, MUTED, TRUTH
 from jax_course.networks import costs, mlp
 from jax_course.networks.layers import LinearParams
@@ -26,6 +26,7 @@ GRID = np.linspace(-3, 3, 601)
 INSIDE = np.abs(GRID) < 2.5  # the outermost bumps have no neighbour on one side
 
 
+@in_float64
 def run(quick: bool) -> Result:
     """The staircase for more and more bumps, predicted by the network that it is."""
     counts = (6, SHOWN, 24) if quick else (6, SHOWN, 24, 48, 96, 192)

@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import Polygon
 
-from experiments.lab import Picture, Proof, Result, apart
+from experiments.lab import Picture, Proof, Result, apart, in_float64
 from experiments.style import CLASSES, DATA, FIT, MUTED, mixed
 from jax_course import logistic, softmax
 
@@ -28,6 +28,7 @@ PAIRS = ((1, 2), (2, 0), (0, 1))  # a, b: their lines go through the corner of t
 OF_TWO = np.array([[0.6, -0.9], [-0.4, 0.7]])  # θ₁ and θ₂, columns: a bias and a weight
 
 
+@in_float64
 def run(quick: bool) -> Result:
     """Everything from one call of `softmax.predict` with θ = I, for which the examples are the z."""
     sides = np.linspace(-REACH, REACH, 121 if quick else 401)

@@ -4,7 +4,7 @@ import jax
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import Picture, Result, fitted, prove
+from experiments.lab import Picture, Result, fitted, in_float64, prove
 from jax_course import data, features, softmax
 
 TITLE = "Softmax regression on digits"
@@ -14,6 +14,7 @@ FEW = np.array([0, *range(26, 32)])  # the bias and six pixels in the middle
 predict_class = jax.jit(softmax.predict_class)
 
 
+@in_float64
 def run(quick: bool) -> Result:
     """Choose δ² on a part of the training examples; then the confusion matrix and the weights as pictures."""
     table = data.table("digits")

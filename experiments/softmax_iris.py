@@ -5,7 +5,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from experiments.interactive import moving_class
-from experiments.lab import Picture, Result, fitted, prove
+from experiments.lab import Picture, Result, fitted, in_float64, prove
 from experiments.style import CLASSES, mixed
 from jax_course import data, features, softmax
 
@@ -16,6 +16,7 @@ PENALTY = 0.05
 predict, predict_class = jax.jit(softmax.predict), jax.jit(softmax.predict_class)
 
 
+@in_float64
 def run(quick: bool) -> Result:
     """Two features to be able to draw the regions, four to classify; and what happens without a penalty."""
     resolution = 120 if quick else 400

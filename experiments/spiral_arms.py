@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import Picture, Proof, Result, fitted, prove
+from experiments.lab import Picture, Proof, Result, fitted, in_float64, prove
 from experiments.style import CLASSES
 from jax_course import features, softmax
 from jax_course.networks import costs, mlp
@@ -25,6 +25,7 @@ UNITS = 32
 NET: Any = mlp([UNITS, 3], "relu", costs.cross_entropy())
 
 
+@in_float64
 def run(quick: bool) -> Result:
     """Softmax regression, and a network after more and more epochs."""
     epochs = (1, 10, 100) if quick else (1, 10, 300)

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import optax
 
-from experiments.lab import Picture, Proof, Result
+from experiments.lab import Picture, Proof, Result, in_float64
 from experiments.style import FIT, TRUTH
 from jax_course import Status, data, gaussian, lasso, logistic, ridge
 from jax_course.optimization import optimizers
@@ -17,6 +17,7 @@ SECTION = "4.2-8.6"
 ETA, STEPS = 0.1, 5
 
 
+@in_float64
 def run(quick: bool) -> Result:
     """Each printed statement must miss what the witness says, each corrected one must not."""
     cases = {

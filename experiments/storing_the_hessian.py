@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import Picture, Proof, Result, apart, fitted
+from experiments.lab import Picture, Proof, Result, apart, fitted, in_float64
 from experiments.style import CLASSES, DATA, FIT, MUTED, TRUTH
 from jax_course.linalg import spd_solve
 from jax_course.optimization import lbfgs, newton_cg
@@ -69,6 +69,7 @@ STEPS = {
 }
 
 
+@in_float64
 def run(quick: bool) -> Result:
     """One step of each method for growing d, as far as it fits; then whole fits at the largest d."""
     dense = (100, 300) if quick else (10, 30, 100, 300, 1_000)

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.lab import Picture, Proof, Result, apart
+from experiments.lab import Picture, Proof, Result, apart, in_float64
 from experiments.style import DATA, FIT
 from jax_course.networks import costs, jacobians, mlp
 
@@ -30,6 +30,7 @@ MEASURES = {
 }
 
 
+@in_float64
 def run(quick: bool) -> Result:
     """Time, memory and operations of both, for several widths at one depth and several depths at one width."""
     widths, depth = ((64, 256, 512), 3) if quick else ((32, 64, 128, 256, 512), 8)

@@ -18,7 +18,7 @@ import numpy as np
 from jax import lax
 
 from experiments.interactive import depth
-from experiments.lab import Picture, Proof, Result
+from experiments.lab import Picture, Proof, Result, in_float64
 from experiments.style import CLASSES, MUTED
 from jax_course.networks import initializers, layers
 
@@ -35,6 +35,7 @@ FORMULAS = {  # f(z) and f'(z)
 COLOR = dict(zip(ACTIVATIONS, (CLASSES[1], CLASSES[0], CLASSES[2]), strict=True))
 
 
+@in_float64
 def run(quick: bool) -> Result:
     """δ at the input of every layer, by the layers' backward methods, for many draws of the weights."""
     draws = 20 if quick else 100

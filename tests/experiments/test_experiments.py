@@ -5,12 +5,15 @@ import os
 import sys
 import types
 
+import jax
 import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 from PIL import Image
 
 import experiments
-from experiments import EXPERIMENTS, __main__, runner
+from experiments import EXPERIMENTS, __main__, runner, step_sizes
 from experiments.book.ledger import ROWS
 
 mpl.use("Agg")
@@ -115,3 +118,12 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path, capsys):
     with pytest.raises(SystemExit):
         __main__.main(["--out", str(tmp_path / "file" / "results")])
     assert "cannot write to" in capsys.readouterr().err
+
+
+def test_an_experiment_follows_its_constants_and_computes_in_float64_wherever_it_is_called(monkeypatch):
+    monkeypatch.setattr(step_sizes, "H", np.array([[3.0, 0.5], [0.5, 1.0]]))
+    with jax.enable_x64(False):
+        result = step_sizes.run(True)
+    plt.close("all")
+    assert all(proof.holds for proof in result.proofs)
+    assert result.numbers["border by bisection"] == pytest.approx(2 / (2 + 1.25**0.5), rel=1e-12)
