@@ -185,13 +185,13 @@ def mapped(source: Iterable[Pair], function: Callable) -> Batches:
     >>> [X.tolist() for X, _ in mapped([(np.array([[2.0], [3.0]]), np.array([5.0, 7.0]))], features.with_bias)]
     [[[1.0, 2.0], [1.0, 3.0]]]
     """
-    _refuse_an_iterator(source)
+    refuse_an_iterator(source)
     if not callable(function):
         raise TypeError(f"a map must be a function of X, like features.with_bias; got {type(function).__name__}")
 
     def read() -> Iterator[Pair]:
         most, tried = 0, False
-        for row, X, y in _numbered(source):
+        for row, X, y in numbered(source):
             if len(X):
                 most = max(most, len(X))
                 where = partial(place_of, source, row)
@@ -245,13 +245,13 @@ class Skipping:
     """The rows of a source without those that hold NaN or infinity; `skipped` counts them in the last pass."""
 
     def __init__(self, source: Iterable[Pair]):
-        _refuse_an_iterator(source)
+        refuse_an_iterator(source)
         self.source, self.skipped = source, 0
         self.name, self.rows = name_of(source), getattr(source, "rows", None)
 
     def __iter__(self) -> Iterator[Pair]:
         self.skipped = 0
-        for _, X, y in _numbered(self.source):
+        for _, X, y in numbered(self.source):
             finite = _finite_rows(X, y)
             self.skipped += int(np.sum(~finite))
             yield (X, y) if finite.all() else (X[finite], y[finite])
@@ -262,7 +262,7 @@ class Skipping:
 
     def place(self, row: int) -> str:
         """The place, in the source, of a row that is not left out."""
-        for first, X, y in _numbered(self.source):
+        for first, X, y in numbered(self.source):
             kept = np.flatnonzero(_finite_rows(X, y))
             if row < len(kept):
                 return place_of(self.source, first + int(kept[row]))
@@ -288,7 +288,7 @@ class Watched:
     """A source whose passes are drawn as a bar on stderr, with rows a second and the time left."""
 
     def __init__(self, source: Iterable[Pair]):
-        _refuse_an_iterator(source)
+        refuse_an_iterator(source)
         self.source, self.passes = source, 0
         self.name, self.rows = name_of(source), getattr(source, "rows", None)
         self.place = partial(place_of, source)
@@ -306,7 +306,7 @@ class Watched:
         )
         with Progress(*columns, console=Console(stderr=True)) as shown:
             task = shown.add_task(f"{self.name}, pass {self.passes}", total=self.rows, speed="")
-            for _, X, y in _numbered(self.source):
+            for _, X, y in numbered(self.source):
                 yield X, y
                 shown.advance(task, len(X))
                 speed = shown.tasks[0].speed
@@ -337,12 +337,12 @@ def place_of(source: Any, row: int) -> str:
     return f"{name_of(source)}, row {row}" if place is None else place(row)
 
 
-def _refuse_an_iterator(source: Any) -> None:
+def refuse_an_iterator(source: Any) -> None:
     if isinstance(source, Iterator):
         raise TypeError("a source must be iterable more than once, like a list; got an iterator, which one pass ends")
 
 
-def _numbered(source: Iterable[Pair]) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+def numbered(source: Iterable[Pair]) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """The number of its first row, X and y of every batch."""
     row = 0
     for pair in source:

@@ -19,7 +19,7 @@ from jax_course import arrays
 from jax_course.checkpoint import load, save
 from jax_course.linalg.extended import exact_sum
 from jax_course.optimization.solution import Evaluations, Method, Solution, Status
-from jax_course.scale.batches import DataError, Pair, name_of
+from jax_course.scale.batches import DataError, Pair, name_of, numbered, refuse_an_iterator
 
 FIRST = 2**25  # bytes: what a fit of a stream begins with
 AT_ONCE = 3  # batches: one is worked on, one waits, one is read
@@ -109,24 +109,15 @@ class _Room:
 
 def alike(source: Iterable[Pair]) -> Iterator[Pair]:
     """The batches that hold rows; refused where one does not fit the first."""
-    if iter(source) is source:
-        raise TypeError("a source must be iterable more than once, like a list; got an iterator, which one pass ends")
-    d, row = None, 0
-    for pair in source:
-        if not isinstance(pair, tuple | list) or len(pair) != 2:
-            parts = f"{len(pair)} arrays" if isinstance(pair, tuple | list) else type(pair).__name__
-            raise TypeError(
-                f"{name_of(source)}, from row {row} on: a batch must be a pair (X, y); got {parts} (streams take no "
-                "weights: leave out the rows that do not count)"
-            )
-        X, y = (np.asarray(a) for a in pair)
+    refuse_an_iterator(source)
+    d = None
+    for row, X, y in numbered(source):
         d = X.shape[1] if d is None and X.ndim == 2 else d
         if X.ndim != 2 or X.shape[1] != d or X.dtype.kind != "f" or y.shape != X.shape[:1]:
             raise DataError(
                 f"{name_of(source)}, from row {row} on: a batch must be X (rows, {d}) of floating-point numbers and "
                 f"y (rows,); got {X.dtype} {X.shape} and {y.dtype} {y.shape}"
             )
-        row += len(X)
         if len(X):
             yield X, y
 

@@ -51,13 +51,8 @@ def function_of_a_parameter(part: Part) -> Guess | None:
     ratio = np.sum(part.weight * h * r, axis=1) / total
     if not (np.abs(h - ratio[:, None] * r) <= part.allowed).all() or np.ptp(ratio) < 1e-5 * np.abs(ratio).max():
         return None
-    theta, layout = part.evidence.theta[part.rows], part.evidence.parameters
-    for j in range(min(theta.shape[1], 200)):
-        leaf, index = layout.leaf_of(j)
-        name = layout.names[leaf] + (f"[{', '.join(map(str, index))}]" if index else "")
-        for form, function in FUNCTIONS.items():
-            if np.allclose(ratio, function(theta[:, j]), rtol=1e-6, atol=0):
-                return Guess(Kind.CHAIN_RULE, f"yours is {form.format(name)} times the derivative.")
+    if (form := named_function(part, ratio)) is not None:
+        return Guess(Kind.CHAIN_RULE, f"yours is {form} times the derivative.")
     if h.shape[1] < 2:  # one number is always a multiple of another
         return None
     span = f"from {ratio.min():.4g} to {ratio.max():.4g}"
@@ -156,3 +151,15 @@ def _told(ratio: np.ndarray) -> str:
         f"for each example yours is a multiple of the derivative, {span}: a factor of the chain rule, or of the "
         "residual (its target, label or link)."
     )
+
+
+def named_function(part: Part, ratio: np.ndarray) -> str | None:
+    """The function of one of the parameters whose values at the points are these."""
+    theta, layout = part.evidence.theta[part.rows], part.evidence.parameters
+    for j in range(min(theta.shape[1], 200)):
+        leaf, index = layout.leaf_of(j)
+        name = layout.names[leaf] + (f"[{', '.join(map(str, index))}]" if index else "")
+        for form, function in FUNCTIONS.items():
+            if np.allclose(ratio, function(theta[:, j]), rtol=1e-6, atol=0):
+                return form.format(name)
+    return None

@@ -3,7 +3,7 @@
 import numpy as np
 
 from jax_course.verify.findings import Kind
-from jax_course.verify.hypotheses.chain_rule import FUNCTIONS
+from jax_course.verify.hypotheses.chain_rule import named_function
 from jax_course.verify.suspicion import FIT, Guess, Part
 
 
@@ -44,11 +44,4 @@ def _function(part: Part, g: np.ndarray) -> str | None:
     ratio = np.sum(part.weight * term * g, axis=1) / total
     if not (np.abs(term - ratio[:, None] * g) <= part.allowed).all():
         return None
-    theta, layout = part.evidence.theta[part.rows], part.evidence.parameters
-    for j in range(min(theta.shape[1], 200)):
-        leaf, index = layout.leaf_of(j)
-        name = layout.names[leaf] + (f"[{', '.join(map(str, index))}]" if index else "")
-        for form, function in FUNCTIONS.items():
-            if np.allclose(ratio, function(theta[:, j]), rtol=1e-6, atol=0):
-                return form.format(name)
-    return None
+    return named_function(part, ratio)
