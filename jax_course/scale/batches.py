@@ -338,6 +338,7 @@ def place_of(source: Any, row: int) -> str:
 
 
 def refuse_an_iterator(source: Any) -> None:
+    """TypeError: a source that one pass ends."""
     if isinstance(source, Iterator):
         raise TypeError("a source must be iterable more than once, like a list; got an iterator, which one pass ends")
 
