@@ -116,11 +116,11 @@ def _warn_if_narrowed(values: np.ndarray) -> None:
             "float64 data is computed in float32, because JAX's 64-bit mode is off: switch it on with "
             "jax.config.update('jax_enable_x64', True), or for a block by `with jax.enable_x64(True):`",
             UserWarning,
-            stacklevel=_level_of_the_caller(),
+            stacklevel=level_of_the_caller(),
         )
 
 
-def _level_of_the_caller() -> int:
+def level_of_the_caller() -> int:
     """The stack level, for a warning by the function above this one, of the line outside this package and JAX."""
     level, frame = 1, sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_INSIDE):

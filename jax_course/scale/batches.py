@@ -94,11 +94,12 @@ def from_table(
     """Parquet or CSV files of the same columns, one after the other, by pyarrow (`pip install 'jax-course[data]'`).
 
     target is the column of y; columns are those of X, in this order: by default all others of the first file. There is
-    no column of ones among them: `from_table(…).map(features.with_bias)`.
+    no column of ones among them: `from_table(…).map(features.with_bias)`. No file is a source without rows: that of a
+    process which has none, where others have some.
     """
     names = [os.fspath(path) for path in paths]
     if not names:
-        raise ValueError("at least one file must be given")
+        return Batches("a table of no files", lambda: iter(()), 0)
     chosen = _columns_of(names[0], target, columns)
 
     many = _rows_of_a_batch(8 * len(chosen)) if rows is None else rows

@@ -11,9 +11,13 @@ batches and d² numbers, for K classes d²K², whatever the number of rows.
 `checkpoint` names a file that is written after every pass that led on, whole or not at all; a call that finds it goes
 on from there, on the same source. It is data: nothing in it is run. One of another problem is refused; of the data, the
 first 32 MB are compared, and the number of rows where the source knows it.
+
+In a program of several processes each gives a source of its own rows, and the result, in all of them, is that of the
+rows of all. The first process that has rows gives the first θ, and reads and writes the checkpoint.
 """
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -21,13 +25,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jax_course import arrays, boundary, checks, fingerprints
+from jax_course import arrays, boundary, checks
 from jax_course.checkpoint import CheckpointError
 from jax_course.classification import logistic, softmax
 from jax_course.linalg import Factored, product, shortest_solution, spd_factor
 from jax_course.linalg.lapack import solve_triangular
 from jax_course.optimization.quasi_newton import Pairs, no_pairs, remembered, two_loop_product
 from jax_course.optimization.solution import Method, Solution, Status
+from jax_course.scale import processes
 from jax_course.scale.batches import DataError, Pair
 from jax_course.scale.class_sums import (
     Sums,
@@ -36,7 +41,8 @@ from jax_course.scale.class_sums import (
     of_softmax,
     of_softmax_with_hessian,
 )
-from jax_course.scale.fold import File, first_rows, fold, keep, resumed, solution
+from jax_course.scale.fold import count_rows, fold
+from jax_course.scale.start import File, begin, keep, resumed, solution
 from jax_course.typing import ArrayLike
 
 FALL = 1e-10  # of the gradient, as in the fits of all rows
@@ -83,9 +89,8 @@ def _fit(
     source: Iterable[Pair], of_batch: tuple[Callable, Callable], in_memory: Callable, penalty: Any, K: int | None,
     most: int, checkpoint: File,
 ) -> Solution:  # fmt: skip
-    X, y = first_rows(source)
-    dtype = arrays.numbers(X[:1], "X").dtype  # what JAX makes of it, with a warning where that is less
-    theta = jnp.zeros((X.shape[1],) if K is None else (X.shape[1], K), dtype)
+    begun = begin(source, checkpoint, penalty, K, most)
+    theta = jnp.zeros((begun.columns,) if K is None else (begun.columns, K), begun.dtype)
     delta2 = boundary.nonnegative(checks.penalties(penalty, theta))
 
     def a_pass(theta: Array, with_hessian: bool) -> Sums:
@@ -95,20 +100,28 @@ def _fit(
         g = sums.gradient + 2 * delta2 * theta
         return sums._replace(cost=sums.cost + jnp.sum(delta2 * theta**2), gradient=g)
 
-    compared = None if checkpoint is None else (X, y, getattr(source, "rows", None))
-    data = fingerprints.as_numbers(fingerprints.of_arrays(compared))
-    reached = resumed(checkpoint, _like(theta, delta2, data))
+    answers = partial(a_pass, with_hessian=False), partial(a_pass, with_hessian=True), lambda _: count_rows(source)
+    first = partial(_start, of_batch[True], in_memory, begun.rows)
+    number = jnp.zeros((), theta.dtype)
+    like = theta, solution(theta, number, number, 0, Status.CONVERGED, Method.NEWTON)
+    fit = _steps(first, _like(theta, delta2, begun.data), most, checkpoint)
+    return processes.led_by(begun.leader, fit, answers, like)
+
+
+SUMS, SUMS_WITH_HESSIAN, ROWS = 0, 1, 2  # what a fit asks for
+
+
+def _steps(first: Callable, like: _Reached, most: int, checkpoint: File) -> processes.Fit[Solution]:
+    """The fit, from the sums that it asks for."""
+    delta2 = like.delta2
+    reached = resumed(checkpoint, like)
     if reached is None:
-        reached = _start(a_pass, of_batch[True], in_memory, _rows_of(source), X, y, delta2, data)
+        reached = yield from first(delta2, like.data)
         keep(checkpoint, reached)
-    elif not np.array_equal(reached.data, data):
-        raise CheckpointError(
-            f"{checkpoint} is a checkpoint of a fit of other data: the first rows differ, or their number"
-        )
     elif not jnp.array_equal(reached.delta2, delta2):
         raise CheckpointError(f"{checkpoint} is a checkpoint of a fit with another penalty")
     while (status := _status(reached, most)) is None:
-        further = _downhill(a_pass, reached, most)
+        further = yield from _downhill(reached, most)
         if further is None:  # rounding has the last word
             small = jnp.linalg.norm(reached.sums.gradient) <= FALL * reached.first
             status = Status.CONVERGED if small else Status.NO_DESCENT
@@ -126,28 +139,23 @@ def _fit(
 
 
 def _start(
-    a_pass: Callable, of_batch: Callable, in_memory: Callable, rows: int, X: Any, y: Any, delta2: Array,
-    data: np.ndarray,
-) -> _Reached:  # fmt: skip
+    of_batch: Callable, in_memory: Callable, first_rows: Pair, delta2: Array, data: np.ndarray
+) -> processes.Fit[_Reached]:
     """At the minimiser for the first rows alone, with the Hessian there; or at 0, if there is none, or C is less."""
     yes, zero, pairs = jnp.array(True), jnp.zeros_like(delta2), no_pairs(MEMORY, delta2)
+    (X, y), rows = first_rows, (yield ROWS, zero)
     nearer = _of_first_rows(in_memory, X, y, delta2 * (len(X) / rows))
     passes = jnp.zeros((), jnp.int32)
     if nearer is not None:
         batch = (*(arrays.numbers(a, name) for a, name in ((X, "X"), (y, "y"))), jnp.ones(len(X), delta2.dtype))
         at_zero, there = (jax.jit(of_batch)(*batch, theta) for theta in (zero, nearer))
-        sums, passes = a_pass(nearer, False), passes + 1
+        sums, passes = (yield SUMS, nearer), passes + 1
         if sums.cost < at_zero.cost / len(X) * rows:
             sums = sums._replace(hessian=there.hessian * (rows / len(X)))
             first = jnp.linalg.norm(at_zero.gradient) * (rows / len(X))
             return _Reached(nearer, sums, pairs, yes, delta2, first, passes, data)
-    sums = a_pass(zero, True)
+    sums = yield SUMS_WITH_HESSIAN, zero
     return _Reached(zero, sums, pairs, yes, delta2, jnp.linalg.norm(sums.gradient), passes + 1, data)
-
-
-def _rows_of(source: Iterable[Pair]) -> int:
-    rows = getattr(source, "rows", None)
-    return sum(len(X) for X, _ in source) if rows is None else rows
 
 
 def _status(reached: _Reached, most: int) -> Status | None:
@@ -160,14 +168,14 @@ def _status(reached: _Reached, most: int) -> Status | None:
     return Status.OUT_OF_STEPS if reached.passes >= most else None
 
 
-def _downhill(a_pass: Callable, start: _Reached, most: int) -> _Reached | None:
+def _downhill(start: _Reached, most: int) -> processes.Fit[_Reached | None]:
     """The first of the points t = 1, ½, ¼ … at which cost or gradient is less; None where none is."""
     old = jnp.linalg.norm(start.sums.gradient)
     step, safe = _newton_step(start)
     t, passes, anew = 1.0, start.passes, bool(start.slow) or not safe
     for _ in range(HALVINGS):
         theta = start.theta - t * step
-        sums = a_pass(theta, anew)
+        sums = yield (SUMS_WITH_HESSIAN if anew else SUMS), theta
         passes = passes + 1
         norm = jnp.linalg.norm(sums.gradient)
         if sums.cost <= start.sums.cost or norm < old:

@@ -1,10 +1,10 @@
 """One pass over a source: Σ of_batch(X, y, weights), a batch in memory while the next one is read.
 
 The last batch is filled up with rows of weight 0, so that one program serves all batches. The sums are carried in twice
-the precision: a thousand batches cost no digit.
+the precision: a thousand batches cost no digit. In a program of several processes each passes over its own rows, and
+one all-reduce adds up what they found.
 """
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -16,37 +16,85 @@ import numpy as np
 from jax import Array
 
 from jax_course import arrays
-from jax_course.checkpoint import load, save
 from jax_course.linalg.extended import exact_sum
-from jax_course.optimization.solution import Evaluations, Method, Solution, Status
+from jax_course.scale import processes
 from jax_course.scale.batches import DataError, Pair, name_of, numbered, refuse_an_iterator
 
-FIRST = 2**25  # bytes: what a fit of a stream begins with
 AT_ONCE = 3  # batches: one is worked on, one waits, one is read
-
-File = str | os.PathLike | None
 
 
 def fold(source: Iterable[Pair], of_batch: Callable[..., Any], *arguments: Any) -> tuple[Any, int]:
     """Σ of_batch(X, y, w, *arguments) over all batches, a pytree of arrays, and how many rows there were.
 
-    DataError: a row holds NaN or infinity, or a batch does not fit the others; it says where.
+    In a program of several processes, over the batches of all of them; each must call it, and gets the same sums.
+    DataError: a row holds NaN or infinity, or a batch does not fit the others; it says where. RuntimeError: another
+    process had an error.
 
     >>> fold([(np.ones((2, 1)), np.array([3.0, 4.0]))], lambda X, y, w: jnp.sum(w * y))
     (Array(7., dtype=float64), 2)
     """
-    total, rows = None, 0
+    with processes.shared_errors():
+        sums, rows, kind = fold_here(source, of_batch, *arguments)
+    parts = processes.exchange({"rows": rows, "kind": kind, "sums": str(jax.tree.map(_shape_and_dtype, sums))})
+    kind = one_kind(source, [part["kind"] for part in parts])
+    if sums is None:
+        sums, _ = _nothing(of_batch, *_row_of_kind(kind), *arguments)
+    if len({part["sums"] for part in parts if part["rows"]}) > 1:
+        raise DataError(f"{name_of(source)}: y must have one dtype in all processes, for sums of one dtype")
+    return processes.total(sums), sum(part["rows"] for part in parts)
+
+
+def fold_here(source: Iterable[Pair], of_batch: Callable[..., Any], *arguments: Any) -> tuple[Any, int, Any]:
+    """`fold` over the batches of this process alone, and their kind; the sums are None where it has no rows."""
+    total, rows, kind = None, 0, None
     for size, batch in ahead(_ready(source)):
         total = _nothing(of_batch, *batch, *arguments) if total is None else total
         # waiting here bounds the memory: the next batch is read meanwhile, none after it
         total = jax.block_until_ready(_added(of_batch, total, *batch, *arguments))
-        rows += size
+        rows, kind = rows + size, _kind(*batch[:2])
     if total is None:
-        raise DataError(f"{name_of(source)} must hold at least one row; it holds none")
+        return None, 0, None
     sums = jax.tree.map(jnp.add, *total)
     if not all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(sums)):
         _refuse_what_is_not_finite(source)
-    return sums, rows
+    return sums, rows, kind
+
+
+def count_rows(source: Iterable[Pair]) -> int:
+    """The rows of all processes; a pass, where the source does not know the number of its own."""
+    with processes.shared_errors():
+        rows = getattr(source, "rows", None)
+        rows = sum(len(X) for X, _ in alike(source)) if rows is None else rows
+    return sum(processes.exchange(rows))
+
+
+def _kind(X: Any, y: Any) -> list:
+    """Columns, dtype of X, dtype of y."""
+    return [X.shape[1], str(X.dtype), str(y.dtype)]
+
+
+def _row_of_kind(kind: list) -> list[Array]:
+    """X, y and w of one row, of weight 0."""
+    columns, *dtypes = kind
+    return [jnp.zeros(shape, dtype) for shape, dtype in zip(((1, columns), 1, 1), (*dtypes, dtypes[0]), strict=True)]
+
+
+def one_kind(source: Iterable[Pair], kinds: list) -> list:
+    """That of the first process which has rows; refused where columns or the dtype of X are others elsewhere."""
+    first = next((kind for kind in kinds if kind is not None), None)
+    if first is None:
+        raise DataError(f"{name_of(source)} must hold at least one row; it holds none")
+    for number, kind in enumerate(kinds):
+        if kind is not None and kind[:2] != first[:2]:
+            raise DataError(
+                f"the rows of all processes must be of the same columns: process {number} has {kind[0]} of {kind[1]}, "
+                f"process {kinds.index(first)} has {first[0]} of {first[1]}"
+            )
+    return first
+
+
+def _shape_and_dtype(leaf: Array) -> str:
+    return f"{leaf.dtype}{leaf.shape}"
 
 
 def _nothing(of_batch: Callable, *batch: Any) -> tuple[Any, Any]:
@@ -82,21 +130,23 @@ def _ready(source: Iterable[Pair]) -> Iterator[tuple[int, list[Array]]]:
 
     They lie in memory that is used again, two batches later: memory that is new for each takes longer than reading.
     """
-    rooms, turn = [_Room(0, np.zeros((0, 0)), np.zeros(0))] * AT_ONCE, 0
+    rooms: list[_Room | None] = [None] * AT_ONCE
+    rows, numbers, turn = 0, None, 0
     for X, y in alike(source):
         turn = (turn + 1) % AT_ONCE
-        rows = max(len(X), *(room.rows for room in rooms))
-        if rows > rooms[turn].rows:
-            rooms[turn] = _Room(rows, X, y)
-        yield len(X), rooms[turn].filled(X, y)
+        rows, numbers = max(len(X), rows), y.dtype if numbers is None else np.result_type(numbers, y.dtype)
+        room = rooms[turn]
+        if room is None or rows > room.rows or numbers != room.numbers:
+            room = rooms[turn] = _Room(rows, X, numbers)
+        yield len(X), room.filled(X, y)
 
 
 class _Room:
-    """Memory for batches of so many rows at most, like these."""
+    """Memory for batches of so many rows at most, with such an X, and a y of these numbers."""
 
-    def __init__(self, rows: int, X: np.ndarray, y: np.ndarray):
-        self.rows = rows
-        like = (X.shape[1:], X.dtype), ((), y.dtype), ((), X.dtype)
+    def __init__(self, rows: int, X: np.ndarray, numbers: np.dtype):
+        self.rows, self.numbers = rows, numbers
+        like = (X.shape[1:], X.dtype), ((), numbers), ((), X.dtype)
         self.X, self.y, self.w = (arrays.room_for((rows, *shape), dtype) for shape, dtype in like)
 
     def filled(self, X: np.ndarray, y: np.ndarray) -> list[Array]:
@@ -110,12 +160,13 @@ class _Room:
 def alike(source: Iterable[Pair]) -> Iterator[Pair]:
     """The batches that hold rows; refused where one does not fit the first."""
     refuse_an_iterator(source)
-    d = None
+    d, dtype = None, None
     for row, X, y in numbered(source):
-        d = X.shape[1] if d is None and X.ndim == 2 else d
-        if X.ndim != 2 or X.shape[1] != d or X.dtype.kind != "f" or y.shape != X.shape[:1]:
+        d, dtype = (X.shape[1], X.dtype) if d is None and X.ndim == 2 else (d, dtype)
+        if X.ndim != 2 or X.shape[1] != d or X.dtype.kind != "f" or X.dtype != dtype or y.shape != X.shape[:1]:
+            numbers = "floating-point numbers" if dtype is None or dtype.kind != "f" else dtype
             raise DataError(
-                f"{name_of(source)}, from row {row} on: a batch must be X (rows, {d}) of floating-point numbers and "
+                f"{name_of(source)}, from row {row} on: a batch must be X (rows, {d}) of {numbers} and "
                 f"y (rows,); got {X.dtype} {X.shape} and {y.dtype} {y.shape}"
             )
         if len(X):
@@ -132,34 +183,3 @@ def _refuse_what_is_not_finite(source: Iterable[Pair]) -> None:
                 "(scale.skipping leaves such rows out and counts them)"
             )
         row += len(X)
-
-
-def first_rows(source: Iterable[Pair]) -> Pair:
-    """The first rows of a source, `FIRST` bytes of them, or all."""
-    some, size = [], 0
-    for X, y in alike(source):
-        some.append((X, y))
-        size += X.nbytes
-        if size >= FIRST:
-            break
-    if not some:
-        raise DataError(f"{name_of(source)} must hold at least one row; it holds none")
-    Xs, ys = zip(*some, strict=True)
-    return np.concatenate(Xs), np.concatenate(ys)
-
-
-def resumed(checkpoint: File, like: Any) -> Any:
-    """What the file holds, where there is one; None where there is none."""
-    return load(checkpoint, like) if checkpoint is not None and os.path.exists(checkpoint) else None
-
-
-def keep(checkpoint: File, reached: Any) -> None:
-    """Write the file, where one is wanted."""
-    if checkpoint is not None:
-        save(checkpoint, reached)
-
-
-def solution(theta: Array, cost: Array, norm: Array, passes: int, status: Status, method: Method) -> Solution:
-    """With the passes as steps and as evaluations."""
-    steps, code, way = (jnp.array(number, jnp.int32) for number in (passes, int(status), int(method)))
-    return Solution(theta, cost, norm, steps, code, Evaluations(passes, passes, passes), way)

@@ -9,6 +9,9 @@ batches and d² numbers, whatever the number of rows.
 `checkpoint` names a file that is written after the first pass, whole or not at all; a call that finds it goes on from
 there, on the same source. It is data: nothing in it is run. One of another problem is refused; of the data, the first
 32 MB are compared, and the number of rows where the source knows it.
+
+In a program of several processes each gives a source of its own rows, and the result, in all of them, is that of the
+rows of all. The first process that has rows reads and writes the checkpoint.
 """
 
 from collections.abc import Iterable
@@ -19,12 +22,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jax_course import arrays, boundary, checks, fingerprints
-from jax_course.checkpoint import CheckpointError
+from jax_course import boundary, checks
 from jax_course.linalg import Factored, gram_and_moment, residual_moments, shortest_solution, spd_factor
 from jax_course.optimization.solution import Method, Solution, Status
+from jax_course.scale import processes
 from jax_course.scale.batches import Pair
-from jax_course.scale.fold import File, first_rows, fold, keep, resumed, solution
+from jax_course.scale.fold import fold
+from jax_course.scale.start import File, begin, keep, resumed, solution
 from jax_course.typing import ArrayLike
 
 ENOUGH = 1e-13  # of θ: what the digits of A may leave to a further pass
@@ -50,27 +54,32 @@ def fit_ridge(source: Iterable[Pair], *, penalty: ArrayLike = 0.0, checkpoint: F
     >>> fit_ridge([(np.array([[1.0]]), np.array([3.0])), (np.array([[2.0]]), np.array([7.0]))], penalty=3.5).theta
     Array([2.], dtype=float64)
     """
-    X, y = first_rows(source)
-    dtype = arrays.numbers(X[:1], "X").dtype  # what JAX makes of it, with a warning where that is less
-    compared = None if checkpoint is None else (X, y, getattr(source, "rows", None))
-    data = fingerprints.as_numbers(fingerprints.of_arrays(compared))
-    like = _Reached(_Moments(*(jnp.zeros((X.shape[1],) * n, dtype) for n in (2, 1, 0))), data)
-    reached = resumed(checkpoint, like)
+    begun = begin(source, checkpoint, penalty)
+    theta = jnp.zeros(begun.columns, begun.dtype)
+    delta2 = boundary.nonnegative(checks.penalties(penalty, theta))
+    number = jnp.zeros((), theta.dtype)
+    like = theta, solution(theta, number, number, 0, Status.CONVERGED, Method.NORMAL_EQUATIONS)
+    sums = (lambda theta: fold(source, _moments)[0]), (lambda theta: fold(source, _residuals, theta)[0])
+    return processes.led_by(begun.leader, _fit(theta, delta2, begun.data, checkpoint), sums, like)
+
+
+MOMENTS, RESIDUALS = 0, 1  # the sums of a pass
+
+
+def _fit(theta: Array, delta2: Array, data: np.ndarray, checkpoint: File) -> processes.Fit[Solution]:
+    """The fit, from the sums that it asks for."""
+    d, dtype = theta.size, theta.dtype
+    reached = resumed(checkpoint, _Reached(_Moments(*(jnp.zeros((d,) * n, dtype) for n in (2, 1, 0))), data))
     if reached is None:
-        reached = _Reached(fold(source, _moments)[0], data)
+        reached = _Reached((yield MOMENTS, theta), data)
         keep(checkpoint, reached)
-    elif not np.array_equal(reached.data, data):
-        raise CheckpointError(
-            f"{checkpoint} is a checkpoint of a fit of other data: the first rows differ, or their number"
-        )
     G, b, yy = reached.moments
-    delta2 = boundary.nonnegative(checks.penalties(penalty, b))
     factored, theta, digits = _solved(G, b, delta2)
     g, cost, passes = G @ theta + delta2 * theta - b, _cost(theta, G, b, yy, delta2), 1
     size = jnp.max(jnp.abs(theta / factored.scale))
     # where nearly all of y is explained, the cost is a difference of what is much larger
     while factored.is_safe() and passes < MOST_PASSES and (digits > ENOUGH or (passes == 1 and cost < 1e-2 * yy)):
-        (moment, squares), _ = fold(source, _residuals, theta)
+        moment, squares = yield RESIDUALS, theta
         g, cost, passes = delta2 * theta - moment, squares + jnp.sum(delta2 * theta**2), passes + 1
         step = factored.solve(g)
         last, digits = digits, jnp.max(jnp.abs(step / factored.scale)) / jnp.where(size > 0, size, 1)

@@ -20,7 +20,8 @@ from jax_course import arrays
 from jax_course.data import Standardization
 from jax_course.linalg.extended import exact_sum
 from jax_course.scale.batches import Batches, DataError, Pair, name_of
-from jax_course.scale.fold import alike, fold
+from jax_course.scale.fold import alike, fold, fold_here, one_kind
+from jax_course.scale.processes import broadcast, exchange, shared_errors
 
 MOST_PASSES = 3
 FAR = 3.0  # deviations: how far from the mean c may lie, so that a digit is lost at most
@@ -37,16 +38,19 @@ def standardize(source: Iterable[Pair]) -> Standardization:
     >>> to_units(np.array([[5.0, 5.0]]))
     Array([[3., 0.]], dtype=float64)
     """
-    some = list(islice(alike(source), 1))
-    first = Batches(name_of(source), lambda: iter(some))
-    like = jnp.zeros(some[0][0].shape[1:], arrays.numbers(some[0][0][:1], "X").dtype) if some else jnp.zeros(0)
-    if like.dtype not in (jnp.float32, jnp.float64):
-        raise TypeError(f"means and deviations need float32 or float64; X is {like.dtype}: source.map may convert it")
-    found = _about(first, like, jnp.ones_like(like))
-    # again, since the mean of equal numbers may be rounded, and that of their differences from it is not
-    found = _about(first, found.mean, found.distance)
+    with shared_errors():
+        found = _of_first_batch(source)
+    kinds = exchange(None if found is None else [found.mean.size, str(found.mean.dtype)])
+    columns, dtype = one_kind(source, kinds)
+    if found is None:
+        nothing = jnp.zeros(columns, dtype)
+        found = _Found(nothing, nothing, nothing, jnp.array(False))
+    # that of one process, since those of several could differ by a rounding error
+    found = broadcast(found, next(number for number, kind in enumerate(kinds) if kind is not None))
     for _ in range(MOST_PASSES):
-        found = _about(source, found.mean, found.distance)
+        c, s = found.mean, found.distance
+        sums, rows = fold(source, _of_batch, c, s)
+        found = broadcast(_found(sums, jnp.asarray(rows, c.dtype), c, s), 0)
         if found.is_accurate:
             break
     if not bool(jnp.all(jnp.isfinite(found.mean) & jnp.isfinite(found.deviation))):
@@ -64,9 +68,23 @@ class _Found(NamedTuple):
     is_accurate: Array
 
 
-def _about(source: Iterable[Pair], c: Array, s: Array) -> _Found:
-    sums, rows = fold(source, _of_batch, c, s)
-    return _found(sums, jnp.asarray(rows, c.dtype), c, s)
+def _of_first_batch(source: Iterable[Pair]) -> _Found | None:
+    """Of the first batch of this process; None where it has no rows."""
+    some = list(islice(alike(source), 1))
+    if not some:
+        return None
+    X, _ = some[0]
+    zero = jnp.zeros(X.shape[1], arrays.numbers(X[:1], "X").dtype)
+    if zero.dtype not in (jnp.float32, jnp.float64):
+        raise TypeError(f"means and deviations need float32 or float64; X is {zero.dtype}: source.map may convert it")
+    first = Batches(name_of(source), lambda: iter(some))
+    c, s = zero, jnp.ones_like(zero)
+    # twice, since the mean of equal numbers may be rounded, and that of their differences from it is not
+    for _ in range(2):
+        sums, rows, _ = fold_here(first, _of_batch, c, s)
+        found = _found(sums, jnp.asarray(rows, c.dtype), c, s)
+        c, s = found.mean, found.distance
+    return found
 
 
 @jax.jit

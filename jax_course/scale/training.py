@@ -22,7 +22,8 @@ from jax_course import fingerprints, training_input
 from jax_course.checks import whole
 from jax_course.epochs import Function, Penalty, Programs, Recipe, fingerprints_of, programs
 from jax_course.scale.batches import DataError, Pair, name_of
-from jax_course.scale.fold import FIRST, ahead, alike, first_rows
+from jax_course.scale.fold import ahead, alike, count_rows
+from jax_course.scale.start import FIRST, first_rows
 from jax_course.train import Training, gone_on, refuse_another_run, refuse_to_go_on, rounds, start_of
 
 
@@ -53,6 +54,11 @@ def train(
     ...       key=None, epochs=1, batch_size=1).theta
     Array(3., dtype=float64)
     """
+    if jax.process_count() > 1:
+        raise ValueError(
+            f"scale.train trains on the rows of one process, and this program has {jax.process_count()}: "
+            "jax_course.train trains on those of all, spread by scale.shard"
+        )
     epochs, batch_size = int(whole(epochs, "epochs")), int(whole(batch_size, "batch_size"))
     run = theta if isinstance(theta, Training) else None
     theta = training_input.parameters(theta if run is None else run.theta)
@@ -61,7 +67,7 @@ def train(
     training_input.check(recipe, rows, key, epochs)
     factors = training_input.penalty(penalty, theta, 1)
     if factors is not None:
-        factors = training_input.penalty(penalty, theta, max(1, _rows_of(source)))
+        factors = training_input.penalty(penalty, theta, max(1, count_rows(source)))
     compiled = programs(recipe)
     start = Training(theta, optimizer.init(theta), {}, 0, key, 0, batch_size)
     if run is not None:
@@ -149,11 +155,6 @@ def _windows(source: Iterable[Pair], rows: int) -> Iterator[Pair]:
 def _together(pairs: list[Pair]) -> Pair:
     Xs, ys = zip(*pairs, strict=True)
     return np.concatenate(Xs), np.concatenate(ys)
-
-
-def _rows_of(source: Iterable[Pair]) -> int:
-    rows = getattr(source, "rows", None)
-    return sum(len(X) for X, _ in alike(source)) if rows is None else rows
 
 
 def _taken_up(start: Training, checkpoint: str | os.PathLike, prints: dict[str, str], epochs: int) -> Training:

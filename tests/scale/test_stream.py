@@ -102,9 +102,24 @@ def test_the_batches_may_have_any_length(starts, problem):
     assert_alike(scale.fit_linear(batches(X, y, starts)), linear.fit(X, y))
 
 
+def test_whole_numbers_in_one_batch_of_y_do_not_round_those_of_the_next(problem, tmp_path):
+    """As in two files of prices, the first of which are whole."""
+    X, y, *_ = problem
+    whole = np.round(y[:2000]).astype(int)
+    files = [written(tmp_path / "1.csv", X[:2000], whole), written(tmp_path / "2.csv", X[2000:], y[2000:])]
+    expected = linear.fit(X, np.concatenate([whole, y[2000:]]))
+    assert_alike(scale.fit_linear(scale.from_table(*files, target="y", rows=ROWS)), expected)
+
+
+def test_batches_of_another_precision_are_refused_not_rounded(problem):
+    X, y, *_ = problem
+    with pytest.raises(DataError, match=r"from row 10 on: a batch must be X \(rows, 5\) of float32 .* got float64"):
+        scale.fit_linear([(X[:10].astype(np.float32), y[:10]), (X[10:], y[10:])])
+
+
 def test_where_the_first_rows_mislead_steps_are_halved_and_the_fit_is_that_of_all_rows(problem, monkeypatch):
     """The first batch is steep, and the rest has labels on the wrong side: Newton's step is too long for them."""
-    monkeypatch.setattr(import_module("jax_course.scale.fold"), "FIRST", 1)
+    monkeypatch.setattr(import_module("jax_course.scale.start"), "FIRST", 1)
     X, *_ = problem
     rng, z = np.random.Generator(np.random.PCG64(4)), X[:, 1] - 5 + (X[:, 2] - 5) / 15
     steep, exchanged = 30 * z + rng.logistic(size=len(X)) > 0, rng.random(len(X)) < 0.03

@@ -1,0 +1,135 @@
+"""A program of several processes: streams of which each process reads its own rows, and what they give, to FILE.
+
+python -m jax_course.scale --processes N streams.py FILE CHECKPOINT        of four processes the first has no rows
+"""
+
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from jax_course import scale
+from jax_course.optimization import optimizers
+from jax_course.regression import linear
+
+ROWS = 1003
+ENDS = {2: (0, 650, ROWS), 4: (0, 0, 500, 510, ROWS)}  # of the rows of each process
+
+Pair = tuple[np.ndarray, np.ndarray]
+
+
+def problem() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """X in units that differ, far from 0; a number, a truth value and a class for each row."""
+    rng = np.random.Generator(np.random.PCG64(11))
+    X = np.concatenate([np.ones((ROWS, 1)), 5 + rng.normal(size=(ROWS, 3)) * np.array([1.0, 10.0, 100.0])], axis=1)
+    unit = X / np.sqrt(np.mean(X**2, axis=0))
+    y = X @ rng.normal(size=4) + rng.normal(size=ROWS)
+    truth = (unit @ rng.normal(size=4) + rng.logistic(size=ROWS) > 0).astype(float)
+    return X, y, truth, np.argmax(unit @ rng.normal(size=(4, 3)) + rng.gumbel(size=(ROWS, 3)), axis=1)
+
+
+def batches(X: np.ndarray, y: np.ndarray, process: int = 0, count: int = 1) -> list[Pair]:
+    """The rows of a process, in batches of 100 at most."""
+    first, end = ENDS[count][process : process + 2] if count > 1 else (0, len(X))
+    return [(X[i : min(i + 100, end)], y[i : min(i + 100, end)]) for i in range(first, end, 100)]
+
+
+def mine(X: np.ndarray, y: np.ndarray) -> list[Pair]:
+    """The rows of this process."""
+    return batches(X, y, jax.process_index(), jax.process_count())
+
+
+class Failing:
+    """A source that cannot be read in one process, after so many passes over it."""
+
+    def __init__(self, source: list[Pair], passes: int):
+        self.source, self.left = source, passes
+
+    def __iter__(self) -> Iterator[Pair]:
+        self.left -= 1
+        if self.left < 0 and jax.process_index() == 1:
+            raise OSError("the disk is gone")
+        return iter(self.source)
+
+
+def error(function: Callable[[], Any]) -> str:
+    """What it raises."""
+    try:
+        function()
+    except Exception as raised:
+        return f"{type(raised).__name__}: {raised}"
+    return ""
+
+
+def fits(names: tuple[str, ...]) -> dict[str, Any]:
+    """By name, and other sums, of the rows of all processes."""
+    X, y, truth, classes = problem()
+    each = {
+        "linear": lambda: scale.fit_linear(mine(X, y)),
+        "ridge": lambda: scale.fit_ridge(mine(X, y), penalty=3.0),
+        "logistic": lambda: scale.fit_logistic(mine(X, truth), penalty=1.0),
+        "softmax": lambda: scale.fit_softmax(mine(X, classes), classes=3, penalty=1.0),
+    }
+    fitted = {name: each[name]().check() for name in names}
+    found = {name: fit.theta for name, fit in fitted.items()} | {
+        f"{name} cost": fit.cost for name, fit in fitted.items()
+    }
+    units = scale.standardize(mine(X, y))
+    total, rows = scale.fold(mine(X, y), lambda X, y, w: {"moment": w @ X, "rows": (w > 0).sum()})
+    return found | total | {"mean": units.mean, "scale": units.scale, "counted": np.array(rows)}
+
+
+def interrupted(file: Path) -> dict[str, Any]:
+    """A fit that an error ended, the errors of all processes, and its end by a second call."""
+    X, _, truth, _ = problem()
+    failed = error(lambda: scale.fit_logistic(Failing(mine(X, truth), 4), penalty=1.0, checkpoint=file))
+    again = scale.fit_logistic(mine(X, truth), penalty=1.0, checkpoint=file)
+    return {"failed": np.array(gathered(failed)), "resumed": again.theta}
+
+
+def refusals() -> dict[str, str]:
+    """What each of these raises, in this process."""
+    X, y, truth, classes = problem()
+    second = jax.process_index() == 1
+    other, narrow = mine(X[:, : 3 if second else 4], y), mine(X.astype("f4") if second else X, y)
+    run = linear.gradient, optimizers.sgd(0.1), np.zeros(4), mine(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        twice = error(lambda: scale.fit_linear([(X, y)]))
+    return {
+        "columns": error(lambda: scale.fit_linear(other)),
+        "dtype": error(lambda: scale.standardize(narrow)),
+        "penalty": error(lambda: scale.fit_ridge(mine(X, y), penalty=float(second))),
+        "labels": error(lambda: scale.fit_logistic(mine(X, truth + second))),
+        "leader": error(lambda: scale.fit_logistic(mine(X, truth), checkpoint=__file__)),
+        "none": error(lambda: scale.fit_linear(scale.from_table(target="y"))),
+        "train": error(lambda: scale.train(*run, key=None, epochs=1, batch_size=10)),
+        "file": error(lambda: scale.fit_softmax(Failing(mine(X, classes), 0), classes=3)),
+        "twice": twice,
+    }
+
+
+def gathered(text: str) -> list[str]:
+    """The texts of all processes."""
+    padded = np.frombuffer(text.encode().ljust(2000), np.uint8)
+    return [row.tobytes().decode().rstrip() for row in multihost_utils.process_allgather(padded)]
+
+
+if __name__ == "__main__":
+    jax.config.update("jax_enable_x64", True)
+    jax.config.update("jax_numpy_rank_promotion", "raise")
+    jax.config.update("jax_numpy_dtype_promotion", "strict")
+    few = jax.process_count() == 2
+    found = fits(("linear", "ridge", "logistic", "softmax") if few else ("linear", "logistic"))
+    everywhere = multihost_utils.process_allgather(np.asarray(found["logistic"]))
+    found["same bits"] = np.all(everywhere == everywhere[0])
+    if few:
+        found |= interrupted(Path(sys.argv[2]))
+        found |= {f"refused {name}": np.array(gathered(text)) for name, text in refusals().items()}
+    if jax.process_index() == 0:
+        np.savez(sys.argv[1], **jax.tree.map(np.asarray, found))

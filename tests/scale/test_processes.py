@@ -1,0 +1,119 @@
+"""Streams in a program of several processes, each of which reads its own rows; in processes of their own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jax_course import scale
+from tests.scale.streams import batches, problem
+
+STREAMS = Path(__file__).with_name("streams.py")
+SECONDS = 100  # until a program that hangs is ended
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """What streams.py found in 2 and in 4 processes."""
+    found, folder = {}, tmp_path_factory.mktemp("streams")
+    for count in (2, 4):
+        file = folder / f"{count}.npz"
+        run = rehearsed(count, STREAMS, file, folder / "checkpoint")
+        assert run.returncode == 0, run.stderr
+        with np.load(file) as arrays:
+            found[count] = dict(arrays)
+    return found
+
+
+@pytest.fixture(params=[2, 4])
+def found(request, results):
+    return results[request.param]
+
+
+def rehearsed(count, program, *arguments):
+    command = [sys.executable, "-m", "jax_course.scale", "--processes", str(count), program, *arguments]
+    return subprocess.run([*map(str, command)], capture_output=True, text=True, check=False, timeout=SECONDS)
+
+
+def test_the_fits_are_those_of_one_process_that_reads_all_rows(found):
+    X, y, truth, classes = problem()
+    fits = {
+        "linear": scale.fit_linear(batches(X, y)),
+        "ridge": scale.fit_ridge(batches(X, y), penalty=3.0),
+        "logistic": scale.fit_logistic(batches(X, truth), penalty=1.0),
+        "softmax": scale.fit_softmax(batches(X, classes), classes=3, penalty=1.0),
+    }
+    for name in fits.keys() & found.keys():
+        fit = fits[name]
+        size = np.max(np.abs(fit.theta))
+        np.testing.assert_allclose(found[name], fit.theta, rtol=0, atol=1e-12 * size, err_msg=name)
+        np.testing.assert_allclose(found[f"{name} cost"], fit.cost, rtol=1e-12)
+    assert found["same bits"]
+
+
+def test_other_sums_are_those_of_all_rows(found):
+    X, *_ = problem()
+    np.testing.assert_allclose(found["mean"], np.mean(X, axis=0), rtol=1e-13)
+    np.testing.assert_allclose(found["scale"][1:], np.std(X[:, 1:], axis=0), rtol=1e-12)
+    np.testing.assert_allclose(found["moment"], np.sum(X, axis=0), rtol=1e-13)
+    assert found["rows"] == found["counted"] == len(X)
+
+
+def test_an_error_in_one_process_is_raised_in_all_and_the_fit_goes_on_from_its_last_pass(results):
+    own, other = sorted(results[2]["failed"], key=len)
+    assert own == "OSError: the disk is gone"
+    assert other == "RuntimeError: process 1 failed, and this one ends with it: OSError: the disk is gone"
+    np.testing.assert_array_equal(results[2]["resumed"], results[2]["logistic"])
+
+
+def test_what_does_not_fit_together_is_refused_in_all_processes_alike(results):
+    for name, message in {
+        "columns": "process 1 has 3 of float64, process 0 has 4 of float64",
+        "dtype": "process 1 has 4 of float32, process 0 has 4 of float64",
+        "penalty": "all processes must fit with the same settings",
+        "labels": "y must hold 0…1; 75 rows hold something else",
+        "leader": "CheckpointError: ",
+        "none": "a table of no files must hold at least one row",
+        "train": "scale.train trains on the rows of one process, and this program has 2",
+        "file": "OSError: the disk is gone",
+        "twice": "two processes begin with the same rows",
+    }.items():
+        texts = results[2][f"refused {name}"]
+        assert len(texts) == 2
+        assert all(message in text for text in texts), (name, texts)
+
+
+KILLED = """
+import os, signal, sys
+import jax, numpy as np
+from jax_course import scale
+from tests.scale.streams import mine, problem
+
+jax.config.update("jax_enable_x64", True)
+X, _, truth, _ = problem()
+passes = 0
+
+def rows():
+    global passes
+    passes += 1
+    if jax.process_index() == 1 and passes == 5 and sys.argv[2] == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return iter(mine(X, truth))
+
+theta = scale.fit_logistic(scale.Batches("some rows", rows), penalty=1.0, checkpoint=sys.argv[1]).check().theta
+print("passes of this process:", passes, flush=True)
+np.testing.assert_allclose(theta, scale.fit_logistic(mine(X, truth), penalty=1.0).theta, rtol=1e-12)
+"""
+
+
+def test_after_a_process_was_killed_the_fit_goes_on_from_its_last_pass(tmp_path):
+    program = tmp_path / "fit.py"
+    program.write_text(KILLED)
+    killed, again = (rehearsed(2, program, tmp_path / "fit.npz", how) for how in ("killed", "not"))
+    assert killed.returncode == 137
+    assert "process 1 was killed by SIGKILL: the others are ended" in killed.stderr
+    assert again.returncode == 0, again.stderr
+    # the first rows, and three of the five passes: the file holds two
+    assert again.stdout.count("passes of this process: 4") == 2, again.stdout
