@@ -60,7 +60,7 @@ def minimise(of: Likelihood, X: Array, delta2: Array, max_steps: Array | int) ->
     white = whiten(rows, _of_rows(delta2))
     end = _newton(of, X, delta2, white, max_steps)
     escaped = (end.found.status == Status.UNBOUNDED) | _escapes(of, X, delta2, end)
-    unique = jnp.all(white.kept) & _is_unique(end, X)
+    unique = jnp.all(white.kept) & end.factored.is_regular()
     theta, rank = lax.cond(
         unique | escaped,
         lambda theta: (theta, jnp.array(X.shape[1])),
@@ -117,10 +117,6 @@ def _newton(of: Likelihood, X: Array, delta2: Array, white: Whitened, max_steps:
     )
     H = hessian(found.theta).reshape(origin.size, origin.size)
     return _End(found, white, start, extra_curvature, H, spd_factor(H))
-
-
-def _is_unique(end: _End, X: Array) -> Array:
-    return end.factored.rcond > 10 * len(end.H) * jnp.finfo(X.dtype).eps
 
 
 def _is_flat(end: _End, delta2: Array) -> Array:

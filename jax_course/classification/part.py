@@ -86,7 +86,8 @@ def hessian_metric(of: Logits, part: Examples, delta2: Array, theta: Array, metr
     H = _sum_over_blocks(of_block, part, HESSIAN_BLOCK) + jnp.broadcast_to(of_a_shift, (d, K, d, K))
     # a barrier, or the sums over the classes are made anew wherever H is read
     factored = spd_factor(lax.optimization_barrier(H.reshape(size, size) + of_penalty))
-    near = factored.rcond > NEAR * jnp.finfo(jnp.float32).eps
+    # a preconditioner may be wrong along directions that only the rounding of a few entries decides
+    near = factored.is_regular(NEAR * jnp.finfo(jnp.float32).eps)
     return Factored(*(a.astype(theta.dtype) for a in factored)), near
 
 

@@ -63,9 +63,10 @@ def plain_newton(of: Likelihood, X: Array, delta2: Array, max_steps: Array | int
     steps = end.steps - 1
     found = Solution(theta, cost, norm, steps, status, Evaluations(zero + 1, end.tries, end.tries), method)
     rounded = rounded_gradient(of, X, delta2, theta)
-    trusted = (norm <= tolerance(end.first_norm, rounded)) & (H.rcond > jnp.sqrt(jnp.finfo(X.dtype).eps))
+    # where half of the digits may be lost, the coordinates of `fitting` are better
+    trusted = (norm <= tolerance(end.first_norm, rounded)) & H.is_regular(jnp.sqrt(jnp.finfo(X.dtype).eps))
     escape = PROOF * _longest_row(X, H, theta) * jnp.linalg.norm(H.scale * (jnp.abs(g) + rounded).reshape(-1))
-    return found, trusted & jnp.isfinite(cost) & (jnp.all(delta2 > 0) | (H.rcond > escape))
+    return found, trusted & jnp.isfinite(cost) & (jnp.all(delta2 > 0) | H.is_regular(escape))
 
 
 def _tried(of: Likelihood, X: Array, delta2: Array, state: _State) -> _State:

@@ -86,7 +86,7 @@ def quasi_newton_fit(of: Logits, examples: Examples, delta2: Array, max_steps: A
         metric = _of_each(metric, delta2.shape[1])
     else:
         there, _ = metric_of(of, part, delta2, theta)
-        near = there.is_safe()
+        near = there.is_regular()
     metric = jax.tree.map(lambda new, old: jnp.where(near, new, old), there, metric)
     tolerance = jnp.maximum(1e-10 * size, rounding(part, delta2, theta))
     in_u = jnp.maximum(FALL_IN_U, 64 * jnp.finfo(theta.dtype).eps) * _size_in_u(metric, start)
@@ -95,7 +95,7 @@ def quasi_newton_fit(of: Logits, examples: Examples, delta2: Array, max_steps: A
     theta = _centred(end.theta, delta2)
     cost = jnp.sum(examples.w * of.cost(end.Z, examples.y)) + jnp.sum(delta2 * theta**2)
     norm = jnp.linalg.norm(end.g + 2 * delta2 * (theta - end.theta))
-    trusted = (norm <= tolerance) & jnp.isfinite(cost) & of_part.is_safe()
+    trusted = (norm <= tolerance) & jnp.isfinite(cost) & of_part.is_regular()
     trusted &= jnp.all(delta2 > 0) | is_curved(of, part, delta2, theta, of_part)
     evaluations = Evaluations(steps, steps + 1, jnp.zeros_like(steps))
     status, method = (jnp.array(code, jnp.int32) for code in (Status.CONVERGED, Method.QUASI_NEWTON))

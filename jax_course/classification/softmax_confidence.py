@@ -47,9 +47,8 @@ def covariance(theta: ArrayLike, X: ArrayLike, *, weights: ArrayLike = 1.0) -> A
     of_u = factored.solve(jnp.eye(d * K, dtype=X.dtype)).reshape(d, K, d, K)
     sum_to_0 = jnp.eye(K, dtype=X.dtype) - 1 / K
     cov = jnp.einsum("ja,kq,aqbr,rs,ib->jkis", W, sum_to_0, of_u, sum_to_0, W, precision=lax.Precision.HIGHEST)
-    regular = factored.rcond > d * K * jnp.finfo(X.dtype).eps
     reason = "the Hessian is singular: columns of X depend on each other, or every π is 0 or 1"
-    return boundary.determined(jnp.where(regular, cov, jnp.nan), reason)
+    return boundary.determined(jnp.where(factored.is_regular(), cov, jnp.nan), reason)
 
 
 def standard_errors(theta: ArrayLike, X: ArrayLike, *, reference: int = 0, weights: ArrayLike = 1.0) -> Array:

@@ -10,7 +10,7 @@ from jax_course.linalg.grams import gram, gram_and_moment
 from jax_course.linalg.least_squares import LeastSquares, column_scale, inverse_root, least_squares, minimum_norm
 from jax_course.linalg.normal_equations import Solved, penalized_least_squares, predictive_least_squares
 from jax_course.linalg.products import product, transpose_product
-from jax_course.linalg.solve import Factored, SPDSolution, shortest_solution, spd_factor, spd_solve
+from jax_course.linalg.solve import Factored, SPDSolution, rank_tolerance, shortest_solution, spd_factor, spd_solve
 from jax_course.linalg.spectrum import Spectrum, with_spectrum
 from jax_course.linalg.trust import first_trusted
 from jax_course.linalg.whitening import Whitened, whiten
@@ -32,6 +32,7 @@ __all__ = [
     "penalized_least_squares",
     "predictive_least_squares",
     "product",
+    "rank_tolerance",
     "residual_moments",
     "shortest_solution",
     "spd_factor",

@@ -24,7 +24,7 @@ from jax import Array, lax
 from jax_course.linalg.extended import add_products
 from jax_course.linalg.lapack import qr, qr_factor, solve_triangular, svd
 from jax_course.linalg.products import product, transpose_product
-from jax_course.linalg.solve import power_of_two_scale
+from jax_course.linalg.solve import power_of_two_scale, rank_tolerance
 
 _MOST_REFINEMENTS = 10
 
@@ -80,7 +80,7 @@ def _orthogonal_factors(X: Array) -> _Factors:
     Q, R = qr(X)
     scale = column_scale(R)
     _, rcond = _scaled_inverse(R, scale)
-    full_rank = rcond > len(X) * jnp.finfo(X.dtype).eps  # False where the inverse is not finite
+    full_rank = rcond > rank_tolerance(X)  # False where the inverse is not finite
     return _Factors(Q, R, scale, rcond, full_rank)
 
 
@@ -106,7 +106,7 @@ def inverse_root(X: Array) -> Array:
     R = qr_factor(X)
     scale = column_scale(R)
     inverse, rcond = _scaled_inverse(R, scale)
-    return jnp.where(rcond > X.shape[0] * jnp.finfo(X.dtype).eps, scale[:, None] * inverse, jnp.nan)
+    return jnp.where(rcond > rank_tolerance(X), scale[:, None] * inverse, jnp.nan)
 
 
 def _scaled_inverse(R: Array, scale: Array) -> tuple[Array, Array]:
@@ -167,7 +167,7 @@ def minimum_norm(X: Array, theta: Array) -> tuple[Array, Array]:
 def truncated_svd(X: Array, scale: Array, rows: int) -> tuple[Array, Array, Array, Array]:
     """U, S, Vᵀ of X with scaled columns, and which of S count; rows: of the matrix that X is the triangle of."""
     U, S, Vt = svd(X * scale[None, :])
-    return U, S, Vt, S > max(*X.shape, rows) * jnp.finfo(X.dtype).eps * S[0]
+    return U, S, Vt, S > rank_tolerance(X, rows) * S[0]
 
 
 def _shortest(z: Array, scale: Array, Vt: Array, kept: Array) -> Array:

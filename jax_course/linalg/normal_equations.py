@@ -126,7 +126,7 @@ def _by_columns(
     evaluate = partial(_gradient_and_cost, X=X, y=y, delta2=delta2, w=w)
     end, trusted = _refined(jnp.zeros_like(delta2), moment, solve, evaluate)
     solved = Solved(end.unknown, -end.missing, end.cost, jnp.array(len(delta2)), jnp.array(way))
-    return solved, trusted & factored.is_safe()
+    return solved, trusted & factored.is_regular()
 
 
 @jax.jit
@@ -147,7 +147,7 @@ def _by_rows(X: Array, y: Array, delta2: Array, w: Array) -> tuple[Solved, Array
     theta = inverse * transpose_product(X, end.unknown)
     minus_gradient, cost = _gradient_and_cost(theta, X, y, delta2, w)
     rank = jnp.where(free, len(X), len(delta2))
-    trusted &= factored.is_safe() & (free | jnp.all(delta2 > 0)) & (w > 0)
+    trusted &= factored.is_regular() & (free | jnp.all(delta2 > 0)) & (w > 0)
     return Solved(theta, -minus_gradient, cost, rank, jnp.array(CHOLESKY)), trusted
 
 

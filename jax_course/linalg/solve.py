@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.typing import DTypeLike
 
 from jax_course.linalg.lapack import cho_solve, cholesky, eigh, solve_triangular, svd
 
@@ -28,9 +29,12 @@ class Factored(NamedTuple):
         scale = self.scale.reshape((-1,) + (1,) * (b.ndim - 1))
         return scale * cho_solve(self.L, scale * b)
 
-    def is_safe(self) -> Array:
-        """Whether it is no factor of rounding, which a singular A leaves where 0 should be."""
-        return self.rcond > max(100, 8 * len(self.L)) * jnp.finfo(self.L.dtype).eps
+    def is_regular(self, noise: Array | float | None = None) -> Array:
+        """Whether A is regular, given that its entries have errors of this relative size; by default those of rounding.
+
+        The one rule for every factor of the package. A call that names another noise says why.
+        """
+        return self.rcond > (rounding_noise(len(self.L), self.L.dtype) if noise is None else noise)
 
     def half_solve(self, b: Array) -> Array:
         """(S L)⁻¹ b, whose columns have the squared lengths bᵀA⁻¹b; b (d, K)."""
@@ -42,6 +46,29 @@ class SPDSolution(NamedTuple):
 
     x: Array
     rcond: Array
+
+
+def rounding_noise(d: int, dtype: DTypeLike) -> float:
+    """The largest rcond, or ratio of eigenvalues, that rounding leaves of a singular matrix (d, d) of sums.
+
+    Seen: 6 ε, of 10⁵ rows added up in blocks of 50. The rest is room for the estimate of rcond, which may be 30 times
+    too large.
+
+    >>> rounding_noise(2, "float64") / 2**-52
+    100.0
+    """
+    return max(100, 8 * d) * float(jnp.finfo(dtype).eps)
+
+
+def rank_tolerance(X: Array, rows: int = 0) -> float:
+    """The largest ratio of singular values that rounding leaves of a column of X that depends on others.
+
+    rows: of the matrix that X is the triangular factor of. Unlike a Gram matrix, X is not squared and not summed.
+
+    >>> rank_tolerance(jnp.ones((8, 2))) / 2**-52
+    8.0
+    """
+    return max(*X.shape, rows) * float(jnp.finfo(X.dtype).eps)
 
 
 def power_of_two_scale(size: Array) -> Array:
@@ -83,11 +110,11 @@ def shortest_solution(A: Array, b: Array) -> Array:
     """
     scale = power_of_two_scale(jnp.sqrt(jnp.diagonal(A)))
     sizes, V = eigh(scale[:, None] * A * scale[None, :])
-    kept = sizes > max(100, 8 * len(A)) * jnp.finfo(A.dtype).eps * sizes[-1]
+    kept = sizes > rounding_noise(len(A), A.dtype) * sizes[-1]
     x = scale * (V @ jnp.where(kept, V.T @ (scale * b) / jnp.where(kept, sizes, 1), 0))
     lost = jnp.where(kept[None, :], 0, scale[:, None] * V)
     U, S, _ = svd(lost)
-    U = jnp.where(S > len(A) * jnp.finfo(A.dtype).eps * S[0], U, 0)
+    U = jnp.where(S > rank_tolerance(lost) * S[0], U, 0)
     return x - U @ (U.T @ x)
 
 

@@ -77,7 +77,8 @@ def _by_columns(X: Array, factors: Array) -> tuple[Spectrum, Array]:
     B = factored.scale[:, None] * solve_triangular(factored.L, V, lower=True, trans=1)
     C = jnp.sqrt(1 - S2)
     rounding = jnp.finfo(X.dtype).eps ** FAR
-    trusted = (factored.rcond > rounding) & jnp.all(((S2 > rounding) | (S2 == 0)) & (1 - S2 > rounding))
+    # the decomposition squares X, and is kept only where three quarters of the digits remain
+    trusted = factored.is_regular(rounding) & jnp.all(((S2 > rounding) | (S2 == 0)) & (1 - S2 > rounding))
     return Spectrum(X, B / C[None, :], C, jnp.sqrt(S2), B, tau), trusted
 
 

@@ -49,6 +49,8 @@ def whiten(X: Array, delta2: Array) -> Whitened:
         _, S, Vt, kept = truncated_svd(qr_factor(examples), jnp.ones_like(scale), m + d)
         return jnp.where(kept[None, :], Vt.T / jnp.where(kept, S, 1)[None, :], 0), kept
 
-    T, kept = lax.cond(gram_factor.rcond > jnp.sqrt(jnp.finfo(X.dtype).eps), by_cholesky, by_orthogonal_factors)
+    # X T is orthonormal to ε / rcond: to half of the digits at least
+    accurate = gram_factor.is_regular(jnp.sqrt(jnp.finfo(X.dtype).eps))
+    T, kept = lax.cond(accurate, by_cholesky, by_orthogonal_factors)
     T = scale[:, None] * T
     return Whitened(product(X, T), T, kept)

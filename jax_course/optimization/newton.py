@@ -21,7 +21,7 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from jax_course.checks import whole
-from jax_course.linalg import spd_factor, spd_solve
+from jax_course.linalg import rank_tolerance, spd_factor
 from jax_course.linalg.lapack import eigh, eigvalsh
 from jax_course.linalg.solve import power_of_two_scale
 from jax_course.optimization.ending import euclidean_norm, first_status, floor, settled, tolerance_or_default, where
@@ -158,7 +158,7 @@ def _newton_ended(f: Objective, state: _State) -> Solution:
 
 def _eigenvalues(H: Array) -> Array:
     """Those of H, or 1 instead where it is safely positive definite."""
-    safe = spd_factor(H).rcond > 10 * len(H) * jnp.finfo(H.dtype).eps
+    safe = spd_factor(H).is_regular()
     return lax.cond(safe, lambda: jnp.ones(len(H), H.dtype), lambda: eigvalsh(H))
 
 
@@ -168,9 +168,8 @@ def newton_direction(H: Array, g: Array) -> Array:
     g of any shape, H of shape g.shape + g.shape.
     """
     A, b = H.reshape(g.size, g.size), g.reshape(g.size)
-    x, rcond = spd_solve(A, b)
-    safe = rcond > 10 * g.size * jnp.finfo(g.dtype).eps
-    x = lax.cond(safe, lambda: x, lambda: _absolute_solve(A, b))
+    factored = spd_factor(A)
+    x = lax.cond(factored.is_regular(), lambda: factored.solve(b), lambda: _absolute_solve(A, b))
     return -jnp.where(jnp.any(x != 0), x, b).reshape(g.shape)
 
 
@@ -178,5 +177,5 @@ def _absolute_solve(A: Array, b: Array) -> Array:
     scale = power_of_two_scale(jnp.sqrt(jnp.abs(jnp.diagonal(A))))
     eigenvalues, V = eigh(scale[:, None] * A * scale[None, :])
     curvature = jnp.abs(eigenvalues)
-    seen = curvature > b.size * jnp.finfo(b.dtype).eps * jnp.max(curvature)
+    seen = curvature > rank_tolerance(A) * jnp.max(curvature)
     return scale * (V @ jnp.where(seen, (scale * b) @ V / jnp.where(seen, curvature, 1), 0))

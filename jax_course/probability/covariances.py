@@ -17,7 +17,7 @@ from jax import Array, lax
 
 from jax_course import boundary
 from jax_course.arrays import is_concrete
-from jax_course.linalg import gram, product, spd_factor
+from jax_course.linalg import gram, product, rank_tolerance, spd_factor
 from jax_course.linalg.extended import add_products
 from jax_course.linalg.lapack import cholesky, solve_triangular
 from jax_course.probability import parameters
@@ -75,11 +75,13 @@ def root(covariance: Array) -> Root:
 @jax.jit
 def _factorised(covariance: Array) -> Root:
     A = jnp.where(_asymmetry(covariance) <= 1, (covariance + covariance.T) / 2, jnp.nan)
-    L, scale, rcond = spd_factor(lax.stop_gradient(A))
+    factored = spd_factor(lax.stop_gradient(A))
+    L, scale = factored.L, factored.scale
     C = scale[:, None] * A * scale[None, :]
     R = jax.vmap(lambda row, factors: add_products(row, L.T, -factors))(C, L)
     E = solve_triangular(L, solve_triangular(L, R, lower=True).T, lower=True)
-    determined = rcond > len(A) * jnp.finfo(A.dtype).eps  # else the narrowest axis is rounding and nothing else
+    # E takes the errors of the factorisation out again, so that only those of the entries of A count
+    determined = factored.is_regular(rank_tolerance(A))
     return Root(scale, L, cholesky(jnp.where(determined, jnp.eye(len(A), dtype=A.dtype) + E, jnp.nan)))
 
 

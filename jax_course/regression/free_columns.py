@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array
 
 from jax_course import arrays
-from jax_course.linalg import product, transpose_product
+from jax_course.linalg import product, rank_tolerance, transpose_product
 from jax_course.linalg.lapack import qr
 from jax_course.linalg.least_squares import column_scale, truncated_svd
 from jax_course.typing import ArrayLike
@@ -50,5 +50,5 @@ def without_free_columns(X: Array, y: Array, p: Array, free: int) -> Rest:
     rest = X - product(Q, transpose_product(Q, X))
     # a column that depends on those without a penalty leaves rounding, which is not to be fitted to
     left, whole = jnp.linalg.norm(rest, axis=0), jnp.linalg.norm(X, axis=0)
-    gone = (p == 0) | (left <= len(X) * jnp.finfo(X.dtype).eps * whole)
+    gone = (p == 0) | (left <= rank_tolerance(X) * whole)
     return Rest(jnp.where(gone[None, :], 0, rest), y - product(Q, transpose_product(Q, y)), jnp.sum(product(y, Q) ** 2))

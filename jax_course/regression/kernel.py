@@ -30,7 +30,7 @@ from jax import Array, lax
 
 from jax_course import boundary, checks, features
 from jax_course.features import rbf_kernel
-from jax_course.linalg import first_trusted, predictive_least_squares, product, spd_factor
+from jax_course.linalg import first_trusted, predictive_least_squares, product, rank_tolerance, spd_factor
 from jax_course.linalg.lapack import eigh
 from jax_course.optimization.solution import Method, Solution, Status
 from jax_course.regression import linear
@@ -202,10 +202,10 @@ def _by_cholesky(X: Array, y: Array, scale: Array, delta2: Array) -> Solution:
 
     def least_norm():
         eigenvalues, V = eigh(A)
-        kept = eigenvalues > len(X) * jnp.finfo(X.dtype).eps * eigenvalues[-1]
+        kept = eigenvalues > rank_tolerance(K) * eigenvalues[-1]
         return product(V, jnp.where(kept, product(V.T, y) / jnp.where(kept, eigenvalues, 1), 0))
 
-    regular = (factored.rcond > len(X) * jnp.finfo(X.dtype).eps) | (delta2 > _rounding(K))
+    regular = factored.is_regular() | (delta2 > _rounding(K))
     status = jnp.where(regular, Status.CONVERGED, Status.RANK_DEFICIENT)
     return _solution(K, y, delta2, lax.cond(regular, once_more, least_norm), status, Method.CHOLESKY)
 
@@ -251,8 +251,7 @@ def _fit_with_bias(X: Array, y: Array, scale: Array, delta2: Array) -> Solution:
     residual = y - fitted - bias
     J = jnp.sum(residual**2) + delta2 * weights @ fitted
     g = jnp.append(2 * product(K, delta2 * weights - residual), -2 * jnp.sum(residual))
-    regular = factored.rcond > len(X) * jnp.finfo(X.dtype).eps
-    status = jnp.where(regular & jnp.isfinite(J), Status.CONVERGED, Status.NOT_FINITE).astype(jnp.int32)
+    status = jnp.where(factored.is_regular() & jnp.isfinite(J), Status.CONVERGED, Status.NOT_FINITE).astype(jnp.int32)
     return Solution(WithBias(weights, bias), J, jnp.linalg.norm(g), jnp.array(1), status)
 
 

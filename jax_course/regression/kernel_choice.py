@@ -17,7 +17,7 @@ from jax import Array, lax
 
 from jax_course import arrays, boundary, checks
 from jax_course.features import rbf_kernel
-from jax_course.linalg import product, spd_factor, squared_distances
+from jax_course.linalg import product, rank_tolerance, spd_factor, squared_distances
 from jax_course.linalg.lapack import eigh
 from jax_course.typing import ArrayLike
 
@@ -90,7 +90,7 @@ def _leave_one_out(X: Array, y: Array, scales: Array, penalties: Array) -> Array
 
     def of_scale(scale):
         eigenvalues, V = eigh(jnp.exp(-D / scale))
-        rounding = len(X) * jnp.finfo(X.dtype).eps * eigenvalues[-1]
+        rounding = rank_tolerance(D) * eigenvalues[-1]
         inverse = 1 / (jnp.maximum(eigenvalues, 0)[None, :] + jnp.maximum(penalties, rounding)[:, None])
         theta, diagonal = product(inverse * product(V.T, y)[None, :], V.T), product(inverse, V.T**2)
         return jnp.mean((theta / diagonal) ** 2, axis=1)
@@ -104,8 +104,7 @@ def _predict_variance(X: Array, centers: Array, scale: Array, delta2: Array) -> 
     factored = spd_factor(A)
     k = rbf_kernel(centers, X, scale)
     known = jnp.sum(factored.half_solve(k) ** 2, axis=0)
-    regular = factored.rcond > len(centers) * jnp.finfo(X.dtype).eps
-    return jnp.where(regular, jnp.maximum(1 - known, 0), jnp.nan)
+    return jnp.where(factored.is_regular(), jnp.maximum(1 - known, 0), jnp.nan)
 
 
 def _fitted(theta: ArrayLike, X: ArrayLike, scale: ArrayLike, penalty: ArrayLike) -> tuple[Array, Array, Array, Array]:

@@ -194,7 +194,7 @@ def _is_near(reached: _Reached) -> Array:
     metric = _metric(reached.sums.hessian, reached.delta2)
     theta_in_u = product(metric.L.T, reached.theta.reshape(-1) / metric.scale)
     near = jnp.linalg.norm(_in_u(metric, reached.sums.gradient)) <= FALL * jnp.linalg.norm(theta_in_u)
-    return near | ~metric.is_safe()
+    return near | ~metric.is_regular()
 
 
 def _metric(H: Array, delta2: Array) -> Factored:
@@ -227,7 +227,7 @@ def _step(reached: _Reached) -> tuple[Array, Array]:
     g, metric = reached.sums.gradient, _metric(reached.sums.hessian, reached.delta2)
     u = two_loop_product(reached.pairs, _in_u(metric, g))
     step = metric.scale * solve_triangular(metric.L, u, lower=True, trans=1)
-    return step.reshape(g.shape), metric.is_safe()
+    return step.reshape(g.shape), metric.is_regular()
 
 
 @jax.jit

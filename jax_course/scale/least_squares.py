@@ -78,7 +78,7 @@ def _fit(theta: Array, delta2: Array, data: np.ndarray, checkpoint: File) -> pro
     g, cost, passes = G @ theta + delta2 * theta - b, _cost(theta, G, b, yy, delta2), 1
     size = jnp.max(jnp.abs(theta / factored.scale))
     # where nearly all of y is explained, the cost is a difference of what is much larger
-    while factored.is_safe() and passes < MOST_PASSES and (digits > ENOUGH or (passes == 1 and cost < 1e-2 * yy)):
+    while factored.is_regular() and passes < MOST_PASSES and (digits > ENOUGH or (passes == 1 and cost < 1e-2 * yy)):
         moment, squares = yield RESIDUALS, theta
         g, cost, passes = delta2 * theta - moment, squares + jnp.sum(delta2 * theta**2), passes + 1
         step = factored.solve(g)
@@ -86,7 +86,7 @@ def _fit(theta: Array, delta2: Array, data: np.ndarray, checkpoint: File) -> pro
         if passes > 2 and digits > last / 2:
             break
         theta = theta - step
-    status = Status.CONVERGED if factored.is_safe() else Status.RANK_DEFICIENT
+    status = Status.CONVERGED if factored.is_regular() else Status.RANK_DEFICIENT
     if status == Status.RANK_DEFICIENT:
         A = G + jnp.diag(delta2)
         theta = shortest_solution(A, b)

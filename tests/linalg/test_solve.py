@@ -2,8 +2,8 @@ import jax
 import numpy as np
 import pytest
 
-from jax_course.linalg import spd_solve
-from jax_course.linalg.solve import power_of_two_scale
+from jax_course.linalg import spd_factor, spd_solve
+from jax_course.linalg.solve import power_of_two_scale, rounding_noise
 
 solve = jax.jit(spd_solve)
 
@@ -53,3 +53,15 @@ def test_scales_are_powers_of_two(precision):
     assert np.all(np.frexp(scale)[0] == 0.5)
     assert np.all((scale[:5] * size[:5] >= 1) & (scale[:5] * size[:5] < 2))
     assert np.all(scale[5:] == 1)
+
+
+@pytest.mark.parametrize("d", [3, 64])
+def test_a_factor_of_rounding_is_not_regular_and_one_of_an_ill_conditioned_matrix_is(d, width):
+    """Adding up many rows leaves a positive eigenvalue where there is none: up to 6 roundings of 3 columns."""
+    factor = jax.jit(lambda A: spd_factor(A).is_regular())
+    for seed in range(8):
+        X = np.random.default_rng(seed).standard_normal((2000, 10, d)) + 3
+        X[..., -1] = X[..., :-1].sum(axis=-1)
+        X = X.astype(width.dtype)
+        assert not factor(sum(rows.T @ rows for rows in X)), seed
+    assert factor(matrix_of_condition(0.1 / rounding_noise(d, width.dtype) / d, d).astype(width.dtype))
