@@ -7,14 +7,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from jax_course.compiling import (
-    LARGEST_PROCESS,
-    cache_programs,
-    collect_garbage_rarely,
-    compile_fast,
-    free_programs,
-    resident_bytes,
-)
+from jax_course.compiling import LARGEST_PROCESS, cache_programs, collect_garbage_rarely, compile_fast, free_programs, resident_bytes
 
 PROGRAMS = Path(__file__).parent / ".jax_cache"  # shared by all processes of a run, and by later runs
 ROOM = 200 * 2**20  # bytes of programs between two times that they are forgotten; 200 small ones

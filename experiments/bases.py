@@ -31,12 +31,29 @@ class Problem(NamedTuple):
     noise: float
 
 
-constant = partial(features.polynomial, degree=0)
+@partial(jax.jit, static_argnames="degree")
+def _beside(X, degree, centers, scale):
+    """The polynomials up to a degree, and a kernel at each centre."""
+    polynomial = partial(features.polynomial, degree=degree)
+    return features.concatenate(polynomial, partial(features.rbf, centers=centers, scale=scale))(X)
+
+
+def mixed(X):
+    """[1, x, x², k(x, μ₁), k(x, μ₂)]."""
+    return _beside(X, 2, BUMPS, NARROW)
+
+
+def bumps_with_bias(X):
+    """[1, k(x, μ₁), k(x, μ₂)]."""
+    return _beside(X, 0, BUMPS, NARROW)
+
+
+def three_with_bias(X):
+    """[1, k(x, μ₁), k(x, μ₂), k(x, μ₃)]."""
+    return _beside(X, 0, THREE, WIDE)
+
+
 quadratic = jax.jit(partial(features.polynomial, degree=2))
-bumps = partial(features.rbf, centers=BUMPS, scale=NARROW)
-three = partial(features.rbf, centers=THREE, scale=WIDE)
-mixed = jax.jit(features.concatenate(quadratic, bumps))
-bumps_with_bias, three_with_bias = (jax.jit(features.concatenate(constant, rbf)) for rbf in (bumps, three))
 
 PROBLEMS = {
     "parabola": Problem(quadratic, np.array([1.0, -1.0, 2.0]), -1, 1, 1, 0.3),
@@ -69,8 +86,8 @@ def run(quick: bool) -> Result:
             ),
             "three": Picture(
                 _three(*examples["three RBFs"], fits["three RBFs"]),
-                "Three bases k(x, μ) at μ = 1, 2, 3, each times its θ, and the bias: their sum is the fit. A θ below 0 "
-                "turns its bell over; far from all three μ the bias is all that is left.",
+                f"Three bases k(x, μ) at μ = {', '.join(_names(THREE))}, each times its θ, and the bias: their sum is "
+                "the fit. A θ below 0 turns its bell over; far from all three μ the bias is all that is left.",
             ),
         },
         {
@@ -99,15 +116,23 @@ def _examples(problem, seed):
 def _written_out(examples):
     """The columns of φ one after the other, as the course has them."""
     x, x1, x2, z = (c for of in ("mixed", "surface", "three RBFs") for c in examples[of][0].T)
-    k_mixed = [np.exp(-((x - mu) ** 2) / NARROW) for mu in (-0.5, 0.6)]
-    k_three = [np.exp(-((z - mu) ** 2) / WIDE) for mu in (1, 2, 3)]
+    k_mixed = [np.exp(-((x - mu) ** 2) / NARROW) for mu in BUMPS[:, 0]]
+    k_three = [np.exp(-((z - mu) ** 2) / WIDE) for mu in THREE[:, 0]]
     for name, formula, columns in (
         ("surface", "[1, x₁, x₂, x₁², x₂², x₁x₂]", (x1**0, x1, x2, x1**2, x2**2, x1 * x2)),
-        ("mixed", "[1, x, x², k(x, −0.5), k(x, 0.6)]", (x**0, x, x**2, *k_mixed)),
-        ("three RBFs", "[1, k(x, 1), k(x, 2), k(x, 3)]", (z**0, *k_three)),
+        ("mixed", f"[1, x, x², {_kernels(BUMPS)}]", (x**0, x, x**2, *k_mixed)),
+        ("three RBFs", f"[1, {_kernels(THREE)}]", (z**0, *k_three)),
     ):
         Phi = PROBLEMS[name].phi(examples[name][0])
         yield _same(f"φ = {formula}, column by column", Phi, np.stack(columns, axis=1), 1e-13)
+
+
+def _names(centers):
+    return [f"{mu:g}".replace("-", "−") for mu in centers[:, 0]]
+
+
+def _kernels(centers):
+    return ", ".join(f"k(x, {mu})" for mu in _names(centers))
 
 
 def _solved(examples, fits):
@@ -116,7 +141,7 @@ def _solved(examples, fits):
         yield _same(f"{name}: θ = (ΦᵀΦ)⁻¹Φᵀy", fits[name].theta, np.linalg.solve(Phi.T @ Phi, Phi.T @ y), 1e-11)
         yield _same(f"{name}: without noise the fit is the truth", linear.fit(Phi, Phi @ truth).theta, truth, 1e-11)
     X, y = examples["three RBFs"]
-    Phi, delta2 = np.asarray(three(X)), 0.5
+    Phi, delta2 = np.asarray(three_with_bias(X))[:, 1:], 0.5
     by_ridge = kernel.fit(X, y, centers=THREE, scale=WIDE, penalty=delta2).check().theta
     by_hand = np.linalg.solve(Phi.T @ Phi + delta2 * np.eye(3), Phi.T @ y)
     yield _same("three RBFs by ridge: θ = (ΦᵀΦ + δ²I)⁻¹Φᵀy", by_ridge, by_hand, 1e-11)
@@ -150,13 +175,14 @@ def _polynomials(examples, fits):
     left.set_title(_formula(fits["parabola"].theta, ("", "x", "x²")))
     left.legend()
     X, y, theta = (np.asarray(of) for of in (*examples["surface"], fits["surface"].theta))
-    grid = np.mgrid[-1:1:25j, -1:1:25j][::-1]
+    low, high = PROBLEMS["surface"].low, PROBLEMS["surface"].high
+    grid = np.mgrid[low:high:25j, low:high:25j][::-1]
     surface = (np.asarray(quadratic(grid.reshape(2, -1).T)) @ theta).reshape(25, 25)
     right.plot_surface(grid[0], grid[1], surface, color=FIT, alpha=0.35)
     for (a, b), predicted, observed in zip(X, np.asarray(quadratic(X)) @ theta, y, strict=True):
         right.plot([a, a], [b, b], [predicted, observed], color=MUTED, lw=1)
     right.plot(X[:, 0], X[:, 1], y, "o", color=DATA, ms=4)
-    right.set(xlabel="x₁", ylabel="x₂", zlabel="y", xticks=(-1, 0, 1), yticks=(-1, 0, 1),
+    right.set(xlabel="x₁", ylabel="x₂", zlabel="y", xticks=(low, 0, high), yticks=(low, 0, high),
               title=_formula(theta, ("", "x₁", "x₂", "x₁²", "x₂²", "x₁x₂")))  # fmt: skip
     right.view_init(elev=24, azim=-60)
     right.set_box_aspect((4, 4, 3))
@@ -186,10 +212,13 @@ def _three(x, y, solution):
     grid = _curve(axes, PROBLEMS["three RBFs"], x, y, solution.theta)
     bias, *thetas = solution.theta.tolist()
     axes.axhline(bias, color=MUTED, lw=1, ls=":", label=f"θ₀ = {bias:.2f}")
-    columns = np.asarray(three(grid)).T
-    for mu, theta, column, color in zip(THREE[:, 0], thetas, columns, (SECOND, *CLASSES[4:]), strict=True):
-        axes.plot(grid, theta * column, color=color, lw=1.2, label=f"{theta:.2f} k(x, {mu:.0f})".replace("-", "−"))
-        axes.axvline(float(mu), color=color, lw=0.6, ls="--")
-    axes.set_title("ŷ = θ₀ + θ₁k(x, 1) + θ₂k(x, 2) + θ₃k(x, 3),  λ = 1")
+    columns = np.asarray(three_with_bias(grid))[:, 1:].T
+    for center, mu, theta, column, color in zip(
+        THREE[:, 0], _names(THREE), thetas, columns, (SECOND, *CLASSES[4:]), strict=True
+    ):
+        axes.plot(grid, theta * column, color=color, lw=1.2, label=f"{theta:.2f} k(x, {mu})".replace("-", "−"))
+        axes.axvline(float(center), color=color, lw=0.6, ls="--")
+    terms = " + ".join(f"θ{'₁₂₃'[n]}k(x, {mu})" for n, mu in enumerate(_names(THREE)))
+    axes.set_title(f"ŷ = θ₀ + {terms},  λ = {WIDE:g}")
     axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     return figure

@@ -29,7 +29,8 @@ SECTION = "7.8"
 M, ETA, NOISE = 200, 0.1, 0.5
 DRAWN = 30
 START = np.array([-1.0, 3.5])
-SIZES = {"batch": (M, DATA), "online": (1, FIT), "mini-batch": (20, TRUTH)}
+MINI = 20
+COLOR = {"batch": DATA, "online": FIT, "mini-batch": TRUTH}
 
 
 @in_float64
@@ -39,17 +40,18 @@ def run(quick: bool) -> Result:
     X, y = _problem()
     solution = linear.fit(X, y).check()
     theta, sigma2 = np.asarray(solution.theta), float(solution.cost) / M
-    paths = {name: _path(size, epochs, X, y) for name, (size, _) in SIZES.items()}
+    sizes = _sizes()
+    paths = {name: _path(size, epochs, X, y) for name, size in sizes.items()}
     printed = {eta: _as_printed(eta, epochs, X, y) for eta in (ETA, 2 * ETA)}
     spread = {name: _spread(path, theta) for name, path in paths.items()}
-    radius = {name: _radius(theta, size, X, y) for name, (size, _) in SIZES.items()}
+    radius = {name: _radius(theta, size, X, y) for name, size in sizes.items()}
     return Result(
         {
             "paths": Picture(
                 _paths(paths, theta, radius, X, y),
                 f"The first {DRAWN} epochs of each from the same θ, on the level curves of J. Batch takes one step an "
-                "epoch, mini-batch 10, online 200. These two end in a ball of noise (dashed, at twice its radius), "
-                "which is √20 times narrower where 20 examples go into a step.",
+                f"epoch, mini-batch {-(-M // MINI)}, online {M}. These two end in a ball of noise (dashed, at twice "
+                f"its radius), which is √{MINI} times narrower where {MINI} examples go into a step.",
             ),
             "costs": Picture(
                 _costs(paths, printed, theta, sigma2, X),
@@ -80,6 +82,11 @@ def run(quick: bool) -> Result:
     )
 
 
+def _sizes():
+    """Of the batches."""
+    return {"batch": M, "online": 1, "mini-batch": MINI}
+
+
 def _problem():
     """y = 1 + 2x + noise, x uniform in [−1, 2]: 2XᵀX/m has eigenvalues near 1 and 3."""
     rng = np.random.Generator(np.random.PCG64(8))
@@ -97,7 +104,7 @@ def _as_printed(eta, epochs, X, y):
 
 def _path(size, epochs, X, y):
     """θ before the first step and after each."""
-    optimizer = _recording(optimizers.sgd(ETA), epochs * M // size)
+    optimizer = _recording(optimizers.sgd(ETA), epochs * -(-M // size))
     training = train(
         linear.gradient, optimizer, START, X, y, key=jax.random.key(0), epochs=epochs, batch_size=size
     ).check()
@@ -166,13 +173,15 @@ def _stays(name, spread, radius, low, high):
 
 def _paths(paths, theta, radius, X, y):
     figure, axes = plt.subplots(1, 3, figsize=(11, 4.2), sharex=True, sharey=True, layout="constrained")
-    across, up = np.linspace(-1.6, 2.4, 100), np.linspace(0.6, 4, 100)
+    both = np.stack([START, theta])
+    ends = zip(both.min(axis=0) - np.array([0.6, 1.4]), both.max(axis=0) + np.array([1.4, 0.5]), strict=True)
+    across, up = (np.linspace(low, high, 100) for low, high in ends)
     J = np.sum((np.stack(np.meshgrid(across, up), axis=-1) @ X.T - y) ** 2, axis=-1)
     circle = np.linspace(0, 2 * np.pi, 100)
     for axis, (name, path) in zip(axes, paths.items(), strict=True):
-        size, color = SIZES[name]
+        size, color = _sizes()[name], COLOR[name]
         axis.contour(across, up, J, levels=np.quantile(J, np.linspace(0.01, 0.95, 12)), colors=MUTED, linewidths=0.6)
-        axis.plot(*path[: DRAWN * M // size + 1].T, "o-", color=color, ms=1.5, lw=0.5)
+        axis.plot(*path[: DRAWN * -(-M // size) + 1].T, "o-", color=color, ms=1.5, lw=0.5)
         if size < M:
             axis.plot(*(theta[:, None] + 2 * radius[name] * np.stack([np.cos(circle), np.sin(circle)])), "k--", lw=1)
         axis.plot(*theta, "+", color="black", ms=10)
@@ -186,15 +195,16 @@ def _costs(paths, printed, theta, sigma2, X):
     H = X.T @ X / M
 
     def above(path):
-        return np.sum((path - theta) @ H * (path - theta), axis=1)
+        return np.sum((path - theta) @ H * (path - theta), axis=-1)
 
     for name, path in paths.items():
-        size, color = SIZES[name]
+        size, color = _sizes()[name], COLOR[name]
         k = np.unique(np.geomspace(1, len(path) - 1, 300).astype(int))
         left.plot(size * k, above(path[k]), color=color, lw=1, label=name)
         if size < M:
             left.axhline(ETA * sigma2 / size * np.trace(H), color=color, ls="--", lw=1)
-    left.set(xscale="log", yscale="log", xlabel="examples seen", ylabel="(J − J(θ*)) / m", ylim=(1e-7, 20),
+    left.set(xscale="log", yscale="log", xlabel="examples seen", ylabel="(J − J(θ*)) / m",
+             ylim=(1e-7, 3 * above(START)),
              title="Cost against examples")  # fmt: skip
     right.plot(above(paths["batch"])[:61], color=DATA, label="2xᵀ(y − xθ), η")
     right.plot(above(printed[ETA])[:61], ":", color=SECOND, lw=2, label="as printed, η")

@@ -12,7 +12,7 @@ TITLE = "The circle and the diamond"
 SECTION = "6.2"
 
 T = 1.0  # the budget of both: θᵀθ ≤ T and |θ₁| + |θ₂| ≤ T
-CORNERS = T * np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])
+DIAMOND = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])  # its corners where T = 1
 FRAME = ((-1.5, 2.6), (-1.5, 1.9))  # of θ₁ and θ₂
 
 
@@ -34,20 +34,21 @@ def run(quick: bool) -> Result:
         "ridge": np.asarray(ridge.path(X, y, np.geomspace(1e4, 1e-6, penalties))),
         "lasso": np.asarray(of_lasso.theta),
     }
+    alone = float(np.max(np.abs(of_lasso.theta[:, 0])[of_lasso.theta[:, 1] == 0]))
     share, differing = _corners(X, 10 * points, points)
     return Result(
         {
             "touching": Picture(
                 _touching(X, y, least_squares, touching, paths, points),
                 "The level curves of ‖y − Xθ‖² around least squares, and the first of them (orange) to touch what the "
-                "budget t = 1 allows; dotted, where they touch as t grows. On the circle −∇J is the normal; the "
+                f"budget t = {T:g} allows; dotted, where they touch as t grows. On the circle −∇J is the normal; the "
                 "diamond is touched at its corner, where θ₂ is exactly 0. So it is for every minimum in the shaded "
                 f"strips, which are {share:.0%} of this frame outside the diamond.",
             ),
             "budget": Picture(
                 _against_budget(paths),
                 "Both parameters against the budget, up to that of least squares. The lasso keeps θ₂ at exactly 0 "
-                "until t is above 1.5; ridge has both from the start (slip E 7 of the printed course).",
+                f"until t is above {alone:.1f}; ridge has both from the start (slip E 7 of the printed course).",
             ),
         },
         {
@@ -87,8 +88,8 @@ def _circle(points):
 
 def _diamond(points):
     """Its edge, with a corner every `points` places."""
-    share = np.arange(points)[:, None] / points
-    return np.concatenate([(1 - share) * CORNERS[i] + share * CORNERS[(i + 1) % 4] for i in range(4)])
+    share, corners = np.arange(points)[:, None] / points, T * DIAMOND
+    return np.concatenate([(1 - share) * corners[i] + share * corners[(i + 1) % 4] for i in range(4)])
 
 
 def _doctor(X, y, penalty):
@@ -132,8 +133,8 @@ def _none_better(name, theta, edge, X, y, points):
 
 def _depth(minima, X):
     """Above 0 where −∇J at a corner points between the normals of its two edges, for minima (…, 2)."""
-    pull = (minima[..., None, :] - CORNERS) @ (X.T @ X)
-    return np.max(np.sum(pull * CORNERS, axis=-1) - np.abs(np.sum(pull * CORNERS[:, ::-1], axis=-1)), axis=-1)
+    pull = (minima[..., None, :] - T * DIAMOND) @ (X.T @ X)
+    return np.max(np.sum(pull * DIAMOND, axis=-1) - np.abs(np.sum(pull * DIAMOND[:, ::-1], axis=-1)), axis=-1)
 
 
 def _corners(X, draws, points):
@@ -151,7 +152,7 @@ def _touching(X, y, minimum, solutions, paths, points):
     sides = [np.linspace(*reach, points) for reach in FRAME]
     grid = np.stack(np.meshgrid(*sides), axis=-1)
     J = _costs(grid, X, y)
-    shapes = {"ridge": _circle(200), "lasso": CORNERS}
+    shapes = {"ridge": _circle(200), "lasso": T * DIAMOND}
     names = {"ridge": "ridge: θᵀθ ≤ t", "lasso": "lasso: |θ₁| + |θ₂| ≤ t"}
     axes[1].contourf(*sides, _depth(grid, X), levels=[0, np.inf], colors=[MUTED], alpha=0.2)
     for axis, (name, theta) in zip(axes, solutions.items(), strict=True):

@@ -12,54 +12,66 @@ TITLE = "Too simple, right, too complex"
 SECTION = "6.3"
 
 SIGMA = 0.25
-DEGREES = {"line": 1, "right": 5, "degree 25": 25}
+RIGHT, HIGH = 5, 25  # degrees
 SIZES = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 SHOWN = 24
 
 
 @in_float64
 def run(quick: bool) -> Result:
-    """Errors against m over many draws; and degree 25 tamed by a growing δ²."""
+    """Errors against m over many draws; and a high degree tamed by a growing δ²."""
     draws, every = (60, 1) if quick else (200, 6)
-    errors = {name: _learning_curve(degree, draws) for name, degree in DEGREES.items()}
+    high = f"degree {HIGH}"
+    errors = {name: _learning_curve(degree, draws) for name, degree in {"line": 1, "right": RIGHT, high: HIGH}.items()}
     x, y = _draw(np.random.default_rng(7), SHOWN)
-    Phi, weights = _basis(x, 25), np.append(0.0, np.ones(25))
+    Phi, weights = _basis(x, HIGH), np.append(0.0, np.ones(HIGH))
     deltas = np.logspace(-10, 2, 36 * every + 1)
     loo = np.asarray(ridge.leave_one_out(Phi, y, deltas, factors=weights))
     best = float(deltas[int(np.argmin(loo))])
     solution = ridge.fit(Phi, y, penalty=best * weights).check()
     freedom = np.asarray(ridge.degrees_of_freedom(Phi, deltas, factors=weights))
-    few, many = SIZES.index(32), len(SIZES) - 1
-    ahead = errors["degree 25"][1][few] / errors["right"][1][few]
-    floor = abs(errors["right"][1][many] / np.sqrt(SIGMA**2 * (1 + 6 / SIZES[many])) - 1)
+    few, many = int(np.argmax(np.array(SIZES) > HIGH + 1)), len(SIZES) - 1  # few: as soon as it does not interpolate
+    ahead = errors[high][1][few] / errors["right"][1][few]
+    floor = abs(errors["right"][1][many] / np.sqrt(SIGMA**2 * (1 + (RIGHT + 1) / SIZES[many])) - 1)
+    worse = errors[high][1] > errors["line"][1]
+    useless = max(np.array(SIZES)[worse], default=0)
     return Result(
         {
             "curves": Picture(
                 _curves(errors, draws),
                 "Error on the examples (dashed) and on new ones (solid) against their number, medians over "
-                f"{draws} draws. A line is as bad with 256 examples as with 16; degree 25 needs more than 100 before "
-                "it is of use, and is worst where it just interpolates; the right degree is first down to the noise.",
+                f"{draws} draws. A line is hardly better with {SIZES[many]} examples than with few; degree {HIGH} "
+                f"needs more than {useless} before it is of use, and is worst where it just interpolates; the right "
+                "degree is first down to the noise.",
             ),
             "controlled": Picture(
                 _controlled(x, y, weights, deltas, loo, best, freedom),
-                f"Degree 25 (orange) through {SHOWN} examples of the dashed curve: δ² sets how much of it works. Left "
-                "to right too little, the least error of leaving one out, too much; below, that error and the degrees "
-                "of freedom, tr H.",
+                f"Degree {HIGH} (orange) through {SHOWN} examples of the dashed curve: δ² sets how much of it works. "
+                "Left to right too little, the least error of leaving one out, too much; below, that error and the "
+                "degrees of freedom, tr H.",
             ),
         },
         {
             "median RMSE on new examples": {
                 name: dict(zip(map(str, SIZES), of[1].tolist(), strict=True)) for name, of in errors.items()
             },
-            "best δ² on degree 25": best,
+            f"best δ² on degree {HIGH}": best,
             "degrees of freedom there": float(freedom[int(np.argmin(loo))]),
         },
         (
             *prove("ridge", ridge, solution.theta, Phi, y, penalty=best * weights),
-            Proof("at 32 examples degree 25 is the worse: error, right/degree 25", float(1 / ahead), bool(ahead > 1)),
-            Proof("with 256 the right degree is down to the noise, off by", float(floor), bool(floor < 0.1)),
+            Proof(
+                f"at {SIZES[few]} examples degree {HIGH} is the worse: error, right/degree {HIGH}",
+                float(1 / ahead),
+                bool(ahead > 1),
+            ),
+            Proof(f"with {SIZES[many]} the right degree is down to the noise, off by", float(floor), bool(floor < 0.1)),
         ),
-        (fitted("ridge, degree 25", f"a curve, {SHOWN} examples", f"δ² = {best:.1e} by leaving one out", solution),),
+        (
+            fitted(
+                f"ridge, degree {HIGH}", f"a curve, {SHOWN} examples", f"δ² = {best:.1e} by leaving one out", solution
+            ),
+        ),
         {"slider": _slider(x, y, weights, *(of[::every] for of in (deltas, loo, freedom)))},
     )
 
@@ -99,19 +111,19 @@ def _learning_curve(degree, draws):
 
 def _slider(x, y, weights, deltas, loo, freedom):
     grid = np.linspace(-1, 1, 160)
-    fits = np.asarray(ridge.path(_basis(x, 25), y, deltas, factors=weights)) @ _basis(grid, 25).T
-    return penalty.draw(x, y, grid, _truth(grid), deltas, fits, np.sqrt(loo), freedom)
+    fits = np.asarray(ridge.path(_basis(x, HIGH), y, deltas, factors=weights)) @ _basis(grid, HIGH).T
+    return penalty.draw(HIGH, x, y, grid, _truth(grid), deltas, fits, np.sqrt(loo), freedom)
 
 
 def _curves(errors, draws):
     figure, axes = plt.subplots(figsize=(7, 4.4))
     for (name, (training, new)), color in zip(errors.items(), CLASSES, strict=False):
-        axes.plot(SIZES, new, "o-", ms=3, color=color, label=name if name != "right" else "degree 5")
+        axes.plot(SIZES, new, "o-", ms=3, color=color, label=name if name != "right" else f"degree {RIGHT}")
         axes.plot(SIZES, training, "--", color=color, lw=1)
     axes.axhline(SIGMA, color=MUTED, lw=1, ls=":", label="noise σ")
     axes.set(xscale="log", yscale="log", xlabel="number of examples m", ylabel="root mean squared error",
-             ylim=(0.03, 30), title="Error on the examples (dashed) and on new ones")  # fmt: skip
-    axes.set_xticks([8, 16, 32, 64, 128, 256], ["8", "16", "32", "64", "128", "256"])
+             ylim=(SIGMA / 8, 120 * SIGMA), title="Error on the examples (dashed) and on new ones")  # fmt: skip
+    axes.set_xticks(SIZES[::2], [str(m) for m in SIZES[::2]])
     axes.minorticks_off()
     axes.legend()
     return figure
@@ -122,11 +134,11 @@ def _controlled(x, y, weights, deltas, loo, best, freedom):
     grid = np.linspace(-1, 1, 400)
     for place, (delta, name) in enumerate(((1e-10, "too little"), (best, "chosen"), (30.0, "too much"))):
         axes = figure.add_subplot(2, 3, place + 1)
-        theta = np.asarray(ridge.fit(_basis(x, 25), y, penalty=delta * weights).theta)
+        theta = np.asarray(ridge.fit(_basis(x, HIGH), y, penalty=delta * weights).theta)
         axes.plot(grid, _truth(grid), "--", color=TRUTH)
-        axes.plot(grid, _basis(grid, 25) @ theta, color=FIT)
+        axes.plot(grid, _basis(grid, HIGH) @ theta, color=FIT)
         axes.plot(x, y, "o", color=DATA, ms=4)
-        axes.set(ylim=(-2.2, 2.2), xlabel="x", title=f"{name}: δ² = {delta:.1e}")
+        axes.set(ylim=(-1 - 4.8 * SIGMA, 1 + 4.8 * SIGMA), xlabel="x", title=f"{name}: δ² = {delta:.1e}")
     axes = figure.add_subplot(2, 1, 2)
     axes.plot(deltas, np.sqrt(loo), color=FIT, label="error of leaving one out (left)")
     axes.plot(best, np.sqrt(np.min(loo)), "o", color=FIT)

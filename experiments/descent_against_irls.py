@@ -129,7 +129,7 @@ def _race(above_by_descent, above_by_irls):
     axes.plot(1 + np.arange(len(above_by_irls)), above_by_irls, "o-", color=FIT, ms=4, label="IRLS")
     axes.axhline(1e-13, color=MUTED, lw=0.8, ls=":")
     axes.set(xscale="log", yscale="log", xlabel="updates, from 1", ylabel="C(θ) − C(minimum), nats",
-             title="Breast cancer, δ² = 1")  # fmt: skip
+             title=f"Breast cancer, δ² = {DELTA2:g}")  # fmt: skip
     axes.legend()
     return figure
 

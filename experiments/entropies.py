@@ -1,5 +1,7 @@
 """Entropy: of a coin, largest where it is fair, and of a Gaussian, affine in the log-determinant of Σ (course 5.5)."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
@@ -12,7 +14,7 @@ from jax_course import bernoulli, gaussian
 TITLE = "How uncertain? The entropy"
 SECTION = "5.5"
 
-P, HALF = np.linspace(0, 1, 201), 100  # the place of 1/2
+P = np.linspace(0, 1, 201)  # an odd number of them, so that 1/2 is one
 ZERO = 1 / np.sqrt(2 * np.pi * np.e)  # the σ of a bell curve of entropy 0
 SIGMAS = np.array([1.0, ZERO, 0.1])
 STEPS = 0.1 * np.arange(-120, 121)  # in standard deviations; what lies beyond 12 is less than the rounding of 1
@@ -44,7 +46,7 @@ def run(quick: bool) -> Result:
             ),
         },
         {
-            "largest entropy of a coin": float(H[HALF]),
+            "largest entropy of a coin": float(H[len(P) // 2]),
             "entropies of the bell curves": bells[2].tolist(),
             "slope and intercept against log det Σ": {f"d = {d}": line for d, line in lines.items()},
         },
@@ -66,14 +68,15 @@ def _coin():
 
     H, slope, by_definition, by_autodiff = map(np.asarray, at_all(P))
     definition, derivative = apart(H[1:-1], by_definition), apart(slope[1:-1], by_autodiff)
-    ends, largest = float(max(abs(H[0]), abs(H[-1]))), apart(H[HALF], np.log(2))
+    half = len(P) // 2
+    ends, largest = float(max(abs(H[0]), abs(H[-1]))), apart(H[half], np.log(2))
     up = float(np.mean(np.diff(H, 2) >= 0))
     proofs = (
         Proof("coin: H = −Σ P log P", definition, definition < 1e-13),
         Proof("coin: dH/dp by hand = autodiff", derivative, derivative < 1e-13),
         Proof("coin: H is 0 at both ends", ends, ends == 0),
-        Proof("coin: it is largest at 1/2, log 2", largest, largest < 1e-15 and int(np.argmax(H)) == HALF),
-        Proof("coin: dH/dp is 0 there", float(abs(slope[HALF])), float(abs(slope[HALF])) < 1e-15),
+        Proof("coin: it is largest at 1/2, log 2", largest, largest < 1e-15 and int(np.argmax(H)) == half),
+        Proof("coin: dH/dp is 0 there", float(abs(slope[half])), float(abs(slope[half])) < 1e-15),
         Proof("coin: H bends down: share of second differences that do not", up, up == 0),
     )
     return H, slope, proofs
@@ -91,9 +94,10 @@ def _bells():
     p, log_p, entropies = map(np.asarray, at_all(x, SIGMAS))
     error = apart(-np.trapezoid(p * log_p, x), entropies)
     ratio = apart(entropies, np.log(SIGMAS / ZERO))
+    negative = bool(np.all(entropies[SIGMAS < 0.999 * ZERO] < 0))  # at ZERO itself the sign is that of rounding
     return (x, p, entropies), (
         Proof("bell curves: H = −∫ p log p", error, error < 1e-13),
-        Proof("bell curves: H = log(σ/σ₀), σ₀² = 1/2πe: below, H < 0", ratio, ratio < 1e-13 and bool(entropies[2] < 0)),
+        Proof("bell curves: H = log(σ/σ₀), σ₀² = 1/2πe: below, H < 0", ratio, ratio < 1e-13 and negative),
     )
 
 
@@ -149,7 +153,8 @@ def _affine(clouds, lines):
 def _draw_coin(H, slope):
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
     left.plot(P, H, color=DATA)
-    left.plot(P[[0, HALF, -1]], H[[0, HALF, -1]], "o", color=FIT, clip_on=False)
+    three = [0, len(P) // 2, -1]
+    left.plot(P[three], H[three], "o", color=FIT, clip_on=False)
     left.axhline(np.log(2), ls=":", color=MUTED)
     left.annotate("log 2", (0.02, np.log(2)), xytext=(0, -12), textcoords="offset points")
     left.set(xlabel="p", ylabel="H, nats", title="Entropy of a coin", xlim=(0, 1), ylim=(0, 0.75))
@@ -164,11 +169,12 @@ def _draw_coin(H, slope):
 
 def _draw_gaussian(bells, clouds):
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 4), layout="constrained")
-    for x, p, H, color in zip(*bells, CLASSES[3:], strict=True):
+    for x, p, H, color in zip(*bells, itertools.cycle(CLASSES[3:]), strict=False):
         label = f"σ = {x[-1] / STEPS[-1]:.2g}, H = {round(H, 2) + 0.0:.2f}".replace("-", "−")
         left.plot(x, p, color=color, label=label)
     left.axhline(1, color=MUTED, lw=0.8)
-    left.set(xlabel="x", ylabel="p(x)", title="Bell curves", xlim=(-2.5, 2.5), ylim=(0, 6))
+    left.set(xlabel="x", ylabel="p(x)", title="Bell curves", xlim=2.5 * np.max(SIGMAS) * np.array([-1, 1]),
+             ylim=(0, 1.5 * np.max(bells[1])))  # fmt: skip
     left.legend(loc="upper left")
     at = np.linspace(-11, 3, 400)
     for (d, of), color in zip(clouds.items(), CLASSES, strict=False):

@@ -16,7 +16,6 @@ CLOUDS = {name: np.array([[1.0, c], [c, 1.5]]) for name, c in (("negative", -0.9
 MEAN, SHOWN = np.array([1.0, 2.0]), 200
 STEPS = 0.1 * np.arange(-120, 121)  # in standard deviations; what lies beyond 12 is less than the rounding of 1
 INSIDE = 1 - np.exp(-np.array([1.0, 4.0]) / 2)  # 1 − exp(−k²/2), where rᵀΣ⁻¹r < k² in two dimensions
-SIDES = MEAN + np.sqrt(np.array([1.0, 1.5])) * STEPS[:, None]
 
 fit = jax.jit(jax.vmap(gaussian.fit))
 
@@ -31,10 +30,11 @@ def run(quick: bool) -> Result:
     clouds = np.asarray(clouds)
     fits = [np.asarray(of) for of in fit(clouds[:, :SHOWN])]
     bells, of_bells = _one_dimension()
-    grid = np.stack(np.meshgrid(*SIDES.T, indexing="ij"), axis=-1).reshape(-1, 2)
+    sides = _sides()
+    grid = np.stack(np.meshgrid(*sides.T, indexing="ij"), axis=-1).reshape(-1, 2)
     densities = np.asarray(jax.jit(jax.vmap(lambda of: gaussian.pdf(grid, MEAN, of)))(sigmas[1:]))
     independent, correlated = densities.reshape(2, len(STEPS), len(STEPS))
-    marginals = np.asarray(jax.jit(jax.vmap(gaussian.pdf))(SIDES.T, MEAN, np.diagonal(sigmas[1])))
+    marginals = np.asarray(jax.jit(jax.vmap(gaussian.pdf))(sides.T, MEAN, np.diagonal(CLOUDS["zero"])))
     shares, of_clouds = _of_clouds(clouds)
     return Result(
         {
@@ -74,6 +74,11 @@ def run(quick: bool) -> Result:
     )
 
 
+def _sides():
+    """Both axes of the grid around the mean, a column each."""
+    return MEAN + np.sqrt(np.diagonal(CLOUDS["zero"])) * STEPS[:, None]
+
+
 def _one_dimension():
     """∫p = 1, ∫xp = μ, ∫(x − μ)²p = σ², and p'' = p (g² + h) of the slope g and the curvature h of log p."""
 
@@ -103,18 +108,21 @@ def _one_dimension():
 def _of_density(correlated, independent, marginals):
     """The integral, the marginals, the level curves, and the joint density of independent coordinates."""
     whole = abs(_integral(correlated) - 1)
-    by_integration = [np.trapezoid(correlated, SIDES[:, 1], axis=1), np.trapezoid(correlated, SIDES[:, 0], axis=0)]
+    x, y = _sides().T
+    by_integration = [np.trapezoid(correlated, y, axis=1), np.trapezoid(correlated, x, axis=0)]
     product = marginals[0][:, None] * marginals[1][None, :]
     edges, same, other = apart(by_integration, marginals), apart(independent, product), apart(correlated, product)
     on_ellipses = np.concatenate([_ellipse(MEAN, CLOUDS["positive"], k) for k in range(4)])
     log_p = np.asarray(jax.jit(gaussian.log_pdf)(on_ellipses, MEAN, CLOUDS["positive"])).reshape(4, -1)
     levels = apart(log_p - log_p[0], -(np.arange(4)[:, None] ** 2) / 2)
+    (variance_1, covariance), (_, variance_2) = CLOUDS["positive"]
+    least = covariance / np.sqrt(variance_1 * variance_2) / 4
     return (
         Proof("in two dimensions the integral is 1", whole, whole < 1e-13),
         Proof("the marginals by integration are bell curves", edges, edges < 1e-13),
         Proof("log p is k²/2 less on the ellipse of k deviations", levels, levels < 1e-13),
         Proof("independent: joint = product of the marginals", same, same < 1e-13),
-        Proof("of covariance 0.9 it is not, but off by", other, other > 0.1),
+        Proof(f"of covariance {covariance:g} it is not, but off by", other, bool(other > least)),
     )
 
 
@@ -138,7 +146,8 @@ def _of_clouds(clouds):
 
 
 def _integral(density):
-    return float(np.trapezoid(np.trapezoid(density, SIDES[:, 1], axis=1), SIDES[:, 0]))
+    x, y = _sides().T
+    return float(np.trapezoid(np.trapezoid(density, y, axis=1), x))
 
 
 def _ellipse(mean, covariance, k):
@@ -149,25 +158,28 @@ def _ellipse(mean, covariance, k):
 
 def _bells(x, p, log_p):
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4))
+    ends = float(np.min(BELLS @ [1, -3])), float(np.max(BELLS @ [1, 3]))
     for j, ((mu, sigma), color) in enumerate(zip(BELLS, CLASSES, strict=False)):
         turns = np.isclose(np.abs(STEPS), 1)
         left.plot(x[j], p[j], color=color, label=f"μ = {mu:g}, σ = {sigma:g}")
         left.plot(x[j, turns], p[j, turns], "o", color=color, ms=4)
         right.plot(x[j], log_p[j], color=color)
-    left.set(xlabel="x", ylabel="p(x)", title="Bell curves, each of area 1", xlim=(-6, 6), ylim=(0, None))
+    left.set(xlabel="x", ylabel="p(x)", title="Bell curves, each of area 1", xlim=ends, ylim=(0, None))
     left.legend(loc="upper left")
-    right.set(xlabel="x", ylabel="log p(x)", title="Their logarithms", xlim=(-6, 6), ylim=(-12, 1))
+    right.set(xlabel="x", ylabel="log p(x)", title="Their logarithms", xlim=ends, ylim=(-12, np.max(log_p) + 1))
     return figure
 
 
 def _clouds(clouds, fits):
     figure, axes = plt.subplots(1, 3, figsize=(11, 4.8), sharex=True, sharey=True, layout="constrained")
+    reach = 4.3 * np.sqrt(np.diagonal(CLOUDS["zero"]))
+    ends = np.stack([MEAN - reach, MEAN + reach], axis=1)
     for axis, (name, of), X, mean, fit in zip(axes, CLOUDS.items(), clouds, *fits, strict=True):
         axis.plot(*X.T, ".", color=DATA, ms=4, alpha=0.6, label="draws")
         for k in (1, 2):
             axis.plot(*_ellipse(MEAN, of, k).T, "--", color=TRUTH, label="Σ true")
             axis.plot(*_ellipse(mean, fit, k).T, color=FIT, label="Σ fitted")
-        axis.set(xlabel="x₁", aspect="equal", xlim=(-3.5, 5.5), ylim=(-3, 7.3))
+        axis.set(xlabel="x₁", aspect="equal", xlim=ends[0], ylim=ends[1])
         axis.set_title(f"{name}: {of[0, 1]:g}, fitted {fit[0, 1]:.2f}".replace("-", "−"))
     figure.legend(handles=axes[0].get_lines()[:3], loc="outside lower center", ncols=3)
     axes[0].set_ylabel("x₂")
@@ -177,11 +189,12 @@ def _clouds(clouds, fits):
 def _density(correlated, independent, marginals):
     figure = plt.figure(figsize=(11, 4))
     near = np.abs(STEPS) < 4.05
-    (x, y), edges = SIDES[near].T, 2.5 * marginals[:, near]
+    (x, y), edges = _sides()[near].T, marginals[:, near]
+    edges = edges / np.max(edges)  # as wide as a standard deviation, about
     surface, shown = figure.add_subplot(1, 3, 1, projection="3d"), correlated[np.ix_(near, near)]
     surface.plot_surface(x[:, None], y[None, :], shown, cmap="viridis", rstride=1, cstride=1, antialiased=False,
                          rasterized=True)  # fmt: skip
-    surface.set(xlabel="x₁", ylabel="x₂", title="p(x), covariance 0.9")
+    surface.set(xlabel="x₁", ylabel="x₂", title=f"p(x), covariance {CLOUDS['positive'][0, 1]:g}")
     for place, density, name in ((2, correlated, "positive"), (3, independent, "zero")):
         axis = figure.add_subplot(1, 3, place)
         levels = np.max(density) * np.exp(-(np.arange(3, 0, -0.5) ** 2) / 2)
@@ -198,7 +211,7 @@ def _density(correlated, independent, marginals):
 
 def _marginals(joint, marginals):
     near = np.flatnonzero(np.abs(STEPS) < 3.05)
-    (x, y), (p1, p2) = SIDES[near].T, marginals[:, near]
+    (x, y), (p1, p2) = _sides()[near].T, marginals[:, near]
     figure, parts = plt.subplot_mosaic(
         [["above", ".", ".", "."], ["joint", "beside", "product", "cuts"]],
         figsize=(11, 4.6), height_ratios=(1, 4.6), width_ratios=(4, 1, 4, 5), layout="constrained",
@@ -215,8 +228,8 @@ def _marginals(joint, marginals):
     parts["beside"].set(xlabel="p(x₂)", xlim=(0, None), ylim=parts["joint"].get_ylim(), xticks=[0.2], yticklabels=[])
     for step, color in zip((0.0, -1.0, 2.0), CLASSES, strict=False):
         cut = int(np.flatnonzero(np.isclose(STEPS, step))[0])
-        parts["joint"].axvline(SIDES[cut, 0], color=color, lw=1.5)
-        parts["cuts"].plot(y, joint[cut, near], color=color, label=f"x₁ = {SIDES[cut, 0]:g}")
+        parts["joint"].axvline(_sides()[cut, 0], color=color, lw=1.5)
+        parts["cuts"].plot(y, joint[cut, near], color=color, label=f"x₁ = {_sides()[cut, 0]:.3g}")
         parts["cuts"].plot(y[::4], marginals[0][cut] * p2[::4], "o", color=color, ms=3.5)
     parts["cuts"].set(xlabel="x₂", ylabel="density", ylim=(0, None), title="three cuts through the joint")
     parts["cuts"].legend()

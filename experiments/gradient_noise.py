@@ -20,7 +20,6 @@ from jax_course import data, logistic
 TITLE = "The noise in a mini-batch gradient"
 SECTION = "7.7"
 M = 1024
-BATCHES = 2 ** np.arange(11)
 WAYS = ("with replacement", "without replacement")
 THETA = np.array([0.3, 0.5, -0.4])
 
@@ -29,6 +28,7 @@ THETA = np.array([0.3, 0.5, -0.4])
 def run(quick: bool) -> Result:
     """Thousands of gradients at one θ for each batch size, drawn in both ways; and every batch of a few examples."""
     draws = 500 if quick else 5_000
+    sizes = np.unique(np.append(2 ** np.arange(M.bit_length() - 1), M))  # of the batches
     problem = data.two_classes(m=M)
     X, y = np.insert(np.asarray(problem.X), 0, 1.0, axis=1), np.asarray(problem.y)
     each, by_autodiff = _of_each_example(X, y)
@@ -36,28 +36,28 @@ def run(quick: bool) -> Result:
     g, sigma2 = each.mean(axis=0), np.sum(each.var(axis=0))
     rng = np.random.Generator(np.random.PCG64(3))
     orders = (rng.integers(0, M, (draws, M)), rng.permuted(np.tile(np.arange(M), (draws, 1)), axis=1))
-    found = dict(zip(WAYS, (_of_batches(each, of) for of in orders), strict=True))
+    found = dict(zip(WAYS, (_of_batches(each, of, sizes) for of in orders), strict=True))
     variances = {way: np.sum((of - g) ** 2, axis=-1).mean(axis=0) for way, of in found.items()}
-    expected = dict(zip(WAYS, (sigma2 / BATCHES, sigma2 / BATCHES * (M - BATCHES) / (M - 1)), strict=True))
-    slope = float(np.polyfit(np.log(BATCHES), np.log(variances[WAYS[0]]), 1)[0])
+    expected = dict(zip(WAYS, (sigma2 / sizes, sigma2 / sizes * (M - sizes) / (M - 1)), strict=True))
+    slope = float(np.polyfit(np.log(sizes), np.log(variances[WAYS[0]]), 1)[0])
     numbers = {
         "examples": M,
         "gradients drawn": draws,
         "variance of one example's gradient": float(sigma2),
         "squared length of the full gradient": float(g @ g),
-        "batch sizes": BATCHES.tolist(),
+        "batch sizes": sizes.tolist(),
         "variance of the noise": {way: of.tolist() for way, of in variances.items()},
         "slope of log variance against log batch size": slope,
     }
     return Result(
         {
             "clouds": Picture(
-                _clouds(found[WAYS[1]], g),
+                _clouds(found[WAYS[1]], g, sizes),
                 "Each dot is the gradient of one mini-batch, two of its three entries; the cross is the full gradient. "
                 "The clouds sit on the cross, and four times the batch halves their width.",
             ),
             "variance": Picture(
-                _variance(variances, expected, float(g @ g)),
+                _variance(variances, expected, float(g @ g), sizes),
                 f"The variance of the noise over {draws} mini-batches (dots) on the theory (lines). Without "
                 "replacement a batch of all examples has no noise left. Above the grey line the noise is longer than "
                 "the gradient.",
@@ -85,9 +85,9 @@ def _of_each_example(X, y):
     return map(np.asarray, of_one(X, y))
 
 
-def _of_batches(each, orders):
+def _of_batches(each, orders, sizes):
     """g_B for every order of the examples and every batch size b, B the first b of them: (draw, batch size, d)."""
-    return np.stack([np.cumsum(each[order], axis=0)[BATCHES - 1] for order in orders]) / BATCHES[:, None]
+    return np.stack([np.cumsum(each[order], axis=0)[sizes - 1] for order in orders]) / sizes[:, None]
 
 
 def _over_all_batches(each):
@@ -117,22 +117,23 @@ def _within_chance(way, gradients, g, expected):
     )
 
 
-def _clouds(gradients, g):
-    figure, axes = plt.subplots(1, 4, figsize=(11, 3.2), sharex=True, sharey=True)
-    for axis, column in zip(axes, range(2, 10, 2), strict=True):
+def _clouds(gradients, g, sizes):
+    columns = range(2, len(sizes) - 1, 2)[:4]
+    figure, axes = plt.subplots(1, len(columns), figsize=(11, 3.2), sharex=True, sharey=True, squeeze=False)
+    for axis, column in zip(axes[0], columns, strict=True):
         axis.plot(*gradients[:500, column, 1:].T, "o", color=DATA, ms=2, alpha=0.5)
         axis.plot(*g[1:], "+", color=FIT, ms=12, mew=2)
-        axis.set(xlabel="∂f/∂θ₁", aspect="equal", title=f"mini-batches of {BATCHES[column]}")
-    axes[0].set_ylabel("∂f/∂θ₂")
+        axis.set(xlabel="∂f/∂θ₁", aspect="equal", title=f"mini-batches of {sizes[column]}")
+    axes[0, 0].set_ylabel("∂f/∂θ₂")
     return figure
 
 
-def _variance(variances, expected, signal):
+def _variance(variances, expected, signal, sizes):
     figure, axes = plt.subplots(figsize=(6.5, 4.2))
     for way, color, marker in zip(WAYS, (SECOND, DATA), "so", strict=True):
         noisy = expected[way] > 0
-        axes.plot(BATCHES[noisy], expected[way][noisy], color=color, lw=1)
-        axes.plot(BATCHES[noisy], variances[way][noisy], marker, color=color, ms=5, label=way)
+        axes.plot(sizes[noisy], expected[way][noisy], color=color, lw=1)
+        axes.plot(sizes[noisy], variances[way][noisy], marker, color=color, ms=5, label=way)
     axes.axhline(signal, color=MUTED, ls="--", lw=1, label="‖g‖²")
     axes.set(
         xscale="log",

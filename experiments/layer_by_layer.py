@@ -30,7 +30,6 @@ WEIGHTS: Any = (
     np.array([[1.0, -1.0], [2.0, 1.0], [-1.0, 2.0]]),
 )
 NO_BIAS: Any = (np.zeros(3), np.zeros(2))
-FIRST, LAST = (LinearParams(*of) for of in zip(NO_BIAS, WEIGHTS, strict=True))
 Z = np.linspace(-2, 2, 21)
 OF_LINE = np.array([1.0, -0.7, 1.4])
 CENTERS: Any = (
@@ -54,8 +53,8 @@ def run(quick: bool) -> Result:
                 _graph(values, deltas, gradients),
                 "One example through a linear layer, ReLU, another linear layer and the squared error. In the units "
                 "the values, from left to right; below them δ = ∂C/∂z, from right to left. Along each edge its θ, and "
-                "∂C/∂θ = δ z: the δ at its right end times the value at its left end, no sum (slip E 20). The second "
-                "hidden unit is below 0: nothing passes it (dotted), and the edges to it and from it learn nothing.",
+                "∂C/∂θ = δ z: the δ at its right end times the value at its left end, no sum (slip E 20). Nothing "
+                "passes a hidden unit below 0 (dotted), and the edges to it and from it learn nothing.",
             ),
             "relu": Picture(
                 _draw_relu(passed, arriving),
@@ -85,19 +84,20 @@ def _walked():
 
     @jax.jit
     def walk(theta, z):
-        last, values, caches = costs.squared_error(), [z], []
+        last, y, values, caches = costs.squared_error(), jnp.asarray(Y), [z], []
         for layer, of_layer in zip(LAYERS, theta, strict=True):
             z, cache = layer.forward(of_layer, z)
             values.append(z)
             caches.append(cache)
-        deltas, gradients = [last.delta(z, Y)], []
+        deltas, gradients = [last.delta(z, y)], []
         for layer, of_layer, cache in reversed(list(zip(LAYERS, theta, caches, strict=True))):
             gradient, delta = layer.backward(of_layer, cache, deltas[-1])
             deltas.append(delta)
             gradients.append(gradient)
-        return [*values, last.value(z, Y)], deltas[::-1], gradients[::-1]
+        return [*values, last.value(z, y)], deltas[::-1], gradients[::-1]
 
-    values, deltas, (first, _, second) = jax.tree.map(np.asarray, walk((FIRST, (), LAST), X))
+    first, last = (LinearParams(*of_layer) for of_layer in zip(NO_BIAS, WEIGHTS, strict=True))
+    values, deltas, (first, _, second) = jax.tree.map(np.asarray, walk((first, (), last), X))
     return values, [*deltas, np.ones(1)], [first.weights, second.weights]
 
 
@@ -109,6 +109,7 @@ def _of_walk(values, deltas, gradients):
         z = (jnp.maximum(z, 0) + added[2]) @ second + added[3]
         return jnp.sum((z - Y) ** 2)
 
+    by_hand = float(np.sum((np.maximum(X @ WEIGHTS[0], 0) @ WEIGHTS[1] - Y) ** 2))
     nothing = [np.zeros_like(z) for z in values[:4]]
     *of_weights, of_values = jax.jit(jax.grad(cost, (0, 1, 2)))(*WEIGHTS, nothing)
     errors = {
@@ -117,7 +118,7 @@ def _of_walk(values, deltas, gradients):
         "∂C/∂θ_io = δ_o z_i, edge by edge": max(
             apart(gradients[0], np.outer(values[0], deltas[1])), apart(gradients[1], np.outer(values[2], deltas[3]))
         ),
-        "C = 2, by hand": apart(values[-1], 2.0),
+        f"C = {by_hand:g}, by hand": apart(values[-1], by_hand),
     }
     return [Proof(claim, error, error < 1e-14) for claim, error in errors.items()]
 
@@ -135,7 +136,7 @@ def _relu():
     out, passed, by_autodiff = map(np.asarray, through(Z[None], arriving))
     value, back = apart(out[0], np.where(Z > 0, Z, 0)), apart(passed, arriving * (Z > 0))
     same = apart(passed, by_autodiff)
-    at_the_kink = float(np.abs(passed[0, len(Z) // 2]))
+    at_the_kink = float(np.sum(np.abs(passed[0, Z == 0])))
     return (
         passed[0],
         arriving[0],
@@ -174,12 +175,12 @@ def _rbf(points):
 
 
 SPACING, HEIGHT = 3.3, 1.7
-HEADS = ("x", "linear", "ReLU", "linear", "squared error\nfrom y = (1, 0)")
 
 
 def _graph(values, deltas, gradients):
     figure, axes = plt.subplots(figsize=(12, 6), layout="constrained")
-    columns = [np.ravel(z) for z in values]
+    columns, y = [np.ravel(z) for z in values], ", ".join(_number(target) for target in Y[0])
+    heads = "x", "linear", "ReLU", "linear", f"squared error\nfrom y = ({y})"
     where = [
         [(SPACING * layer, HEIGHT * ((len(z) - 1) / 2 - unit)) for unit in range(len(z))]
         for layer, z in enumerate(columns)
@@ -192,7 +193,7 @@ def _graph(values, deltas, gradients):
         axes.plot(*np.transpose([where[1][unit], where[2][unit]]), "-" if z > 0 else ":", color=MUTED, zorder=1)
     for unit in range(2):
         axes.plot(*np.transpose([where[3][unit], where[4][0]]), color=MUTED, zorder=1)
-    for places, z, delta, head in zip(where, columns, deltas, HEADS, strict=True):
+    for places, z, delta, head in zip(where, columns, deltas, heads, strict=True):
         for (x, y), value, back in zip(places, z, np.ravel(delta), strict=True):
             axes.plot(x, y, "o", ms=26, mfc="white", mec="black", mew=0.8, zorder=2)
             axes.text(x, y, _number(value), ha="center", va="center", color=DATA, zorder=3, weight="bold")
@@ -225,7 +226,7 @@ def _draw_relu(passed, arriving):
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11.5, 3.6), layout="constrained")
     left.plot(Z, np.maximum(Z, 0), color=FIT)
     left.set(xlabel="z", ylabel="max(0, z)", title="ReLU")
-    middle.plot([-2, 0, np.nan, 0, 2], [0, 0, np.nan, 1, 1], color=TRUTH)
+    middle.plot([Z[0], 0, np.nan, 0, Z[-1]], [0, 0, np.nan, 1, 1], color=TRUTH)
     middle.plot(0, 1, "o", color=TRUTH, mfc="white")
     middle.plot(0, 0, "o", color=TRUTH)
     middle.annotate("0 at the kink", (0, 0), (0.15, 0.03), color=TRUTH)
@@ -248,9 +249,11 @@ def _draw_rbf(on_line, over_plane, sides):
         left.plot(center + np.sqrt(scale) * np.array([-1, 1]), [np.exp(-1)] * 2, "o", color=color, ms=4)
     left.axhline(np.exp(-1), color=MUTED, lw=0.8, ls=":")
     left.plot(line, k @ OF_LINE, color=FIT, lw=2, label="Σ k θ")
-    left.set(xlabel="x", ylabel="k, kθ and their sum", title="Three units on a line", ylim=(None, 1.75))
+    left.set(xlabel="x", ylabel="k, kθ and their sum", title="Three units on a line",
+             ylim=(None, 1.3 * float(np.max([*(k @ OF_LINE), *OF_LINE, 1.0]))))  # fmt: skip
     left.legend(ncols=2, fontsize="small", loc="upper left")
-    image = right.contourf(sides, sides, over_plane, np.arange(-8, 9) / 5, cmap="RdBu_r", alpha=0.7)
+    reach = np.ceil(5 * np.max(np.abs(over_plane))) / 5
+    image = right.contourf(sides, sides, over_plane, reach * np.arange(-8, 9) / 8, cmap="RdBu_r", alpha=0.7)
     right.contour(sides, sides, over_plane, [0], colors="black")
     for center, scale, weight in zip(*ON_PLANE, OF_PLANE, strict=True):
         right.plot(*center, "k+" if weight > 0 else "k_", ms=9)

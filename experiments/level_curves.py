@@ -19,12 +19,13 @@ TITLE = "Level curves and the gradient"
 SECTION = "7.1"
 A = np.array([[1.0, 2.0], [1.0, -2.0], [-1.0, 0.0]])
 EGGS = (lambda theta: jnp.sum(jnp.exp(A @ theta)), lambda theta: jnp.exp(A @ theta) @ A)
+FARTHEST = 4.0  # from a minimum to the level curves around it
 POINT, H = np.array([0.3, 0.2]), np.logspace(0, -14, 57)
 
-# name: (f, its gradient by hand, minimum, levels to draw)
+# name: (f, its gradient by hand, levels to draw, above that of the minimum)
 COSTS = {
-    "θ₁² + θ₂²": (lambda theta: theta @ theta, lambda theta: 2 * theta, np.zeros(2), np.array([0.1, 0.4, 0.9, 1.6])),
-    "Σ exp(Aθ)": (*EGGS, np.array([-np.log(2) / 2, 0]), np.array([3.0, 3.4, 4.2, 5.6])),
+    "θ₁² + θ₂²": (lambda theta: theta @ theta, lambda theta: 2 * theta, np.array([0.1, 0.4, 0.9, 1.6])),
+    "Σ exp(Aθ)": (*EGGS, np.array([0.2, 0.6, 1.4, 2.8])),
 }
 # name: (slope of f at 0, the order of its error, the h between which rounding does not matter yet)
 DIFFERENCES = {
@@ -37,7 +38,8 @@ DIFFERENCES = {
 def run(quick: bool) -> Result:
     """The level curves of both costs with their gradients; then one gradient from differences, for every h."""
     directions = 360 if quick else 3_600
-    curves = {name: _level_curves(*COSTS[name]) for name in COSTS}
+    minima = {name: _minimum(f) for name, (f, *_) in COSTS.items()}
+    curves = {name: _level_curves(f, minima[name], above) for name, (f, _, above) in COSTS.items()}
     proofs = [proof for name in COSTS for proof in _claims(name, curves[name], directions)]
     numbers, errors = {}, {}
     for side, (slope, expected, low, high) in DIFFERENCES.items():
@@ -51,7 +53,7 @@ def run(quick: bool) -> Result:
     return Result(
         {
             "level_curves": Picture(
-                _arrows(curves),
+                _arrows(curves, minima),
                 "Level curves and gradients (orange, drawn at a fixed fraction of their length). Each stands upright "
                 "on its curve, and is long where curves lie close together. On circles straight downhill leads to the "
                 "minimum; on eggs it leads past it.",
@@ -73,7 +75,16 @@ def _unit(angles):
     return np.stack([np.cos(angles), np.sin(angles)], axis=-1)
 
 
-def _level_curves(f, _, minimum, levels, points=512):
+def _minimum(f):
+    """By Newton's method from 0."""
+
+    def step(theta, _):
+        return theta - jnp.linalg.solve(jax.hessian(f)(theta), jax.grad(f)(theta)), None
+
+    return np.asarray(jax.jit(lambda theta: lax.scan(step, theta, length=20)[0])(np.zeros(2)))
+
+
+def _level_curves(f, minimum, above, points=512):
     """(level, point, 2): where f reaches the level on rays from the minimum, by bisection."""
 
     def on_ray(level, ray):
@@ -81,11 +92,12 @@ def _level_curves(f, _, minimum, levels, points=512):
             middle = jnp.mean(bounds)
             return bounds.at[jnp.where(f(minimum + middle * ray) < level, 0, 1)].set(middle), None
 
-        bounds, _ = lax.scan(halve, jnp.array([0.0, 4.0]), length=60)
+        bounds, _ = lax.scan(halve, jnp.array([0.0, FARTHEST]), length=60)
         return minimum + jnp.mean(bounds) * ray
 
     on_rays = jax.vmap(jax.vmap(on_ray, (None, 0)), (0, None))
-    return np.asarray(jax.jit(on_rays)(levels, _unit(2 * np.pi * np.arange(points) / points)))
+    at_levels = jax.jit(lambda above, rays: on_rays(f(minimum) + above, rays))
+    return np.asarray(at_levels(above, _unit(2 * np.pi * np.arange(points) / points)))
 
 
 def _claims(name, curves, directions):
@@ -128,17 +140,20 @@ def _at_point():
     return np.exp(A @ POINT) @ A
 
 
-def _arrows(curves):
+def _arrows(curves, minima):
     figure, axes = plt.subplots(1, 2, figsize=(10.5, 5))
-    for axis, (name, (_, gradient, minimum, _)) in zip(axes, COSTS.items(), strict=True):
+    reach = 0.5 + max(float(np.max(np.abs(curve))) for curve in curves.values())
+    for axis, (name, (_, gradient, _)) in zip(axes, COSTS.items(), strict=True):
         for curve in curves[name]:
             axis.plot(*np.append(curve, curve[:1], axis=0).T, color=DATA, lw=1.2)
         foot = curves[name][:, :: curves[name].shape[1] // 16].reshape(-1, 2)
         arrow = np.asarray(jax.jit(jax.vmap(gradient))(foot))
         scale = np.max(np.linalg.norm(arrow, axis=1)) / 0.5
         axis.quiver(*foot.T, *arrow.T, color=FIT, angles="xy", scale_units="xy", scale=scale, width=0.004)
-        axis.plot(*minimum, "o", color=TRUTH, label="minimum")
-        axis.set(xlabel="θ₁", ylabel="θ₂", aspect="equal", xlim=(-2, 2), ylim=(-2, 2), title=f"f = {name}")
+        axis.plot(*minima[name], "o", color=TRUTH, label="minimum")
+        axis.set(
+            xlabel="θ₁", ylabel="θ₂", aspect="equal", xlim=(-reach, reach), ylim=(-reach, reach), title=f"f = {name}"
+        )
         axis.legend(loc="upper right")
     return figure
 

@@ -16,12 +16,10 @@ TITLE = "Which parameters are likelier?"
 SECTION = "5.1"
 
 POINTS = np.array([1.0, 0.5, 1.5])
-THETAS, RIGHT, WRONG = np.linspace(-1, 4, 101), 40, 70  # the guesses θ = 1 and θ = 2.5, by their places
+WRONG = 2.5  # a guess of θ that is not the likeliest
 TRUE_THETA, TRUE_SIGMA, M = np.array([1.0, 0.8]), 0.5, 25
-X = np.stack([np.ones(M), np.linspace(-2, 2, M)], axis=1)
-Y = X @ TRUE_THETA + TRUE_SIGMA * np.random.default_rng(3).standard_normal(M)
 SIGMAS, P = np.array([0.4, 0.6, 1.0]), np.linspace(0.005, 0.995, 199)
-TOSSES, PEAK = {4: 3, 20: 15, 100: 75}, 3 / 4  # m: heads
+TOSSES = {4: 3, 20: 15, 100: 75}  # m: heads, the same share of all
 
 pdf, noise_variance = jax.jit(gaussian.pdf), jax.jit(linear.noise_variance)
 
@@ -29,33 +27,36 @@ pdf, noise_variance = jax.jit(gaussian.pdf), jax.jit(linear.noise_variance)
 @in_float64
 def run(quick: bool) -> Result:
     """The likelihoods on grids, and where they are largest: by formula, by their derivatives, by Newton's method."""
-    slopes, sigmas = (np.linspace(*ends, 120 if quick else 400) for ends in ((0.3, 1.3), (0.3, 1.1)))
-    densities, of_theta, of_points = _points()
-    solution, newton, of_line = _line()
+    ends = (TRUE_THETA[1] - TRUE_SIGMA, TRUE_THETA[1] + TRUE_SIGMA), (0.6 * TRUE_SIGMA, 2.2 * TRUE_SIGMA)
+    slopes, sigmas = (np.linspace(low, high, 120 if quick else 400) for low, high in ends)
+    right, (thetas, densities, of_theta), (likely, unlikely), of_points = _points()
+    X, Y = _examples()
+    solution, newton, of_line = _line(X, Y)
     sigma = float(np.sqrt(noise_variance(solution.theta, X, Y)))
+    (m, heads), *_ = TOSSES.items()
     coins = {m: _coin(m, heads) for m, heads in TOSSES.items()}
     return Result(
         {
             "points": Picture(
-                _draw_points(densities, of_theta),
-                "Three points and two guesses of the mean of their bell curve. The sticks are the densities of the "
-                "points, their product is the likelihood. θ = 1, the mean of the points, is "
-                f"{of_theta[RIGHT] / of_theta[WRONG]:.0f} times as likely as θ = 2.5, and the likeliest of all.",
+                _draw_points(thetas, densities, of_theta, right),
+                f"{len(POINTS)} points and two guesses of the mean of their bell curve. The sticks are the densities "
+                f"of the points, their product is the likelihood. θ = {right:g}, the mean of the points, is "
+                f"{likely / unlikely:.0f} times as likely as θ = {WRONG:g}, and the likeliest of all.",
             ),
             "line": Picture(
-                _draw_line(solution.theta, sigma, slopes, sigmas),
+                _draw_line(X, Y, solution.theta, sigma, slopes, sigmas),
                 f"A line through {M} examples. Left: the sum of squares J and the negative log-likelihood (NLL) of "
-                "three σ have their minimum at the same slope. Right: the NLL of slope and σ. For every σ the "
+                "some σ have their minimum at the same slope. Right: the NLL of slope and σ. For every σ the "
                 "likeliest slope is that of least squares (dotted), for every slope the likeliest σ² is J/m (dashed).",
             ),
             "coin": Picture(
                 _draw_coins({m: values for m, (values, _) in coins.items()}),
-                "The likelihood of p after three heads in four tosses. Its peak is at the share of heads. With more "
+                f"The likelihood of p after {heads} heads in {m} tosses. Its peak is at the share of heads. With more "
                 "tosses it is narrower, and nearer to a bell curve of variance p(1 − p)/m (dashed).",
             ),
         },
         {
-            "likelihood of θ = 1 and of θ = 2.5": of_theta[[RIGHT, WRONG]].tolist(),
+            f"likelihood of θ = {right:g} and of θ = {WRONG:g}": [float(likely), float(unlikely)],
             "θ₀, θ₁ and σ of maximum likelihood": [*solution.theta.tolist(), sigma],
         },
         (*of_points, *of_line, *(proof for _, proofs in coins.values() for proof in proofs)),
@@ -67,7 +68,10 @@ def run(quick: bool) -> Result:
 
 
 def _points():
-    """The densities of the three points and the likelihood for each θ, and its derivative by hand."""
+    """The likeliest θ; for both guesses, then along a grid: θ, the densities of the points, the likelihood."""
+    right = float(np.mean(POINTS))
+    low, high = min(right, WRONG) - 2, max(right, WRONG) + 1.5
+    thetas = np.array([right, WRONG, *np.linspace(low, high, 101)])
     log_likelihood = partial(gaussian.log_likelihood, POINTS, covariance=1.0)
 
     @jax.jit
@@ -77,19 +81,29 @@ def _points():
         by_hand = jnp.sum(gaussian.gradient_mean(POINTS, theta, 1.0))
         return gaussian.pdf(POINTS, theta, 1.0), jnp.exp(value), by_hand, by_autodiff
 
-    densities, of_theta, by_hand, by_autodiff = map(np.asarray, at_all(THETAS))
+    densities, of_theta, by_hand, by_autodiff = map(np.asarray, at_all(thetas))
     product, derivative = apart(np.prod(densities, axis=1), of_theta), apart(by_hand, by_autodiff)
-    ratio, left = apart(of_theta[RIGHT] / of_theta[WRONG], np.exp(27 / 8)), float(abs(by_hand[RIGHT]))
+    exponent = len(POINTS) * (WRONG - right) ** 2 / 2
+    ratio, left = apart(of_theta[0] / of_theta[1], np.exp(exponent)), float(abs(by_hand[0]))
     proofs = (
         Proof("points: their densities multiplied are the likelihood", product, product < 1e-14),
-        Proof("points: θ = 1 is exp(27/8) times as likely as 2.5", ratio, ratio < 1e-14),
+        Proof(
+            f"points: θ = {right:g} is exp(m ({WRONG:g} − {right:g})²/2) times as likely as {WRONG:g}",
+            ratio,
+            ratio < 1e-13,
+        ),
         Proof("points: the derivative by hand = autodiff", derivative, derivative < 1e-14),
-        Proof("points: it is 0 at θ = 1, the likeliest", left, left < 1e-14 and int(np.argmax(of_theta)) == RIGHT),
+        Proof(f"points: it is 0 at θ = {right:g}, the likeliest", left, left < 1e-14 and int(np.argmax(of_theta)) == 0),
     )
-    return densities, of_theta, proofs
+    return right, (thetas, densities, of_theta), of_theta[:2], proofs
 
 
-def _line():
+def _examples():
+    X = np.stack([np.ones(M), np.linspace(-2, 2, M)], axis=1)
+    return X, X @ TRUE_THETA + TRUE_SIGMA * np.random.default_rng(3).standard_normal(M)
+
+
+def _line(X, Y):
     """Newton on the NLL of θ and σ, by derivatives written by hand that the doctor has judged, finds least squares."""
 
     def of(function):
@@ -136,24 +150,24 @@ def _coin(m, heads):
     return np.asarray(relative), proofs
 
 
-def _draw_points(densities, of_theta):
-    figure, (*sticks, right) = plt.subplots(1, 3, figsize=(11, 3.8), layout="constrained")
-    y = np.linspace(-2, 5.5, 200)
-    for axis, place, color in zip(sticks, (RIGHT, WRONG), (TRUTH, FIT), strict=True):
-        axis.plot(y, pdf(y, THETAS[place], 1.0), color=color)
+def _draw_points(thetas, densities, of_theta, right):
+    figure, (*sticks, curve) = plt.subplots(1, 3, figsize=(11, 3.8), layout="constrained")
+    y = np.linspace(min(right, WRONG) - 3, max(right, WRONG) + 3, 200)
+    for axis, place, color in zip(sticks, (0, 1), (TRUTH, FIT), strict=True):
+        axis.plot(y, pdf(y, thetas[place], 1.0), color=color)
         axis.vlines(POINTS, 0, densities[place], color=DATA, lw=2)
         axis.plot(POINTS, 0 * POINTS, "o", color=DATA, ms=5, clip_on=False)
         product = " · ".join(f"{density:.3f}" for density in np.sort(densities[place]))
         axis.set(xlabel="y", ylabel="p(y)", ylim=(0, 0.45))
-        axis.set_title(f"θ = {THETAS[place]:g}:  {product} = {of_theta[place]:.2g}")
-        right.plot(THETAS[place], of_theta[place], "o", color=color, label=f"θ = {THETAS[place]:g}", zorder=3)
-    right.plot(THETAS, of_theta, color=MUTED)
-    right.set(xlabel="θ", ylabel="likelihood", title="Likelihood of θ", ylim=(0, None))
-    right.legend()
+        axis.set_title(f"θ = {thetas[place]:g}:  {product} = {of_theta[place]:.2g}")
+        curve.plot(thetas[place], of_theta[place], "o", color=color, label=f"θ = {thetas[place]:g}", zorder=3)
+    curve.plot(thetas[2:], of_theta[2:], color=MUTED)
+    curve.set(xlabel="θ", ylabel="likelihood", title="Likelihood of θ", ylim=(0, None))
+    curve.legend()
     return figure
 
 
-def _draw_line(theta, sigma, slopes, sigmas):
+def _draw_line(X, Y, theta, sigma, slopes, sigmas):
     """Along the slope with θ₀ at its best, which is the same for every slope because Σx = 0."""
     thetas = np.stack([np.full_like(slopes, theta[0]), slopes], axis=1)
     J = np.asarray(jax.jit(jax.vmap(linear.cost, (0, None, None)))(thetas, X, Y))
@@ -163,12 +177,12 @@ def _draw_line(theta, sigma, slopes, sigmas):
     above, right, below = parts.values()
     above.plot(slopes, J, color=DATA)
     above.set(ylabel="J", title="Sum of squares and NLL along the slope")
-    for curve, of, color in zip(values[:3], SIGMAS, CLASSES[3:], strict=True):
+    for curve, of, color in zip(values, SIGMAS, CLASSES[3:], strict=False):
         below.plot(slopes, curve, color=color, label=f"σ = {of:g}")
     below.set(xlabel="θ₁", ylabel="NLL")
     below.legend(ncols=3, loc="upper center", frameon=True, edgecolor="none")
-    levels = np.min(values[3:]) + np.array([0.1, 0.5, 1, 2, 4, 7, 11, 16, 24, 36])
-    right.contour(slopes, sigmas, values[3:], levels, cmap="viridis", linewidths=1)
+    levels = np.min(values[len(SIGMAS) :]) + np.array([0.1, 0.5, 1, 2, 4, 7, 11, 16, 24, 36])
+    right.contour(slopes, sigmas, values[len(SIGMAS) :], levels, cmap="viridis", linewidths=1)
     right.plot(slopes, np.sqrt(J / M), "--", color=DATA, label="σ² = J/m")
     for axis in (above, below, right):
         axis.axvline(float(theta[1]), ls=":", color=MUTED)
@@ -181,10 +195,13 @@ def _draw_line(theta, sigma, slopes, sigmas):
 
 def _draw_coins(coins):
     figure, axes = plt.subplots(figsize=(6.5, 4))
+    (few, heads), *_ = TOSSES.items()
+    peak = heads / few
     for (m, relative), color in zip(coins.items(), CLASSES, strict=False):
         axes.plot(P, relative, color=color, label=f"{TOSSES[m]} of {m}")
-        axes.plot(P, np.exp(-m * (P - PEAK) ** 2 / (2 * PEAK * (1 - PEAK))), "--", color=color, lw=1)
-    axes.axvline(PEAK, ls=":", color=MUTED)
-    axes.set(xlabel="p", ylabel="likelihood, largest = 1", title="Three of four are heads", xlim=(0, 1), ylim=(0, 1.05))
+        axes.plot(P, np.exp(-m * (P - peak) ** 2 / (2 * peak * (1 - peak))), "--", color=color, lw=1)
+    axes.axvline(peak, ls=":", color=MUTED)
+    axes.set(xlabel="p", ylabel="likelihood, largest = 1", title=f"{heads} of {few} are heads", xlim=(0, 1))
+    axes.set_ylim(0, 1.05)
     axes.legend(title="heads", loc="upper left")
     return figure

@@ -33,7 +33,8 @@ def run(quick: bool) -> Result:
             "line": Picture(
                 _line(line, by_line, X_line @ by_line.theta),
                 "Least squares makes the sum of the squared vertical distances smallest. The fitted line (orange) lies "
-                "near the one the points were drawn from (green), not on it: 20 points, noise 0.5.",
+                f"near the one the points were drawn from (green), not on it: {len(line.y)} points, noise "
+                f"{float(line.noise):g}.",
             ),
             "plane": Picture(
                 _plane(plane, by_plane, X_plane @ by_plane.theta),
@@ -43,8 +44,8 @@ def run(quick: bool) -> Result:
         numbers,
         prove("linear", linear, by_plane.theta, X_plane, plane.y),
         (
-            fitted("linear", "a line, 20 points", _score(numbers["line"]), by_line),
-            fitted("linear", "a plane, 60 points", _score(numbers["plane"]), by_plane),
+            fitted("linear", f"a line, {len(line.y)} points", _score(numbers["line"]), by_line),
+            fitted("linear", f"a plane, {len(plane.y)} points", _score(numbers["plane"]), by_plane),
         ),
     )
 
@@ -61,8 +62,8 @@ def _line(problem, solution, predicted):
     figure, axes = plt.subplots(figsize=(6, 4))
     x, ends = problem.X[:, 0], np.array([0.0, 3.0])
     axes.vlines(x, predicted, problem.y, color=MUTED, lw=1, label="residual y − ŷ")
-    axes.plot(ends, problem.theta[0] + problem.theta[1] * ends, color=TRUTH, ls="--", label="truth 1 + 2x")
-    theta = solution.theta
+    truth, theta = problem.theta, solution.theta
+    axes.plot(ends, truth[0] + truth[1] * ends, color=TRUTH, ls="--", label=f"truth {truth[0]:g} + {truth[1]:g}x")
     axes.plot(ends, theta[0] + theta[1] * ends, color=FIT, label=f"fit {theta[0]:.2f} + {theta[1]:.2f}x")
     axes.plot(x, problem.y, "o", color=DATA, ms=5, label="examples")
     axes.set(xlabel="x", ylabel="y", title=f"Least squares: J(θ) = {solution.cost:.2f}")

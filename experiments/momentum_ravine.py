@@ -24,7 +24,7 @@ from jax_course.optimization import optimizers
 TITLE = "A ravine, with and without momentum"
 SECTION = "7.8"
 KAPPA, GOAL = 100.0, 1e-6
-START = np.array([10.0, 1.0])  # J is as far up along the ravine as across, where κ = 100
+SMALLEST = 1e-150  # the square of a smaller distance is no longer a float64
 
 
 def _descent(kappa):
@@ -55,7 +55,7 @@ def run(quick: bool) -> Result:
     kappas = np.geomspace(10, 1e3 if quick else 1e4, 5 if quick else 7)
     paths = {name: _path(method(KAPPA), 1_501) for name, (method, *_) in METHODS.items()}
     distances = {name: np.linalg.norm(path, axis=1) for name, path in paths.items()}
-    paces = {name: float((distance[-1] / distance[750]) ** (1 / 750)) for name, distance in distances.items()}
+    paces = {name: _late_pace(distance) for name, distance in distances.items()}
     steps = {
         name: np.asarray(jax.jit(jax.vmap(partial(_steps, method)))(kappas)) for name, (method, *_) in METHODS.items()
     }
@@ -64,7 +64,7 @@ def run(quick: bool) -> Result:
         name: {
             "pace measured": paces[name],
             "pace in theory": pace(KAPPA),
-            "steps to 1e-6 of the distance by condition number": {
+            f"steps to {GOAL:g} of the distance by condition number": {
                 f"{kappa:.4g}": int(n) for kappa, n in zip(kappas, steps[name], strict=True)
             },
             "slope of log steps against log condition number": slopes[name],
@@ -75,21 +75,38 @@ def run(quick: bool) -> Result:
         {
             "ravine": Picture(
                 _ravine(paths),
-                "The first 60 steps in a ravine with condition number 100. Gradient descent bounces between the walls "
-                "and hardly moves along. Momentum is thrown across, at first up the walls, while its steps along the "
-                "ravine add up: it is there.",
+                f"The first {_shown()} steps in a ravine with condition number {KAPPA:g}. Gradient descent bounces "
+                "between the walls and hardly moves along. Momentum is thrown across, at first up the walls, while its "
+                "steps along the ravine add up: it is there.",
             ),
             "steps": Picture(
                 _pace(distances, kappas, steps),
-                "Left: distance to the minimum, and the theoretical paces (dotted). Right: steps until it is 1e-6 of "
-                "the first: κ against √κ. Momentum needs a little more than its pace alone says: at its best two modes "
-                "coincide, and the distance falls as k (√α)ᵏ.",
+                f"Left: distance to the minimum, and the theoretical paces (dotted). Right: steps until it is {GOAL:g} "
+                "of the first: κ against √κ. Momentum needs a little more than its pace alone says: at its best two "
+                "modes coincide, and the distance falls as k (√α)ᵏ.",
             ),
         },
         numbers,
         _claims(paths["momentum"], paces, slopes),
         (),
     )
+
+
+def _start(kappa):
+    """J is as far up along the ravine as across."""
+    return jnp.stack([kappa**0.5, 1.0])
+
+
+def _shown():
+    """Steps that are drawn: some for each time that momentum needs to bring the distance down to 1/e."""
+    return round(6 * KAPPA**0.5)
+
+
+def _late_pace(distance):
+    """The factor of a step, over the second half of the steps whose distance float64 can tell."""
+    last = int(np.flatnonzero(distance > SMALLEST)[-1])
+    half = last // 2
+    return float((distance[last] / distance[half]) ** (1 / (last - half)))
 
 
 def _step(optimizer, eigenvalues):
@@ -101,15 +118,15 @@ def _step(optimizer, eigenvalues):
 
 
 def _path(optimizer, length):
-    """θ₀, θ₁, … in the ravine with κ = 100."""
-    step, start = _step(optimizer, np.array([1.0, KAPPA])), jnp.asarray(START)
+    """θ₀, θ₁, … in the ravine with κ = KAPPA."""
+    step, start = _step(optimizer, np.array([1.0, KAPPA])), _start(KAPPA)
     walk = jax.jit(lambda carry: lax.scan(lambda carry, _: (step(*carry), carry[0]), carry, length=length)[1])
     return np.asarray(walk((start, optimizer.init(start))))
 
 
 def _steps(method, kappa):
-    """The number of steps until ‖θ‖ is 1e-6 of what it was, in the ravine with eigenvalues 1 and κ."""
-    optimizer, start = method(kappa), jnp.stack([kappa**0.5, 1.0])
+    """The number of steps until ‖θ‖ is GOAL of what it was, in the ravine with eigenvalues 1 and κ."""
+    optimizer, start = method(kappa), _start(kappa)
     step = _step(optimizer, jnp.stack([1.0, kappa]))
 
     def far(carry):
@@ -125,7 +142,7 @@ def _steps(method, kappa):
 def _claims(path, paces, slopes):
     rate, alpha = _best_of_heavy_ball(KAPPA)
     heavy_ball = _path(optax.sgd(rate, momentum=alpha), len(path))
-    apart = float(np.max(np.abs(path - heavy_ball)) / np.max(START))
+    apart = float(np.max(np.abs(path - heavy_ball)) / np.max(path[0]))
     proofs = [Proof("momentum = heavy ball of optax, η' = (1 − α) η", apart, apart < 1e-13)]
     for (name, (_, pace, _)), power, bound in zip(METHODS.items(), (1, 0.5), (1e-12, 2e-3), strict=True):
         off, bent = abs(paces[name] - pace(KAPPA)), abs(slopes[name] - power)
@@ -136,13 +153,14 @@ def _claims(path, paces, slopes):
 
 def _ravine(paths):
     figure, axes = plt.subplots(1, 2, figsize=(11, 3.6), sharey=True)
-    along, across = np.linspace(-2.5, 11, 160), np.linspace(-4.2, 4.2, 160)
+    end = KAPPA**0.5
+    along, across = np.linspace(-0.25 * end, 1.1 * end, 160), np.linspace(-0.42 * end, 0.42 * end, 160)
     J = (along[None, :] ** 2 + KAPPA * across[:, None] ** 2) / 2
     for axis, (name, (*_, color)) in zip(axes, METHODS.items(), strict=True):
-        axis.contour(along, across, J, levels=np.geomspace(0.5, 1_000, 12), colors=MUTED, linewidths=0.6)
-        axis.plot(*paths[name][:61].T, "o-", color=color, ms=2.5, lw=1)
+        axis.contour(along, across, J, levels=KAPPA * np.geomspace(0.005, 10, 12), colors=MUTED, linewidths=0.6)
+        axis.plot(*paths[name][: _shown() + 1].T, "o-", color=color, ms=2.5, lw=1)
         axis.plot(0, 0, "+", color="black", ms=10)
-        axis.set(aspect="equal", xlabel="θ₁", title=f"{name}, 60 steps")
+        axis.set(aspect="equal", xlabel="θ₁", title=f"{name}, {_shown()} steps")
     axes[0].set_ylabel("θ₂")
     figure.tight_layout()
     return figure
@@ -157,9 +175,9 @@ def _pace(distances, kappas, steps):
         right.plot(kappas, steps[name], "o", color=color, label=name)
         right.plot(kappas, np.log(GOAL) / np.log(pace(kappas)), color=color, ls=":", lw=1.5)
     left.axhline(GOAL, color=MUTED, lw=0.8)
-    left.set(yscale="log", xlabel="steps", ylabel="distance to the minimum / at the start", ylim=(1e-10, 10),
+    left.set(yscale="log", xlabel="steps", ylabel="distance to the minimum / at the start", ylim=(1e-4 * GOAL, 10),
              title=f"κ = {KAPPA:g}")  # fmt: skip
-    right.set(xscale="log", yscale="log", xlabel="condition number κ", ylabel="steps to 1e-6 of the distance",
+    right.set(xscale="log", yscale="log", xlabel="condition number κ", ylabel=f"steps to {GOAL:g} of the distance",
               title="Steps against condition number")  # fmt: skip
     for axis in (left, right):
         axis.legend()

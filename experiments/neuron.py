@@ -116,7 +116,7 @@ def _by_pi(sigma, slopes):
     return by_hand, (
         Proof("∂C/∂π = (π − y)/(π(1 − π)), by autodiff", gaps[0], gaps[0] < 1e-11),
         Proof("∂C/∂π σ′ = ∂C/∂z", gaps[1], gaps[1] < 1e-11),
-        Proof("∂C/∂z = 1 at z = 40, y = 0, where 1 − π is rounded to 0", finite, finite < 1e-14),
+        Proof(f"∂C/∂z = 1 at z = {ROUNDED:g}, y = 0, where 1 − π is rounded to 0", finite, finite < 1e-14),
     )
 
 
@@ -178,7 +178,8 @@ def _plane(pi):
     foot = -OF_PLANE[0] * OF_PLANE[1:] / (OF_PLANE[1:] @ OF_PLANE[1:])
     axes.annotate("", foot + 0.8 * OF_PLANE[1:], foot, arrowprops={"arrowstyle": "->", "lw": 1.5})
     axes.annotate("(θ₁, θ₂)", foot + 0.8 * OF_PLANE[1:], (4, 4), textcoords="offset points")
-    axes.set(xlabel="x₁", ylabel="x₂", xlim=(-3, 3), ylim=(-3, 3), aspect="equal", title="The plane in two halves")
+    ends = ACROSS[0], ACROSS[-1]
+    axes.set(xlabel="x₁", ylabel="x₂", xlim=ends, ylim=ends, aspect="equal", title="The plane in two halves")
     axes.legend(loc="lower left")
     axes.grid(False)
     figure.colorbar(image, label="π")

@@ -6,6 +6,8 @@
 On XOR no line gets more than three corners right, and the cost of 0 hidden layers is least at θ = 0, where π = 1/2.
 """
 
+import functools
+from functools import partial
 from typing import Any
 
 import jax
@@ -26,13 +28,26 @@ SECTION = "11.1-11.2"
 EXAMPLES, UNITS, ETA = 200, 8, 0.05
 FRAMES = {True: (*range(9), *range(10, 31, 2)), False: (*range(20), *range(20, 60, 4), *range(60, 180, 20))}  # epochs
 LINE = mlp([1], "tanh", costs.binary_cross_entropy())
-HIDDEN: Any = mlp([UNITS, 1], "tanh", costs.binary_cross_entropy())
 # Two units by hand: 0 on the lines x₁ − x₂ = 1 and x₁ − x₂ = −1
 TWO = mlp([2, 1], "tanh", costs.binary_cross_entropy())
-PREDICT = {net: jax.jit(net.predict) for net in (LINE, HIDDEN, TWO)}
 BY_HAND: Any = [np.array(a) for a in ([-2.0, 2.0], [[2.0, 2.0], [-2.0, -2.0]], [4.0], [[4.0], [-4.0]])]
 FIRST = LinearParams(*BY_HAND[:2])
 LAST = LinearParams(*BY_HAND[2:])
+
+
+@functools.cache
+def _network(units: int) -> Any:
+    """A network with so many hidden units: always the same, so that its programs are compiled once."""
+    return mlp([units, 1], "tanh", costs.binary_cross_entropy())
+
+
+def _hidden() -> Any:
+    return _network(UNITS)
+
+
+@functools.cache
+def _predict(net):
+    return jax.jit(net.predict)
 
 
 @in_float64
@@ -45,7 +60,7 @@ def run(quick: bool) -> Result:
     thetas = {
         name: [lines[name].theta, *(_trained(X, y, count) for count in epochs)] for name, (X, y) in problems.items()
     }
-    nets = (LINE, *[HIDDEN] * len(epochs))
+    nets = (LINE, *[_hidden()] * len(epochs))
     accuracies = {
         name: [_accuracy(net, theta, *problems[name]) for net, theta in zip(nets, of_problem, strict=True)]
         for name, of_problem in thetas.items()
@@ -60,7 +75,7 @@ def run(quick: bool) -> Result:
                 "begins anywhere and bends around the classes. Above each panel, the share of examples that are right.",
             ),
             "hidden": Picture(
-                _hidden(X, y),
+                _draw_hidden(X, y),
                 "XOR with two hidden units, set by hand. Left: the plane of x, with the lines on which a hidden unit "
                 "is 0 (dashed). Right: the plane of the units' outputs, where two corners fall on one point and a line "
                 "separates the classes. The last layer is logistic regression on what the hidden layer makes.",
@@ -68,7 +83,7 @@ def run(quick: bool) -> Result:
         },
         {"hidden units": UNITS, "epochs": list(epochs), "accuracy, 0 hidden layers, then by epochs": accuracies},
         (
-            *prove("1 hidden layer", HIDDEN._replace(hessian_product=None), thetas["moons"][1], *problems["moons"]),
+            *prove("1 hidden layer", _hidden()._replace(hessian_product=None), thetas["moons"][1], *problems["moons"]),
             *_on_xor(lines["XOR"], accuracies["XOR"], X, y),
             *(_beats_the_line(name, accuracies[name]) for name in ("moons", "circles")),
         ),
@@ -79,7 +94,7 @@ def run(quick: bool) -> Result:
 
 
 def _problems():
-    """All of one size, so that one program trains them all: of XOR each corner comes 50 times."""
+    """All of one size, so that one program trains them all: of XOR each corner comes equally often."""
     corners = np.array([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]])
     found = {
         "XOR": (np.tile(corners, (EXAMPLES // 4, 1)), np.tile([0, 1, 1, 0], EXAMPLES // 4)),
@@ -89,14 +104,13 @@ def _problems():
     return {name: (X - X.mean(axis=0), np.asarray(y, float)) for name, (X, y) in found.items()}
 
 
-@jax.jit
 def _start():
-    return HIDDEN.init(jax.random.key(0), 2)
+    return jax.jit(partial(_hidden().init, d_in=2))(jax.random.key(0))
 
 
 def _trained(X, y, epochs):
     training = train(
-        HIDDEN.gradient,
+        _hidden().gradient,
         optimizers.adam(ETA),
         _start(),
         X,
@@ -109,7 +123,7 @@ def _trained(X, y, epochs):
 
 
 def _accuracy(net, theta, X, y):
-    return float(np.mean((np.asarray(PREDICT[net](theta, X)) > 0.5) == y))
+    return float(np.mean((np.asarray(_predict(net)(theta, X)) > 0.5) == y))
 
 
 def _on_xor(line, accuracies, X, y):
@@ -139,7 +153,7 @@ def _boundaries(problems, thetas, accuracies, nets, epochs):
     for row, (name, (X, y)) in zip(axes, problems.items(), strict=True):
         reach = 1.15 * np.abs(X).max()
         for axis, net, theta, accuracy in zip(row, nets, thetas[name], accuracies[name], strict=True):
-            pi = np.asarray(PREDICT[net](theta, grid * (reach / 2))).reshape(len(across), -1)
+            pi = np.asarray(_predict(net)(theta, grid * (reach / 2))).reshape(len(across), -1)
             scaled = across * (reach / 2)
             if np.ptp(pi) > 1e-3:  # else π = 1/2 everywhere, up to rounding
                 axis.contourf(scaled, scaled, pi, levels=np.linspace(0, 1, 11), cmap="RdBu_r", alpha=0.5)
@@ -169,7 +183,7 @@ def _slider(problems, epochs):
         reach = 1.25 * np.abs(X).max()
         drawn[name] = X, y, reach
         maps[name] = {
-            epoch: np.asarray(PREDICT[HIDDEN](theta, grid * reach)).reshape(45, 45)
+            epoch: np.asarray(_predict(_hidden())(theta, grid * reach)).reshape(45, 45)
             for epoch, theta in _on_the_way(X, y, epochs)
         }
     return boundaries.draw(drawn, maps)
@@ -178,8 +192,8 @@ def _slider(problems, epochs):
 def _on_the_way(X, y, epochs):
     """(epoch, theta) for these epochs."""
     yield 0, _start()
-    runs = each_epoch(HIDDEN.gradient, optimizers.adam(ETA), _start(), X, y, key=jax.random.key(0), epochs=epochs[-1],
-                      batch_size=EXAMPLES // 4)  # fmt: skip
+    runs = each_epoch(_hidden().gradient, optimizers.adam(ETA), _start(), X, y, key=jax.random.key(0),
+                      epochs=epochs[-1], batch_size=EXAMPLES // 4)  # fmt: skip
     yield from ((run.epochs, run.theta) for run in runs if run.epochs in epochs)
 
 
@@ -188,7 +202,7 @@ def _points(axis, X, y, size):
         axis.scatter(*X[y == label].T, s=size, color=color, edgecolor="white", lw=0.3, zorder=3)
 
 
-def _hidden(X, y):
+def _draw_hidden(X, y):
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 4), layout="constrained")
     first, last = FIRST, LAST
     across = np.array([-1.6, 1.6])

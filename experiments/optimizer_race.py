@@ -98,7 +98,7 @@ def run(quick: bool) -> Result:
             ),
         },
         {
-            "steps": epochs * M // BATCH,
+            "steps": epochs * -(-M // BATCH),
             "gradients of BFGS": {on: int(of.evaluations.gradient) for on, of in minima.items()},
             "best learning rate": {name: {on: of.eta for on, of in by.items()} for name, by in best.items()},
             "last cost above the minimum": {
@@ -144,7 +144,7 @@ def _all_rates(etas, epochs, X, y):
         return {on: jax.vmap(jax.vmap(of[on]))(theta[on]) for on in theta}
 
     theta = {on: np.tile(start, (len(OPTIMIZERS), len(etas), 1)) for on, start in STARTS.items()}
-    recording = _recording(_row_by_row([of(etas[:, None]) for of, _ in OPTIMIZERS.values()]), epochs * M // BATCH)
+    recording = _recording(_row_by_row([of(etas[:, None]) for of, _ in OPTIMIZERS.values()]), epochs * -(-M // BATCH))
     training = train(gradient, recording, theta, X, y, key=jax.random.key(0), epochs=epochs, batch_size=BATCH).check()
     return map_leaves(np.asarray, training.state[1:3])
 
@@ -269,7 +269,7 @@ def _costs(best, minima):
             excess = runs[on].excess
             k = np.unique(np.geomspace(1, len(excess), 250).astype(int))
             axis.plot(k, np.maximum(excess[k - 1], 1e-12), color=color, lw=1.2, label=name)
-        gradients = int(minimum.evaluations.gradient) * (M // BATCH if on == "logistic" else 1)
+        gradients = int(minimum.evaluations.gradient) * (-(-M // BATCH) if on == "logistic" else 1)
         axis.axvline(gradients, color="black", ls="--", lw=1, label="BFGS is there")
         axis.set(xscale="log", yscale="log", xlabel="steps", ylabel="cost above the minimum", title=on)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=7)

@@ -55,10 +55,10 @@ def run(quick: bool) -> Result:
             ),
         },
         {
-            "products along the paths, by width, from 2 layers on": {
+            f"products along the paths, by width, from {DEPTHS[0]} layers on": {
                 str(width): [_along_paths(width, depth) for depth in DEPTHS] for width in WIDTHS
             },
-            "products by layers, by width, from 2 layers on": {
+            f"products by layers, by width, from {DEPTHS[0]} layers on": {
                 str(width): counted["by layers"] for width, counted in counts.items()
             },
             "paths followed one by one, at most": most,
@@ -205,17 +205,17 @@ def _products(counts):
     axes.plot([], [], "o-", color="black", lw=1, label="along every path")
     axes.plot([], [], "s--", color="black", ms=3.5, lw=1, label="by layers")
     axes.set(yscale="log", xlabel="layers", ylabel="products", title="How many numbers are multiplied",
-             xlim=(1.7, 13.4), xticks=DEPTHS)  # fmt: skip
+             xlim=(DEPTHS[0] - 0.3, DEPTHS[-1] + 1.4), xticks=DEPTHS)  # fmt: skip
     axes.legend(loc="upper left")
     return figure
 
 
 BESIDE: dict[str, Any] = {"textcoords": "offset points", "va": "center", "size": "small"}
-NAMES = (("x", "z⁰"), ("xΘ", "z¹"), ("log softmax z¹", "z²"), (f"−z²{'₁₂₃'[Y]}", "C"))
 
 
 def _graph(values, deltas):
     figure, axes = plt.subplots(figsize=(9, 4.8), layout="constrained")
+    names = (("x", "z⁰"), ("xΘ", "z¹"), ("log softmax z¹", "z²"), (f"−z²{'₁₂₃'[Y]}", "C"))
     J = [np.asarray(of_layer) for of_layer in chain.softmax_jacobians(THETA, X, Y)]
     where = [
         [(2.2 * layer, 1.3 * ((len(z) - 1) / 2 - unit)) for unit in range(len(z))] for layer, z in enumerate(values)
@@ -227,14 +227,14 @@ def _graph(values, deltas):
             axes.plot(*ends, color=MUTED, zorder=1, **style)
     for layer, (z, delta) in enumerate(zip(values, deltas, strict=True)):
         for unit, (x, y) in enumerate(where[layer]):
-            name = NAMES[layer][1] + ("₁₂₃"[unit] if len(z) > 1 else "")
+            name = names[layer][1] + ("₁₂₃"[unit] if len(z) > 1 else "")
             axes.text(x, y, name, ha="center", va="center", zorder=3, size=9,
                       bbox={"boxstyle": "circle,pad=0.35", "fc": "white", "ec": "black", "lw": 0.8})  # fmt: skip
             for number, side, color in ((z[unit], 0.36, DATA), (delta[unit], -0.36, FIT)):
                 text = f"{number + 0:.3g}".replace("-", "−")
                 axes.text(x, y + side, text, ha="center", va="center", color=color, size=9, zorder=3,
                           bbox={"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none"})  # fmt: skip
-        axes.text(2.2 * layer, 2.15, NAMES[layer][0], ha="center", color="black", size=10)
+        axes.text(2.2 * layer, 2.15, names[layer][0], ha="center", color="black", size=10)
     axes.annotate("", (6.6, -2.2), (0, -2.2), arrowprops={"arrowstyle": "->", "color": DATA})
     axes.text(3.3, -2.1, "forward: values", ha="center", color=DATA, size=9)
     axes.annotate("", (0, -2.65), (6.6, -2.65), arrowprops={"arrowstyle": "->", "color": FIT})

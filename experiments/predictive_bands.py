@@ -18,13 +18,14 @@ SECTION = "5.3"
 M, SIGMA = 12, 0.5
 TRUE_THETA = np.array([1.0, 0.8])
 CONFIDENCES = np.array([0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99])
-CHOSEN = int(np.argmax(CONFIDENCES == 0.95))
+CHOSEN = 0.95  # one of them, of the bands that are drawn
 PLACES = np.array([-3.0, 0.0, 2.0, 6.0])  # at the edge, in the middle and off the data
 GRID = np.linspace(-6, 8, 200)
 
 predict = jax.jit(logistic.predict)
 by_m = partial(linear.predict_interval, variance=linear.noise_variance)
-both_intervals = jax.jit(lambda *fit: (linear.mean_interval(*fit), linear.predict_interval(*fit)))
+INTERVALS = linear.mean_interval, linear.predict_interval
+both_intervals = jax.jit(lambda *fit, confidence: [interval(*fit, confidence=confidence) for interval in INTERVALS])
 
 
 @in_float64
@@ -45,7 +46,8 @@ def run(quick: bool) -> Result:
         of: float(np.max(np.abs(share - CONFIDENCES[:, None]) / deviation[:, None])) for of, share in coverage.items()
     }
     solution = linear.fit(Phi, Y[0]).check()
-    of_one = both_intervals(solution.theta, Phi, Y[0], _with_bias(GRID))
+    of_one = both_intervals(solution.theta, Phi, Y[0], _with_bias(GRID), confidence=CHOSEN)
+    chosen, promise = int(np.argmax(CONFIDENCES == CHOSEN)), f"{100 * CHOSEN:g} %"
     widths = apart([(of.upper - of.lower) / 2 for of in of_one], _half_widths(Phi, Y[0], _with_bias(GRID)))
     x_class = rng.uniform(-4, 4, 80)
     Phi_class = _with_bias(x_class)
@@ -60,7 +62,7 @@ def run(quick: bool) -> Result:
             ),
             "bands": Picture(
                 _bands(x, Y[0], np.asarray(solution.theta), of_one, coverage, coverage_by_m, data_sets),
-                f"Left: twelve examples, the fitted line, the 95 % band of the line (dark) and of a new observation "
+                f"Left: {M} examples, the fitted line, the {promise} band of the line (dark) and of a new observation "
                 f"(light): both widen where there are no data. Right: the share of {data_sets:,} simulated data sets "
                 "whose bands hold the truth, less the confidence they promise. Estimating σ² by m instead of m − d "
                 "makes bands that promise too much.",
@@ -68,11 +70,11 @@ def run(quick: bool) -> Result:
         },
         {
             "data sets": data_sets,
-            "coverage at 95 %": {
-                of: dict(zip(map(str, PLACES), share[CHOSEN].tolist(), strict=True)) for of, share in coverage.items()
+            f"coverage at {promise}": {
+                of: dict(zip(map(str, PLACES), share[chosen].tolist(), strict=True)) for of, share in coverage.items()
             },
-            "coverage at 95 %, σ² by m": coverage_by_m[CHOSEN].tolist(),
-            "standard error of a coverage": float(deviation[CHOSEN]),
+            f"coverage at {promise}, σ² by m": coverage_by_m[chosen].tolist(),
+            "standard error of a coverage": float(deviation[chosen]),
         },
         (
             *prove("logistic", logistic, of_class.theta, Phi_class, y_class),
@@ -87,7 +89,12 @@ def run(quick: bool) -> Result:
             fitted(
                 "linear", f"a line, {M} examples", f"θ₁ = {solution.theta[1]:.2f}, truth {TRUE_THETA[1]:.2f}", solution
             ),
-            fitted("logistic", "one feature, 80 examples", f"θ₁ = {of_class.theta[1]:.2f}, truth 0.80", of_class),
+            fitted(
+                "logistic",
+                "one feature, 80 examples",
+                f"θ₁ = {of_class.theta[1]:.2f}, truth {TRUE_THETA[1]:.2f}",
+                of_class,
+            ),
         ),
         {"slider": _slider()},
     )
@@ -98,7 +105,7 @@ def _with_bias(x):
 
 
 @jax.jit
-def _holds(thetas, Phi, Y, Phi_new, line, y_new):
+def _holds(confidences, thetas, Phi, Y, Phi_new, line, y_new):
     """Whether the intervals of the line, of a new observation, and of one by m, hold it: data sets by confidences."""
 
     def at(confidence, theta, y, y_new):
@@ -107,20 +114,20 @@ def _holds(thetas, Phi, Y, Phi_new, line, y_new):
         return [(interval.lower <= truth) & (truth <= interval.upper) for interval, truth in ends]
 
     at_all = jax.vmap(at, (0, None, None, None))
-    return jax.vmap(at_all, (None, 0, 0, 0))(CONFIDENCES, thetas, Y, y_new)
+    return jax.vmap(at_all, (None, 0, 0, 0))(confidences, thetas, Y, y_new)
 
 
 def _coverage(*data):
     """The shares of the data sets whose interval holds the truth, a row per confidence and a column per place."""
-    return [np.mean(np.asarray(of), axis=0) for of in _holds(*data)]
+    return [np.mean(np.asarray(of), axis=0) for of in _holds(CONFIDENCES, *data)]
 
 
 def _half_widths(Phi, y, Phi_new):
-    """t σ √h of the line and t σ √(1 + h) of a new observation, h = x(XᵀX)⁻¹xᵀ, at the confidence 95 %."""
+    """t σ √h of the line and t σ √(1 + h) of a new observation, h = x(XᵀX)⁻¹xᵀ, at the confidence CHOSEN."""
     rest = y - Phi @ np.linalg.solve(Phi.T @ Phi, Phi.T @ y)
     freedom = len(y) - Phi.shape[1]
     h = np.sum(Phi_new @ np.linalg.inv(Phi.T @ Phi) * Phi_new, axis=1)
-    return stats.t.ppf(0.975, freedom) * np.sqrt(rest @ rest / freedom * np.stack([h, 1 + h]))
+    return stats.t.ppf((1 + CHOSEN) / 2, freedom) * np.sqrt(rest @ rest / freedom * np.stack([h, 1 + h]))
 
 
 def _slider():
@@ -143,14 +150,15 @@ def _slider():
                 for half in _half_widths(Phi, y, Phi_grid)]  # fmt: skip
         return x, truth + sigmas * y, fits, *both
 
-    return bands.draw(grid, Phi_grid @ TRUE_THETA, sigmas[:, 0], {m: of(m) for m in sizes})
+    return bands.draw(grid, Phi_grid @ TRUE_THETA, sigmas[:, 0], {m: of(m) for m in sizes}, CHOSEN)
 
 
 def _bands(x, y, theta, intervals, coverage, by_m, data_sets):
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2))
     Phi_grid = _with_bias(GRID)
     of_line, of_new = intervals
-    for ends, alpha, label in ((of_new, 0.15, "95 %: a new y"), (of_line, 0.35, "95 %: the line")):
+    for ends, alpha, held in ((of_new, 0.15, "a new y"), (of_line, 0.35, "the line")):
+        label = f"{100 * CHOSEN:g} %: {held}"
         left.fill_between(GRID, ends.lower, ends.upper, color=FIT, alpha=alpha, lw=0, label=label)
     left.plot(GRID, Phi_grid @ theta, color=FIT, label="fit")
     left.plot(GRID, Phi_grid @ TRUE_THETA, "--", color=TRUTH, label="truth")
@@ -167,16 +175,17 @@ def _bands(x, y, theta, intervals, coverage, by_m, data_sets):
             color=color,
             lw=1,
             ms=3,
-            label=[of] + [None] * 3,
+            label=[of] + [None] * (len(PLACES) - 1),
         )
     error = 2 * np.sqrt(CONFIDENCES * (1 - CONFIDENCES) / data_sets)
     right.fill_between(
         100 * CONFIDENCES, -100 * error, 100 * error, color=MUTED, alpha=0.3, lw=0, label="± 2 standard errors"
     )
+    places = ", ".join(f"{place:g}" for place in PLACES).replace("-", "−")
     right.set(
-        xlabel="confidence promised, %", ylabel="share that holds the truth, less that, %", title="At x = −3, 0, 2, 6"
+        xlabel="confidence promised, %", ylabel="share that holds the truth, less that, %", title=f"At x = {places}"
     )
-    right.set_ylim(bottom=-11)
+    right.set_ylim(bottom=1.7 * float(np.min(100 * (by_m - CONFIDENCES[:, None]))))  # room for the legend
     right.legend(fontsize="small", loc="lower right")
     return figure
 
@@ -185,8 +194,8 @@ def _probability(x, Phi, y, theta):
     figure, axes = plt.subplots(figsize=(6.5, 4))
     grid = np.linspace(-4, 6, 200)
     Phi_grid = _with_bias(grid)
-    ends = jax.jit(logistic.predict_interval)(theta, Phi, Phi_grid)
-    axes.fill_between(grid, ends.lower, ends.upper, color=FIT, alpha=0.25, lw=0, label="95 % band")
+    ends = jax.jit(partial(logistic.predict_interval, confidence=CHOSEN))(theta, Phi, Phi_grid)
+    axes.fill_between(grid, ends.lower, ends.upper, color=FIT, alpha=0.25, lw=0, label=f"{100 * CHOSEN:g} % band")
     axes.plot(grid, predict(theta, Phi_grid), color=FIT, label="fit")
     axes.plot(grid, predict(TRUE_THETA, Phi_grid), "--", color=TRUTH, label="truth")
     axes.plot(x, y, "|", color=DATA, ms=9, label="examples")

@@ -26,7 +26,6 @@ TITLE = "Rare features and frequent ones"
 SECTION = "7.8"
 M, D, BATCH, EPOCHS, NOISE = 2_000, 20, 20, 5, 0.1
 SEEN = {"rare": 0.01, "frequent": 0.5}
-GROUPS = {"rare": slice(0, D), "frequent": slice(D, 2 * D)}
 UNITS, ETA = 100.0, 0.1
 
 
@@ -52,17 +51,18 @@ METHODS = {
 @in_float64
 def run(quick: bool) -> Result:
     """Each method for many η, from θ = 0, with the same batches; its best η is the one of the lowest final cost."""
+    scaled = f"{UNITS:g} J"
     etas = np.geomspace(1e-4, 10, 11 if quick else 81)
     X, y, truth, orders = _problem()
     solution = linear.fit(X, y).check()
     paths, proofs = {}, [_is_derivative(truth, X, y)]
     for name in METHODS:
-        paths[name], paths[f"{name}, 100 J"], proof = _paths(name, etas, X, y, orders)
+        paths[name], paths[f"{name}, {scaled}"], proof = _paths(name, etas, X, y, orders)
         proofs.append(proof)
     costs = {name: _cost(of[:, -1], X, y) for name, of in paths.items()}
     best = {name: int(np.argmin(costs[name])) for name in METHODS}
     curves = {name: _errors(paths[name][best[name]], truth) for name in METHODS}
-    curves["as printed, 100 J"] = _errors(paths["as printed, 100 J"][best["as printed"]], truth)
+    curves[f"as printed, {scaled}"] = _errors(paths[f"as printed, {scaled}"][best["as printed"]], truth)
     floor = _errors(np.asarray(solution.theta)[None, :], truth)
     numbers = {
         "examples": M,
@@ -83,13 +83,13 @@ def run(quick: bool) -> Result:
                 "Root mean squared error of the coefficients, each method at its best η. SGD learns the frequent ones "
                 "(right) in one pass over the data, and the rare ones (left) as slowly as they are rare; Adagrad "
                 "learns both. The printed step starts with η/g, longest where the gradient is smallest, and then "
-                "nearly stops; on 100 J, with the same η (dotted), it does not even start.",
+                f"nearly stops; on {scaled}, with the same η (dotted), it does not even start.",
             ),
             "rates": Picture(
                 _by_rate(etas, costs),
-                f"Mean squared residual after {EPOCHS} epochs against η, for J and for 100 J (dashed). Adagrad's two "
-                "curves are one, and flat where it works: η need not be tuned to the units of the cost. Those of SGD "
-                "and of the printed step are a factor 100 in η apart, to the left and to the right.",
+                f"Mean squared residual after {EPOCHS} epochs against η, for J and for {scaled} (dashed). Adagrad's "
+                "two curves are one, and flat where it works: η need not be tuned to the units of the cost. Those of "
+                f"SGD and of the printed step are a factor {UNITS:g} in η apart, to the left and to the right.",
             ),
         },
         numbers,
@@ -121,7 +121,7 @@ def _is_derivative(theta, X, y):
 
 
 def _paths(name, etas, X, y, orders):
-    """θ after 0, 1, … epochs for every η, (η, epoch, 2d): on J, the mean over the batch, and on 100 J."""
+    """θ after 0, 1, … epochs for every η, (η, epoch, 2d): on J, the mean over the batch, and on UNITS · J."""
     method, power, _ = METHODS[name]
 
     def run(eta, units):
@@ -143,7 +143,7 @@ def _paths(name, etas, X, y, orders):
     units = np.repeat([1.0, UNITS, 1.0, UNITS], [len(etas), len(etas), 1, 1])
     *paths, path, other = np.asarray(jax.jit(jax.vmap(run))(rates, units))
     gap = apart(other, path)
-    claim = Proof(f"{name}: 100 J with {UNITS**power:g} η is J with η", gap, gap < 1e-10)
+    claim = Proof(f"{name}: {UNITS:g} J with {UNITS**power:g} η is J with η", gap, gap < 1e-10)
     return np.array(paths[: len(etas)]), np.array(paths[len(etas) :]), claim
 
 
@@ -155,7 +155,8 @@ def _cost(thetas, X, y):
 
 
 def _errors(path, truth):
-    return {group: np.sqrt(np.mean((path - truth)[:, of] ** 2, axis=1)) for group, of in GROUPS.items()}
+    squares = ((path - truth) ** 2).reshape(len(path), len(SEEN), D)
+    return dict(zip(SEEN, np.sqrt(np.mean(squares, axis=2)).T, strict=True))
 
 
 def _by_epoch(curves, floor):
@@ -175,9 +176,9 @@ def _by_rate(etas, costs):
     figure, axes = plt.subplots(figsize=(7, 4.2))
     for name, (*_, color) in METHODS.items():
         axes.plot(etas, costs[name], color=color, lw=1.5, label=name)
-        axes.plot(etas, costs[f"{name}, 100 J"], "--", color="black" if name == "Adagrad" else color, lw=1.2)
+        axes.plot(etas, costs[f"{name}, {UNITS:g} J"], "--", color="black" if name == "Adagrad" else color, lw=1.2)
     axes.axhline(NOISE**2, color=MUTED, ls=":", lw=1, label="noise in y")
-    axes.set(xscale="log", yscale="log", xlabel="η", ylabel="mean squared residual", ylim=(5e-3, 1e3),
-             title="What each η leads to; dashed: 100 J")  # fmt: skip
+    axes.set(xscale="log", yscale="log", xlabel="η", ylabel="mean squared residual", ylim=(NOISE**2 / 2, 1e3),
+             title=f"What each η leads to; dashed: {UNITS:g} J")  # fmt: skip
     axes.legend(ncols=2, loc="upper left")
     return figure

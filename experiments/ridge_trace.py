@@ -132,7 +132,7 @@ def _free_bias(lines, slopes, printed):
     for values, style, of in ((slopes, "-", ""), (printed, "--", ", by the printed sign")):
         for j, color in ((0, CLASSES[4]), (1, CLASSES[5])):
             right.plot(np.abs(values[:, j]), style, color=color, label=f"∂J/∂θ{'₀₁'[j]}{of}")
-    right.set(yscale="log", xlabel="step", ylabel="|partial derivative|", ylim=(0.6, None))
+    right.set(yscale="log", xlabel="step", ylabel="|partial derivative|", ylim=(0.5 * np.min(np.abs(slopes[-1])), None))
     right.set_title(f"Along a descent, δ² = {LIGHT:g}, η = {ETA:g}")
     right.legend(loc="center right", bbox_to_anchor=(1, 0.54), fontsize="small")
     return figure

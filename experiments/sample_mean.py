@@ -1,5 +1,7 @@
 """The mean of m examples comes as near to μ as σ/√m: slowly, and from any distribution that has a σ (course 4.2)."""
 
+import math
+
 import jax
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,7 +14,6 @@ TITLE = "The sample mean and its 1/√m"
 SECTION = "4.2"
 
 Z = 1.96  # a normal variable is within ±1.96 σ in 95 % of all draws
-SHARE = 0.9500042
 SHOWN = (1, 8, 128)
 
 # name: (draw, μ, σ, κ), with κ the excess kurtosis: 0 of a bell curve, larger where far draws are more frequent
@@ -33,17 +34,19 @@ def run(quick: bool) -> Result:
     errors = {name: np.sqrt(np.mean((of - DISTRIBUTIONS[name][1]) ** 2, axis=1)) for name, of in means.items()}
     draw, *_ = DISTRIBUTIONS["normal"]
     followed = np.cumsum(draw(np.random.default_rng(19), (longest, 8)), axis=0).T / np.arange(1, longest + 1)
+    expected = math.erf(Z / math.sqrt(2))
     inside = {name: _share_inside(name, sizes, of) for name, of in means.items()}
     of_normal, of_exponential = (
-        float(np.max(np.abs(share - SHARE)) / np.sqrt(SHARE * (1 - SHARE) / runs))
+        float(np.max(np.abs(share - expected)) / np.sqrt(expected * (1 - expected) / runs))
         for share in (inside["normal"], inside["exponential"][-1])
     )
+    percent = f"{100 * expected:.3g} %"
     slopes = {name: float(np.polyfit(np.log(sizes), np.log(error), 1)[0]) for name, error in errors.items()}
     return Result(
         {
             "means": Picture(
                 _figure(followed, sizes, errors),
-                "Left: eight running means of normal draws and the band μ ± 1.96 σ/√m, which holds 95 % of "
+                f"Left: eight running means of normal draws and the band μ ± {Z:g} σ/√m, which holds {percent} of "
                 "all of them at each m. Some leave it for a while and come back. Right: the root mean squared error of "
                 f"the mean over {runs:,} runs (dots) on σ/√m (lines). One more digit costs a hundred times the "
                 "examples, whatever the distribution.",
@@ -51,8 +54,8 @@ def run(quick: bool) -> Result:
             "bells": Picture(
                 _bells(means["exponential"], sizes),
                 "The error of the mean of exponential draws in units of σ/√m. A single draw is far from normal; the "
-                "mean of many is nearly so (dashed: the bell curve), and 1.96 of its standard deviations hold 95 % of "
-                "the means again.",
+                f"mean of many is nearly so (dashed: the bell curve), and {Z:g} of its standard deviations hold "
+                f"{percent} of the means again.",
             ),
         },
         {
@@ -60,11 +63,11 @@ def run(quick: bool) -> Result:
             "slope in the logarithms": slopes,
             "m": sizes.tolist(),
             "root mean squared error": {name: error.tolist() for name, error in errors.items()},
-            "share inside μ ± 1.96 σ/√m": {name: share.tolist() for name, share in inside.items()},
+            f"share inside μ ± {Z:g} σ/√m": {name: share.tolist() for name, share in inside.items()},
         },
         (
             *(proof for name in DISTRIBUTIONS for proof in _claims(name, sizes, runs, errors[name], slopes[name])),
-            Proof("normal: 95 % are in the band at every m, standard errors off", of_normal, of_normal < 4.5),
+            Proof(f"normal: {percent} are in the band at every m, standard errors off", of_normal, of_normal < 4.5),
             Proof("exponential: at the largest m too, standard errors off", of_exponential, of_exponential < 4.5),
         ),
         (),
@@ -77,7 +80,7 @@ def _means(rng, name, sizes, runs):
 
 
 def _share_inside(name, sizes, means):
-    """The share of the runs whose mean is within μ ± 1.96 σ/√m, for each m."""
+    """The share of the runs whose mean is within μ ± Zσ/√m, for each m."""
     _, mu, sigma, _ = DISTRIBUTIONS[name]
     return np.mean(np.abs(means - mu) <= Z * sigma / np.sqrt(sizes[:, None]), axis=1)
 
@@ -102,7 +105,7 @@ def _figure(followed, sizes, errors):
     m = np.unique(np.geomspace(1, followed.shape[1], 400).astype(int))
     followed = followed[:, m - 1]
     half = Z * sigma / np.sqrt(m)
-    left.fill_between(m, mu - half, mu + half, color=MUTED, alpha=0.3, lw=0, label="μ ± 1.96 σ/√m")
+    left.fill_between(m, mu - half, mu + half, color=MUTED, alpha=0.3, lw=0, label=f"μ ± {Z:g} σ/√m")
     left.plot(m, followed[1:].T, color=DATA, lw=0.8, alpha=0.6)
     left.plot(m, followed[0], color=FIT, lw=1.5, label="one running mean")
     left.axhline(mu, ls="--", color=TRUTH, label="μ")

@@ -77,7 +77,7 @@ def _logits(points):
 
 def _lines():
     """Points (pair, value, along, 2) where z_a − z_b is one of LINES."""
-    along = 9 * np.linspace(-1, 1, 61)[:, None]
+    along = 2 * REACH * np.linspace(-1, 1, 61)[:, None]
     return np.array([[0.5 * value * (CORNERS[a] - CORNERS[b]) + along * CORNERS[c] for value in LINES]
                      for c, (a, b) in enumerate(PAIRS)])  # fmt: skip
 
@@ -167,8 +167,8 @@ def _triangle(axes, image_of, size=161):
 
 def _plane(axes):
     for c, corner in enumerate(CORNERS):
-        axes.annotate("", 3.4 * corner, (0, 0), arrowprops={"arrowstyle": "->", "lw": 1.2})
-        axes.text(*(3.75 * corner), f"z{'₁₂₃'[c]}", ha="center", va="center", weight="bold")
+        axes.annotate("", 0.76 * REACH * corner, (0, 0), arrowprops={"arrowstyle": "->", "lw": 1.2})
+        axes.text(*(0.83 * REACH * corner), f"z{'₁₂₃'[c]}", ha="center", va="center", weight="bold")
     axes.set(aspect="equal", xlim=(-REACH, REACH), ylim=(-REACH, REACH))
     axes.axis("off")
 
@@ -202,7 +202,7 @@ def _cost(pi, sides):
     downhill = (np.array([1.0, 0, 0]) - pi[chosen]) @ CORNERS
     right.quiver(across, up, downhill[..., 0], downhill[..., 1], color="black", scale=32, width=0.004)
     for c, corner in enumerate(CORNERS):
-        right.text(*(3.9 * corner), f"z{'₁₂₃'[c]}", ha="center", va="center", weight="bold", size="large",
+        right.text(*(0.87 * REACH * corner), f"z{'₁₂₃'[c]}", ha="center", va="center", weight="bold", size="large",
                    bbox={"boxstyle": "circle,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.8})  # fmt: skip
     right.set(aspect="equal")
     right.axis("off")

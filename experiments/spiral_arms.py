@@ -4,7 +4,7 @@
 1 hidden layer     π = softmax(θ₀ + max(0, b + xΘ) θ)       two classes meet in a line with kinks
 """
 
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import jax
@@ -22,7 +22,12 @@ from jax_course.train import train
 TITLE = "Three arms of a spiral"
 SECTION = "11.4"
 UNITS = 32
-NET: Any = mlp([UNITS, 3], "relu", costs.cross_entropy())
+
+
+@cache
+def _network(units: int) -> Any:
+    """A network with so many hidden units: always the same, so that its programs are compiled once."""
+    return mlp([units, 3], "relu", costs.cross_entropy())
 
 
 @in_float64
@@ -49,7 +54,7 @@ def run(quick: bool) -> Result:
         },
         {"hidden units": UNITS, "epochs": list(epochs), "right": right},
         (
-            *prove("network", NET._replace(hessian_product=None), _start(2), X, y),
+            *prove("network", _network(UNITS)._replace(hessian_product=None), _start(2), X, y),
             Proof("wrong with a hidden layer, less than a tenth of those without", wrong,
                   wrong < 0.1 * (1 - right["0 hidden layers"])),
             _straight(line.theta),
@@ -68,13 +73,12 @@ def _arms():
     return X, y.astype(np.int32)
 
 
-@jax.jit
 def _start(seed):
-    return NET.init(jax.random.key(seed), 2)
+    return jax.jit(partial(_network(UNITS).init, d_in=2))(jax.random.key(seed))
 
 
 def _trained(X, y, epochs):
-    return train(NET.gradient, optimizers.adam(0.02), _start(0), X, y, key=jax.random.key(0), epochs=epochs,
+    return train(_network(UNITS).gradient, optimizers.adam(0.02), _start(0), X, y, key=jax.random.key(0), epochs=epochs,
                  batch_size=50).check().theta  # fmt: skip
 
 
@@ -85,7 +89,7 @@ def _by_lines(theta, X):
 
 @jax.jit
 def _by_network(theta, X):
-    return jnp.argmax(NET.predict(theta, X), axis=1)
+    return jnp.argmax(_network(UNITS).predict(theta, X), axis=1)  # its shape is that of theta
 
 
 def _straight(theta):
@@ -109,7 +113,7 @@ def _piecewise_linear(theta, X):
 
 @jax.jit
 def _logits(theta, X):
-    for layer, params in zip(NET.layers, theta, strict=True):
+    for layer, params in zip(_network(UNITS).layers, theta, strict=True):
         X, _ = layer.forward(params, X)
     return X
 

@@ -134,6 +134,6 @@ def _figure(rows):
         )
     labels = [f"{name} (course {row['section']})" for name, row in rows.items()]
     axes.set(xscale="log", yticks=place, yticklabels=labels, xlabel="largest error, relative to the witness",
-             xlim=(3e-18, 1e3), ylim=(-0.7, len(rows) - 0.3), title="Six printed statements")  # fmt: skip
+             xlim=(3e-18, 1e3), ylim=(-0.7, len(rows) - 0.3), title=f"{len(rows)} printed statements")  # fmt: skip
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
     return figure

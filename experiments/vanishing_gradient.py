@@ -1,4 +1,4 @@
-"""Vanishing gradients: what is left of δ below 40 layers of sigmoid, tanh and ReLU, by two ways to begin (12.1).
+"""Vanishing gradients: what is left of δ below many layers of sigmoid, tanh and ReLU, by two ways to begin (12.1).
 
     δ_l−1 = (δ_l f'(z_l)) Θ_lᵀ,   E‖δ_l−1‖² = d var θ · E[f'²] · E‖δ_l‖²   for weights independent of δ_l
 
@@ -140,7 +140,8 @@ def _slider(thetas, ends):
 
     By the formulas, for a few draws of the weights; the biases are 0.
     """
-    depths, left, draws = np.array([1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 35, 40]), {}, 10
+    some = 1, 2, 3, 4, 5, 6, 8, 10, 12, *range(15, DEPTH, 5)
+    depths, left, draws = np.array([*(count for count in some if count < DEPTH), DEPTH]), {}, 10
     x, top = ends[:draws].swapaxes(0, 1)
     for activation, (f, slope) in FORMULAS.items():
         for name, theta in thetas.items():

@@ -6,13 +6,13 @@ from experiments.interactive.frames import Interactive, Slider, interactive, sho
 from experiments.style import DATA, FIT, TRUTH
 
 
-def draw(grid, truth, sigmas, problems) -> Interactive:
+def draw(grid, truth, sigmas, problems, confidence) -> Interactive:
     """problems: m → (x (m,), y (σ, m), fits (σ, grid), and two bands, of the line and of a new y, (σ, 2, grid))."""
     around = {"x": short(np.append(grid, grid[::-1]), 3), "fill": "toself", "mode": "lines", "line": {"width": 0},
               "fillcolor": FIT, "hoverinfo": "skip"}  # fmt: skip
     traces = [
-        {**around, "opacity": 0.2, "name": "95 %: a new y"},
-        {**around, "opacity": 0.4, "name": "95 %: the line"},
+        {**around, "opacity": 0.2, "name": f"{100 * confidence:g} %: a new y"},
+        {**around, "opacity": 0.4, "name": f"{100 * confidence:g} %: the line"},
         {"x": short(grid, 3), "y": short(truth), "mode": "lines", "line": {"color": TRUTH, "dash": "dash"},
          "name": "truth"},
         {"x": short(grid, 3), "mode": "lines", "line": {"color": FIT}, "name": "fit"},
@@ -28,7 +28,7 @@ def draw(grid, truth, sigmas, problems) -> Interactive:
     layout = {
         "height": 480,
         "xaxis": {"title": {"text": "x"}, "range": [grid[0], grid[-1]]},
-        "yaxis": {"title": {"text": "y"}, "range": [-9, 13]},
+        "yaxis": {"title": {"text": "y"}, "range": [min(truth) - 2.6 * max(sigmas), max(truth) + 2.8 * max(sigmas)]},
     }
     sizes = tuple(map(str, problems))
     sliders = (

@@ -1,5 +1,6 @@
 """A Plotly figure, its sliders, and what changes in it at each of their positions."""
 
+import html
 import json
 import math
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from experiments.style import PLOTLY
 
 Frame = dict[int, dict[str, Any]]  # by trace: what is new of it
 INK = "ink"  # the `meta` of a trace that has the colour of the text, light on a dark page
+ROOM = 40  # pixels above a notebook's slider, and below its figure
 
 
 class Slider(NamedTuple):
@@ -48,7 +50,10 @@ class Interactive(NamedTuple):
         return json.dumps(told, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
     def _repr_html_(self) -> str:
-        """What a notebook shows, with Plotly's own slider."""
+        """The figure in a notebook, with Plotly's own slider and with Plotly itself: no network is asked for anything.
+
+        It is a page in a frame. So Plotly finds no module loader of the notebook, which would keep it from its figure.
+        """
         positions = [""]
         for name, values, _ in self.sliders:
             positions = [f"{before} {name} = {value}".strip() for before in positions for value in values]
@@ -60,8 +65,10 @@ class Interactive(NamedTuple):
         at_once = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
         steps = [{"method": "animate", "label": name, "args": [[name], at_once]} for name in positions]
         moving = go.Figure(self.figure.data, self.figure.layout, frames)
-        moving.update_layout(sliders=[{"steps": steps, "active": start_of(self.sliders)}])
-        return moving._repr_html_()
+        moving.update_layout(sliders=[{"steps": steps, "active": start_of(self.sliders), "pad": {"t": ROOM}}])
+        page = html.escape(moving.to_html(include_plotlyjs=True, auto_play=False))
+        title, height, style = html.escape(self.title), moving.layout.height + ROOM, "border:0;background:#fff"
+        return f'<iframe title="{title}" width="100%" height="{height}" style="{style}" srcdoc="{page}"></iframe>'
 
 
 def start_of(sliders: Sequence[Slider]) -> int:

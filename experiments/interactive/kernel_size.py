@@ -31,10 +31,11 @@ def draw(x, y, grid, truth, scales, fits, deviations, loo, measured) -> Interact
         for scale, fit, sd, error in zip(scales, fits, deviations, loo, strict=True)
     ]
     chosen = int(np.argmin(loo))
+    low, high = 1.1 * min(*y, *truth) - 0.8, 1.1 * max(*y, *truth) + 0.3
     layout = {
         "height": 560,
         "xaxis": {"title": {"text": "x"}, "anchor": "y"},
-        "yaxis": {"title": {"text": "y"}, "range": [-2.2, 1.9], "domain": [0.5, 1]},
+        "yaxis": {"title": {"text": "y"}, "range": [low, high], "domain": [0.5, 1]},
         "xaxis2": {"title": {"text": "λ"}, "type": "log", "anchor": "y2", "dtick": 1, "exponentformat": "power"},
         "yaxis2": {"title": {"text": "error"}, "domain": [0, 0.32], "rangemode": "tozero"},
     }  # fmt: skip

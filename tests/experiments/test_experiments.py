@@ -1,5 +1,6 @@
 """Every experiment runs in quick mode; what fails is reported and does not stop the others."""
 
+import importlib
 import json
 import os
 import sys
@@ -127,3 +128,31 @@ def test_an_experiment_follows_its_constants_and_computes_in_float64_wherever_it
     plt.close("all")
     assert all(proof.holds for proof in result.proofs)
     assert result.numbers["border by bisection"] == pytest.approx(2 / (2 + 1.25**0.5), rel=1e-12)
+
+
+# constants of an experiment, and what it then says
+OTHER_CONSTANTS = {
+    "likelihoods": ({"POINTS": np.array([2.0, 0.5, 2.5, 2.2])}, "θ = 1.8, the mean"),
+    "predictive_bands": ({"CHOSEN": 0.9, "PLACES": np.array([-3.0, 1.0, 5.0])}, "coverage at 90 %"),
+    "circle_and_diamond": ({"T": 0.8}, "budget t = 0.8"),
+    "bases": ({"BUMPS": np.array([[-0.4], [0.5]]), "NARROW": 0.05}, "k(x, −0.4), k(x, 0.5)"),
+    "level_curves": ({"A": np.array([[1.0, 2.0], [1.0, -2.0], [-2.0, 0.0]])}, "is the steepest"),
+    "gradient_noise": ({"M": 600}, "'examples': 600"),
+    "momentum_ravine": ({"KAPPA": 25.0, "GOAL": 1e-8}, "condition number 25"),
+    "rare_features": ({"UNITS": 50.0}, "for J and for 50 J"),
+    "layer_by_layer": ({"X": np.array([[2.0, 1.0]]), "Y": np.array([[0.0, 1.0]])}, "C = 40, by hand"),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_CONSTANTS)
+def test_with_other_constants_the_checks_hold_and_the_text_follows(name, monkeypatch):
+    constants, says = OTHER_CONSTANTS[name]
+    experiment = importlib.import_module(f"experiments.{name}")
+    for constant, value in constants.items():
+        monkeypatch.setattr(experiment, constant, value)
+    result = experiment.run(True)
+    plt.close("all")
+    assert [proof for proof in result.proofs if not proof.holds] == []
+    captions = [picture.caption for picture in result.pictures.values()]
+    text = " ".join([*captions, *(proof.of for proof in result.proofs), str(result.numbers)])
+    assert says in text

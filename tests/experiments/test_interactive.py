@@ -1,15 +1,21 @@
 """Figures that answer to sliders: a frame for each position, in the order in which the page asks for them."""
 
+import html
 import json
+import re
+import shutil
 
 import numpy as np
 import pytest
+from playwright.sync_api import sync_playwright
+from plotly.offline import get_plotlyjs
 
 from experiments.interactive.frames import Slider, interactive, percent, short, start_of
 
 SLIDERS = Slider("m", ("3", "5"), 1), Slider("σ", ("a", "b", "c"), 2)
 FRAMES = [{0: {"y": [m, s]}} for m in (3, 5) for s in (1, 2, 3)]
 LINE = {"x": [0, 1], "mode": "lines"}
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 def figure(frames=FRAMES, **settings):
@@ -38,10 +44,34 @@ def test_a_position_without_a_frame_is_refused():
         figure(FRAMES[:5])
 
 
-def test_a_notebook_shows_a_slider_over_all_positions():
-    shown = figure()._repr_html_()
-    assert "m = 3 σ = a" in shown or r"m = 3 \u03c3 = a" in shown
-    assert shown.count('"method":"animate"') == 6
+def test_a_notebook_shows_a_slider_over_all_positions_and_loads_no_script():
+    shown = html.unescape(figure()._repr_html_())
+    assert get_plotlyjs() in shown
+    own = shown.replace(get_plotlyjs(), "")
+    assert re.findall(r"<(?:script|link|img)[^>]* (?:src|href)=", own) == []
+    assert "m = 3 σ = a" in own or r"m = 3 \u03c3 = a" in own
+    assert own.count('"method":"animate"') == 6
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+def test_a_notebook_draws_the_figure_and_moves_its_slider_without_a_network(tmp_path):
+    (tmp_path / "cell.html").write_text(f"<!doctype html><meta charset=utf-8>{figure()._repr_html_()}", "utf-8")
+    asked = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 900, "height": 600}, offline=True)
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto((tmp_path / "cell.html").as_uri())
+        frame = page.frames[1]
+        frame.wait_for_selector(".slider-group")
+        ordinates = "document.querySelector('.plotly-graph-div').data[0].y"
+        assert frame.evaluate(ordinates) == FRAMES[start_of(SLIDERS)][0]["y"]
+        rail = frame.locator(".slider-rail-touch-rect")
+        rail.click(position={"x": rail.evaluate("rail => rail.getBoundingClientRect().width") - 2, "y": 2})
+        frame.wait_for_function(f"{ordinates}[1] === {FRAMES[-1][0]['y'][1]}")
+        assert frame.evaluate(ordinates) == FRAMES[-1][0]["y"]
+        browser.close()
+    assert asked == [(tmp_path / "cell.html").as_uri()]
 
 
 def test_numbers_are_short_and_what_is_none_is_null():
