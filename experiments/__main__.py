@@ -17,11 +17,12 @@ try:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from experiments.book.build import BookError, build
-    from experiments.book.ledger import CHAPTERS, proven_chapter
-    from experiments.book.row import Proofs
-    from experiments.pages import write_experiments
-    from experiments.runner import Outcome, begin, run, workers
-    from experiments.summary import summary, write_tables
+    from experiments.book.ledger import CHAPTERS, checked_chapter
+    from experiments.book.row import Checks
+    from experiments.lab.pages import write_experiments
+    from experiments.lab.reference import MISSING, write_reference
+    from experiments.lab.runner import Outcome, begin, run, workers
+    from experiments.lab.summary import summary, write_tables
 except ModuleNotFoundError as error:
     sys.exit(f"{error.name} is not installed; the experiments need an extra: pip install -e '.[experiments]'")
 
@@ -34,20 +35,25 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     begin(options.quick)
     console = Console()
-    outcomes, proofs = _run(options, console)
+    reference = {} if options.names else write_reference(options.out, quick=options.quick)
+    outcomes, checks = _run(options, console)
     book, problem = None, ""
     if not options.names:
         try:
-            book = build(outcomes, proofs, options.out, quick=options.quick)
+            book = build(outcomes, checks, options.out, quick=options.quick, reference=reference)
         except BookError as error:
             problem = str(error)
-    page = write_experiments(outcomes, options.out, quick=options.quick, has_book=book is not None)
+    has = {"has_book": book is not None, "has_reference": bool(reference)}
+    page = write_experiments(outcomes, options.out, quick=options.quick, **has)
     tables = options.out / "report.txt"
-    write_tables(outcomes, proofs, tables)
-    console.print(summary(outcomes, proofs, problem), soft_wrap=True, highlight=False)
+    write_tables(outcomes, checks, tables)
+    console.print(summary(outcomes, checks, problem), soft_wrap=True, highlight=False)
     console.print(f"All checks and fits: {tables}; figures and numbers: {page}", soft_wrap=True, highlight=False)
     if book:
         console.print(f"The lab book: {book}", soft_wrap=True, highlight=False)
+    if not options.names:
+        found = f"The API reference: {options.out / 'reference' / 'index.html'}" if reference else MISSING
+        console.print(found, soft_wrap=True, highlight=False, markup=False)
     return 0 if not problem and all(outcome.ok for outcome in outcomes) else 1
 
 
@@ -72,7 +78,7 @@ def _parsed(arguments: list[str] | None) -> argparse.Namespace:
     return options
 
 
-def _run(options: argparse.Namespace, console: Console) -> tuple[list[Outcome], dict[str, Proofs | str]]:
+def _run(options: argparse.Namespace, console: Console) -> tuple[list[Outcome], dict[str, Checks | str]]:
     """The experiments, and where all are asked for the proofs of the book, side by side; what is timed, by itself."""
     names = options.names or EXPERIMENTS
     alone = () if options.quick else [name for name in names if name in TIMED]
@@ -88,11 +94,11 @@ def _run(options: argparse.Namespace, console: Console) -> tuple[list[Outcome], 
 
         with workers(min(options.jobs or _jobs(), len(names))) as each:
             together = go([name for name in names if name not in alone], each=each)
-            chapters = each(proven_chapter, () if options.names else CHAPTERS)
+            chapters = each(checked_chapter, () if options.names else CHAPTERS)
             keep(together)
-            proofs = {id: found for chapter in chapters for id, found in (chapter or {}).items()}
+            checks = {id: found for chapter in chapters for id, found in (chapter or {}).items()}
         keep(go(alone))
-    return sorted(outcomes, key=lambda outcome: names.index(outcome.name)), proofs
+    return sorted(outcomes, key=lambda outcome: names.index(outcome.name)), checks
 
 
 def _jobs() -> int:

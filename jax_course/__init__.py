@@ -1,4 +1,4 @@
-"""A first course in deep learning as pure functions of parameter pytrees: executable, fast, proven.
+"""A first course in deep learning as pure functions of parameter pytrees: executable, fast, checked.
 
 The wings stand in the order of the course. A model is a module: `linear.cost(theta, X, y)`,
 `logistic.fit(X, y, penalty=1.0)`; `data` and `features` feed it, `linalg` carries its expensive operations.
@@ -12,13 +12,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jax_course import data, exercises, features, linalg, networks, optimization, scale, train, verify
+    from jax_course import data, exercises, features, linalg, networks, optimization, scale, verify
     from jax_course.classification import logistic, softmax
-    from jax_course.optimization import Solution, Status
     from jax_course.probability import bernoulli, categorical, gaussian
     from jax_course.regression import kernel, lasso, linear, ridge
+    from jax_course.solution import Solution, Status
+    from jax_course.training import train
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Solution",
@@ -45,9 +46,10 @@ __all__ = [
 
 _WINGS = {
     "classification": ("logistic", "softmax"),
-    "optimization": ("Solution", "Status"),
     "probability": ("bernoulli", "categorical", "gaussian"),
     "regression": ("kernel", "lasso", "linear", "ridge"),
+    "solution": ("Solution", "Status"),
+    "training": ("train",),
 }
 
 

@@ -16,11 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jax_course import arrays, checks
+from jax_course import inputs
+from jax_course.inputs.types import ArrayLike
 from jax_course.linalg import squared_distances
-from jax_course.typing import ArrayLike
 
-__all__ = ["concatenate", "polynomial", "rbf", "rbf_kernel", "with_bias"]
+__all__ = ["concatenate", "polynomial", "rbf", "with_bias"]
 
 
 def __dir__() -> list[str]:
@@ -34,7 +34,7 @@ def with_bias(X: ArrayLike) -> Array:
     Array([[1., 2.],
            [1., 3.]], dtype=float64)
     """
-    return _with_bias(checks.design(X))
+    return _with_bias(inputs.design(X))
 
 
 @jax.jit
@@ -45,7 +45,7 @@ def _with_bias(X: Array) -> Array:
 def polynomial(X: ArrayLike, *, degree: int) -> Array:
     """All monomials up to `degree`, shape (m, (d + degree choose degree)). Course 6.3.
 
-    By rising degree; within one, pure powers first and then by the features' order, as the course has them.
+    In rising degree; within a degree pure powers first, then in the order of the features, as in the course.
 
     >>> polynomial(jnp.array([[2.0, 3.0]]), degree=2)
     Array([[1., 2., 3., 4., 9., 6.]], dtype=float64)
@@ -61,7 +61,7 @@ def polynomial(X: ArrayLike, *, degree: int) -> Array:
 
 
 def _monomials(d: int, degree: int) -> np.ndarray:
-    """A row per monomial: the columns of [1, X] whose product it is, filled up with the column of ones."""
+    """A row per monomial: the columns of [1, X] of which it is the product, padded with the column of ones."""
     features = range(1, d + 1)
     rows = [
         (0,) * (degree - n) + monomial
@@ -79,22 +79,21 @@ def rbf(X: ArrayLike, *, centers: ArrayLike, scale: ArrayLike) -> Array:
     >>> rbf(jnp.array([[0.0], [2.0]]), centers=jnp.array([[0.0]]), scale=4.0)[:, 0] / jnp.exp(-1.0)
     Array([2.71828183, 1.        ], dtype=float64)
     """
-    X = checks.design(X)
-    centers = arrays.numbers(centers, "centers", like=X).astype(X.dtype)
-    scale = arrays.numbers(scale, "scale", like=X).astype(X.dtype)
+    X = inputs.design(X)
+    centers = inputs.as_array(centers, "centers", like=X).astype(X.dtype)
+    scale = inputs.as_array(scale, "scale", like=X).astype(X.dtype)
     if centers.ndim != 2 or centers.shape[1] != X.shape[1]:
         raise ValueError(f"centers must have shape (n, {X.shape[1]}), a row per center; got shape {centers.shape}")
     if scale.ndim != 0:
         raise ValueError(f"scale must be a scalar; got shape {scale.shape}")
-    smallest = jnp.finfo(X.dtype).tiny  # smaller numbers are taken for 0
-    if arrays.is_concrete(scale) and not np.asarray(scale) >= smallest:
+    smallest = jnp.finfo(X.dtype).tiny  # XLA takes smaller numbers for 0
+    if inputs.is_concrete(scale) and not np.asarray(scale) >= smallest:
         raise ValueError(f"scale must be positive; got {scale}")
-    return rbf_kernel(X, centers, scale)
+    return _rbf(X, centers, scale)
 
 
 @jax.jit
-def rbf_kernel(X: Array, centers: Array, scale: Array) -> Array:
-    """The same in one pass over the result, without checks. Course 6.4."""
+def _rbf(X: Array, centers: Array, scale: Array) -> Array:
     return jnp.exp(-squared_distances(X, centers) / scale)
 
 
@@ -110,7 +109,7 @@ def concatenate(*maps: Callable[[Array], Array]) -> Callable[[ArrayLike], Array]
         raise ValueError("concatenate needs at least one feature map; got none")
 
     def mixed(X: ArrayLike) -> Array:
-        X = checks.design(X)
+        X = inputs.design(X)
         return jnp.concatenate([phi(X) for phi in maps], axis=1)
 
     return mixed

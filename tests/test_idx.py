@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from jax_course import idx
+from jax_course.data import idx
 
 RNG = np.random.default_rng(0)
 IMAGES, LABELS = RNG.integers(0, 256, (7, 4, 3)).astype(np.uint8), np.arange(7, dtype=np.uint8) % 3

@@ -1,5 +1,6 @@
 """The package as a whole: what importing it costs and changes, and what it ships."""
 
+import ast
 import importlib
 import inspect
 import os
@@ -71,23 +72,15 @@ def test_arrows_point_down_and_nothing_private_is_imported(name):
     imported = re.findall(r"^(?:from|import) ([\w.]+)", source, re.MULTILINE)
     assert not [module for module in imported if re.search(r"(^|\.)_(?!_future__)", module)]
     order = [
-        "typing",
         "compiling",
         "differentiation",
         "linalg",
-        "arrays",
-        "checks",
-        "boundary",
-        "functions",
-        "fingerprints",
-        "checkpoint",
-        "epochs",
-        "training_input",
-        "progress",
-        "train",
-        "early_stopping",
+        "inputs",
+        "solution",
+        "losses",
+        "compile_cache",
+        "training",
         "data",
-        "idx",
         "features",
         "optimization",
         "probability",
@@ -112,6 +105,25 @@ def test_public_names_have_docstrings(name):
     for public, value in vars(module).items():
         if not public.startswith("_") and getattr(value, "__module__", None) == name and callable(value):
             assert value.__doc__, f"{name}.{public}"
+
+
+def sources():
+    return {path: ast.parse(path.read_text()) for path in (ROOT / "jax_course").rglob("*.py")}
+
+
+def test_docstrings_stand_alone_and_no_parameter_is_a_preposition():
+    """A reader sees a docstring in a tooltip, without the one before it."""
+    riddles = []
+    for path, tree in sources().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                text = ast.get_docstring(node) or ""
+                leans = [text] if text.startswith(("The same", "What", "Where")) else []
+                riddles += [f"{path.name}:{node.lineno}: {line}" for line in leans]
+            if isinstance(node, ast.FunctionDef | ast.Lambda):
+                names = {argument.arg for argument in (*node.args.args, *node.args.kwonlyargs)}
+                riddles += [f"{path.name}:{node.lineno}: a parameter {name}" for name in names & {"of", "by"}]
+    assert riddles == []
 
 
 def test_type_information_is_shipped():

@@ -136,8 +136,8 @@ def audit() -> list[dict]:
         for triple in found:
             report = verify.derivatives(triple.loss, triple.point, **triple.derivatives | triple.keywords)
             for of in triple.derivatives:
-                wrong = [f"{f.kind.name}: {f.sentence}" for f in report.findings if f.of == of]
-                agrees = any(w.of == of and w.verdict == "agrees" for w in report.witnesses)
+                wrong = [f"{f.kind.name}: {f.sentence}" for f in report.findings if f.derivative == of]
+                agrees = any(w.derivative == of and w.verdict == "agrees" for w in report.witnesses)
                 verdict = "wrong" if wrong else "right" if agrees else "undecided"
                 rows.append({"where": f"{triple.name}, {of}", "verdict": verdict, "finding": "; ".join(wrong)})
     return rows

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator
 
 from experiments.benchmarks.records import Record
-from experiments.style import DATA, FIT, MUTED, STYLE, TRUTH
+from experiments.lab.style import DATA, FIT, MUTED, STYLE, TRUTH
 
 OURS = "jax_course"
 PEERS = ("#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

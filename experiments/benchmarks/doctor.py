@@ -29,7 +29,7 @@ from rich.progress import track
 from rich.table import Table
 from scipy import optimize
 
-from experiments.style import DATA, FIT, STYLE
+from experiments.lab.style import DATA, FIT, STYLE
 from jax_course import verify
 from jax_course.exercises.mutants import GRADIENT, MODELS, SECOND, Fault, cases, mutant, problem
 
@@ -143,16 +143,16 @@ def on_mutants(model: str, fault: Fault, d: int, seeds: range) -> Tally:
             wrong = mutant(model, fault)
             if _is_right(model, fault, theta, X, y, keywords):
                 continue
-            report = verify.derivatives(MODELS[model].cost, theta, X, y, **{fault.of: wrong}, **keywords)
+            report = verify.derivatives(MODELS[model].cost, theta, X, y, **{fault.derivative: wrong}, **keywords)
             rejected = report.ok is False
             named = rejected and fault.kind in {finding.kind for finding in report.findings}
             counts = {"mutants": 1, "rejected": int(rejected), "named": int(named)}
             tally.tools[DOCTOR].update(counts)
             tally.kinds[fault.kind.name].update(counts)
             if not named:
-                case = f"{model} {fault.of} {fault.name} d={d} seed={seed} badly scaled={badly_scaled}"
+                case = f"{model} {fault.derivative} {fault.name} d={d} seed={seed} badly scaled={badly_scaled}"
                 tally.missed.append(f"{case}: {report}")
-            if fault.of == "gradient" and d <= PEERS_UP_TO and seed in seeds[:HEARD]:
+            if fault.derivative == "gradient" and d <= PEERS_UP_TO and seed in seeds[:HEARD]:
                 for name, tool in others().items():
                     rejected = not accepts(tool, model, wrong, theta, X, y, keywords)
                     tally.tools[name].update({"mutants": 1, "rejected": int(rejected)})
@@ -161,8 +161,8 @@ def on_mutants(model: str, fault: Fault, d: int, seeds: range) -> Tally:
 
 def _is_right(model: str, fault: Fault, theta, X, y, keywords) -> bool:
     """Whether the fault happens to change nothing here, as a mask does that all examples pass."""
-    extra = (theta,) if fault.of == "hessian_product" else ()
-    both = getattr(MODELS[model], fault.of), mutant(model, fault)
+    extra = (theta,) if fault.derivative == "hessian_product" else ()
+    both = getattr(MODELS[model], fault.derivative), mutant(model, fault)
     values = [np.asarray(function(theta, X, y, *extra, **keywords)) for function in both]
     same = values[0].shape == values[1].shape and values[0].dtype == values[1].dtype
     return same and bool(np.array_equal(values[0], values[1]))
@@ -201,7 +201,7 @@ def _work(task: tuple) -> Tally:
     with jax.enable_x64(True):
         if not name:
             return on_right(model, d, seeds)
-        fault = next(f for f in (*GRADIENT, *SECOND) if (f.of, f.name) == (of, name) and model in f.models)
+        fault = next(f for f in (*GRADIENT, *SECOND) if (f.derivative, f.name) == (of, name) and model in f.models)
         return on_mutants(model, fault, d, seeds)
 
 
@@ -211,7 +211,7 @@ def measure(quick: bool) -> Tally:
     seeds = range(FIRST_SEED, FIRST_SEED + (2 if quick else 20))
     tasks = [(model, "", "", d, seeds) for model in MODELS for d in sizes]
     for faults, up_to in ((GRADIENT, sizes), (SECOND, second)):
-        tasks += [(model, fault.of, fault.name, d, seeds) for model, fault, d in cases(faults, up_to)]
+        tasks += [(model, fault.derivative, fault.name, d, seeds) for model, fault, d in cases(faults, up_to)]
     total = Tally()
     with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
         done = pool.map(_work, tasks[::-1])

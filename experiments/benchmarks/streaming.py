@@ -19,8 +19,8 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.benchmarks.clock import weighed
-from jax_course import arrays, linear, logistic, scale
-from jax_course.optimization.solution import Solution
+from jax_course import inputs, linear, logistic, scale
+from jax_course.solution import Solution
 
 GIGABYTE = 2**30
 ROWS = 2**16  # drawn at once
@@ -64,7 +64,7 @@ def write(folder: Path, gigabytes: float, d: int) -> tuple[Path, Path, Path]:
 def measured(source: scale.Batches, streamed: Callable[[Any], Solution], in_memory: Callable[..., Solution]) -> Speed:
     """The speeds of a fit, every program being compiled before."""
     X, y = (np.concatenate(a) for a in zip(*_a_gigabyte_of(source), strict=True))
-    X, y = arrays.numbers(X, "X"), arrays.numbers(y, "y")
+    X, y = inputs.as_array(X, "X"), inputs.as_array(y, "y")
     streamed([pair for _, pair in zip(range(20), source, strict=False)])
     in_memory(X, y)
     fitted, seconds, _ = weighed(partial(in_memory, X, y))

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -19,11 +20,11 @@ from pygments.lexers import PythonLexer
 
 import jax_course
 from experiments.book.ledger import CHAPTERS, ROWS
-from experiments.book.row import Proofs, Row
+from experiments.book.row import Checks, Row
 from experiments.book.slips import SLIPS, Slip
-from experiments.lab import Proof
-from experiments.pages import about, environment
-from experiments.runner import Outcome
+from experiments.lab.pages import about, environment
+from experiments.lab.result import Check
+from experiments.lab.runner import Outcome
 
 TESTS = Path(__file__).parent.parent.parent / "tests"
 HERE = Path(jax_course.__file__).parent.parent
@@ -39,6 +40,7 @@ class Code(NamedTuple):
     name: str
     place: str  # file:line
     link: str
+    entry: str  # in the API reference; empty where there is none
     html: Markup
 
 
@@ -66,7 +68,7 @@ class Erratum(NamedTuple):
     number: int
     printed: Markup
     meant: Markup
-    proofs: tuple[Proof, ...]
+    checks: tuple[Check, ...]
 
 
 class Entry(NamedTuple):
@@ -75,15 +77,24 @@ class Entry(NamedTuple):
     row: Row
     statements: tuple[Markup, ...]
     codes: tuple[Code, ...]
-    proofs: tuple[Proof, ...]
+    checks: tuple[Check, ...]
     figures: tuple[Still | Live, ...]
     errata: tuple[Erratum, ...]
 
 
 def build(
-    outcomes: list[Outcome], proofs: Mapping[str, Proofs | str], out: Path, *, quick: bool, rows: Iterable[Row] = ROWS
+    outcomes: list[Outcome],
+    checks: Mapping[str, Checks | str],
+    out: Path,
+    *,
+    quick: bool,
+    rows: Iterable[Row] = ROWS,
+    reference: Mapping[str, str] = MappingProxyType({}),
 ) -> Path:
-    """Write the pages to out/book; BookError, by row, where something is missing or does not hold."""
+    """Write the pages to out/book; BookError, by row, where something is missing or does not hold.
+
+    reference: the entries of functions in the API reference, as `write_reference` returns them.
+    """
     folder, faults = out / "book", []
     folder.mkdir(parents=True, exist_ok=True)
     by_name = {outcome.name: outcome for outcome in outcomes}
@@ -91,18 +102,21 @@ def build(
     entries = []
     for row in rows:
         try:
-            entries.append(_entry(row, proofs.get(row.id, "a process was killed"), by_name, folder, tests))
+            found = checks.get(row.id, "a process was killed")
+            entries.append(_entry(row, found, by_name, folder, tests, reference))
         except Exception as error:  # whatever is wrong with a row, it is told beside its name, with the others
             faults.append(f"{row.id}: {error or type(error).__name__}")
     if faults:
         raise BookError("the lab book cannot be built:\n  " + "\n  ".join(faults))
-    return _write(entries, outcomes, out, quick)
+    return _write(entries, outcomes, out, quick, has_reference=bool(reference))
 
 
-def _entry(row: Row, proofs: Proofs | str, outcomes: dict[str, Outcome], folder: Path, tests: str) -> Entry:
-    if isinstance(proofs, str):
-        raise BookError(proofs)
-    codes = tuple(_code(name, folder) for name in row.carried_by)
+def _entry(
+    row: Row, checks: Checks | str, outcomes: dict[str, Outcome], folder: Path, tests: str, reference: Mapping[str, str]
+) -> Entry:
+    if isinstance(checks, str):
+        raise BookError(checks)
+    codes = tuple(_code(name, folder, reference) for name in row.carried_by)
     if not codes:
         raise BookError("no function carries it")
     for name in row.carried_by:
@@ -112,7 +126,7 @@ def _entry(row: Row, proofs: Proofs | str, outcomes: dict[str, Outcome], folder:
     if not row.figures:
         raise BookError("no figure shows it")
     figures = tuple(_figure(name, row, outcomes, folder.parent) for name in row.figures)
-    return Entry(row, statements, codes, proofs, figures, tuple(_erratum(n, outcomes) for n in row.slips))
+    return Entry(row, statements, codes, checks, figures, tuple(_erratum(n, outcomes) for n in row.slips))
 
 
 def _is_tested(name: str, tests: str) -> bool:
@@ -126,14 +140,15 @@ def _formula(latex: str, display: str = "block") -> Markup:
     return Markup(convert(latex, display=display))
 
 
-def _code(name: str, folder: Path) -> Code:
+def _code(name: str, folder: Path, reference: Mapping[str, str]) -> Code:
     module, _, attribute = f"jax_course.{name}".rpartition(".")
     function = inspect.unwrap(_found(module, attribute))
     lines, line = inspect.getsourcelines(function)
     file = Path(str(inspect.getsourcefile(function))).relative_to(HERE)
     link = f"{os.path.relpath(HERE / file, folder)}#L{line}"
     shown = highlight("".join(lines), PythonLexer(), HtmlFormatter(nowrap=True))
-    return Code(name, f"{file}:{line}", link, Markup(shown))
+    entry = f"../{reference[name]}" if name in reference else ""
+    return Code(name, f"{file}:{line}", link, entry, Markup(shown))
 
 
 def _found(module: str, attribute: str) -> Callable:
@@ -158,17 +173,17 @@ def _figure(name: str, row: Row, outcomes: dict[str, Outcome], out: Path) -> Sti
 
 
 def _erratum(number: int, outcomes: dict[str, Outcome]) -> Erratum:
-    proofs = tuple(
-        proof
-        for experiment in ("errata", "statements")
+    checks = tuple(
+        check
+        for experiment in ("errata", "errata_in_words")
         if experiment in outcomes
-        for proof in outcomes[experiment].proofs
-        if proof.of.startswith(f"E {number} ")
+        for check in outcomes[experiment].checks
+        if check.claim.startswith(f"E {number} ")
     )
-    if len(proofs) != 2 or not all(proof.holds for proof in proofs):
+    if len(checks) != 2 or not all(check.holds for check in checks):
         raise BookError(f"the slip E {number} has no witness that holds")
     printed, meant = _told(SLIPS[number])
-    return Erratum(number, printed, meant, proofs)
+    return Erratum(number, printed, meant, checks)
 
 
 def _told(slip: Slip) -> tuple[Markup, Markup]:
@@ -177,7 +192,7 @@ def _told(slip: Slip) -> tuple[Markup, Markup]:
     return _formula(slip.printed, "inline"), _formula(slip.meant, "inline")
 
 
-def _write(entries: list[Entry], outcomes: list[Outcome], out: Path, quick: bool) -> Path:
+def _write(entries: list[Entry], outcomes: list[Outcome], out: Path, quick: bool, has_reference: bool) -> Path:
     folder, pages = out / "book", environment()
     (folder / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
     numbers = [number for number in CHAPTERS if any(entry.row.chapter == number for entry in entries)]
@@ -189,14 +204,15 @@ def _write(entries: list[Entry], outcomes: list[Outcome], out: Path, quick: bool
             **common, number=number, title=CHAPTERS[number], entries=of_chapter, live=live, before=before, after=after
         )
         (folder / f"chapter-{number}.html").write_text(page, encoding="utf-8")
-    proofs = [proof for one in (*entries, *outcomes) for proof in one.proofs]
+    checks = [check for one in (*entries, *outcomes) for check in one.checks]
     errata = {erratum.number: (entry, erratum) for entry in reversed(entries) for erratum in entry.errata}
     page = pages.get_template("book.html").render(
         **common,
+        has_reference=has_reference,
         entries=entries,
         outcomes=outcomes,
-        proven=sum(proof.holds for proof in proofs),
-        worst=max(proof.error for entry in entries for proof in entry.proofs if np.isfinite(proof.error)),
+        checked=sum(check.holds for check in checks),
+        worst=max(check.error for entry in entries for check in entry.checks if np.isfinite(check.error)),
         errata=[errata[number] for number in sorted(errata)],
         mutations=json.loads((out / "mutations" / "numbers.json").read_text())["numbers"],
     )

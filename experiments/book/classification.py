@@ -7,7 +7,7 @@ from scipy import special
 
 from experiments.book.data import BINARY, CLASSES, OF_CLASSES, THETA, X
 from experiments.book.row import Row, same, true
-from experiments.lab import prove
+from experiments.lab.result import check_derivatives
 from jax_course import logistic, softmax
 from jax_course.networks import costs
 
@@ -59,7 +59,7 @@ def _by_pi():
 
 def _by_the_doctor():
     """Gradient, Hessian and product."""
-    return prove("logistic", logistic, THETA, X, BINARY)
+    return check_derivatives("logistic", logistic, THETA, X, BINARY)
 
 
 def _irls():
@@ -204,7 +204,7 @@ ROWS = (
             r" = \sum_i \pi_{ik}(\delta_{kl} - \pi_{il})\,x_i x_i^\top",
         ),
         ("softmax.gradient", "softmax.hessian", "softmax.hessian_product"),
-        lambda: prove("softmax", softmax, OF_CLASSES, X, CLASSES),
+        lambda: check_derivatives("softmax", softmax, OF_CLASSES, X, CLASSES),
         ("softmax_digits/confusion", "softmax_digits/weights"),
     ),
     Row(

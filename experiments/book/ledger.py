@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import jax
 
 from experiments.book import classification, networks, optimization, regression
-from experiments.book.row import Proofs, Row
+from experiments.book.row import Checks, Row
 from jax_course.compiling import free_programs
 
 ROWS = (*regression.ROWS, *optimization.ROWS, *classification.ROWS, *networks.ROWS)
@@ -15,7 +15,7 @@ CHAPTERS = {
     4: "Probability",
     5: "Maximum likelihood",
     6: "Penalties, bases, kernels",
-    7: "Gradients and the ways down",
+    7: "Gradients and descent",
     8: "Logistic regression",
     9: "Softmax regression",
     10: "Backpropagation",
@@ -24,25 +24,25 @@ CHAPTERS = {
 }
 
 
-def proven(rows: Iterable[Row]) -> dict[str, Proofs | str]:
+def checked(rows: Iterable[Row]) -> dict[str, Checks | str]:
     """By id, in float64: the proofs of each row, or what kept it from being proven."""
     with jax.enable_x64(True):
-        return {row.id: _proven(row) for row in rows}
+        return {row.id: _checked(row) for row in rows}
 
 
-def proven_chapter(chapter: int) -> dict[str, Proofs | str]:
+def checked_chapter(chapter: int) -> dict[str, Checks | str]:
     """The same for a chapter; it can be asked of another process, which rows, with functions in them, cannot."""
-    found = proven(row for row in ROWS if row.chapter == chapter)
+    found = checked(row for row in ROWS if row.chapter == chapter)
     free_programs()
     return found
 
 
-def _proven(row: Row) -> Proofs | str:
+def _checked(row: Row) -> Checks | str:
     try:
-        proofs = tuple(row.prove())
+        checks = tuple(row.check_derivatives())
     except Exception as error:  # whatever is wrong with a row, it is told beside its name, with the others
         return f"{type(error).__name__}: {error}"
-    wrong = [f"{proof.of} (error {proof.error:.0e})" for proof in proofs if not proof.holds]
+    wrong = [f"{check.claim} (error {check.error:.0e})" for check in checks if not check.holds]
     if wrong:
         return f"does not hold: {'; '.join(wrong)}"
-    return proofs or "there is no proof"
+    return checks or "there is no proof"

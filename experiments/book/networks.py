@@ -8,7 +8,7 @@ import numpy as np
 
 from experiments.book.data import BINARY, CLASSES, OF_CLASSES, X, Y
 from experiments.book.row import Row, same, true
-from experiments.lab import prove
+from experiments.lab.result import check_derivatives
 from jax_course import kernel, logistic, softmax, verify
 from jax_course.networks import chain, costs, jacobians, layers, mlp, network, serial
 
@@ -59,7 +59,7 @@ def _no_hidden_layer():
 
 
 def _of(net, y, *widths):
-    return lambda: prove("network", net, _parameters(3, *widths), X, y)
+    return lambda: check_derivatives("network", net, _parameters(3, *widths), X, y)
 
 
 def _rbf_units():
@@ -85,7 +85,7 @@ def _depth():
     net = mlp([4, 4, 1], "sigmoid", costs.squared_error())
     slopes = np.asarray(jax.jit(logistic.sigmoid_derivative)(np.linspace(-5, 5, 101)))
     return (
-        *prove("network", net, _parameters(3, 4, 4, 1), X, Y),
+        *check_derivatives("network", net, _parameters(3, 4, 4, 1), X, Y),
         true("σ′ is at most ¼, which is why it vanishes", slopes <= 0.25),
     )
 

@@ -9,7 +9,7 @@ from scipy import optimize
 
 from experiments.book.data import BINARY, ONES, SPARES_THE_BIAS, THETA, X, Y
 from experiments.book.row import Row, same, true
-from experiments.lab import prove
+from experiments.lab.result import check_derivatives
 from jax_course import linear, logistic, ridge, verify
 from jax_course.networks import chain
 from jax_course.optimization import Status, bfgs, gradient_descent, lbfgs, newton, newton_cg, optimizers
@@ -199,7 +199,7 @@ ROWS = (
         "By all parameters at once",
         (r"\nabla J = 2X^\top(X\theta - y), \qquad \nabla^2 J = 2X^\top X",),
         ("linear.gradient", "linear.hessian", "linear.hessian_product"),
-        lambda: prove("linear", linear, THETA, X, Y),
+        lambda: check_derivatives("linear", linear, THETA, X, Y),
         ("cost_bowl/bowl",),
         (9,),
     ),

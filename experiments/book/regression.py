@@ -8,7 +8,7 @@ from scipy import integrate, stats
 
 from experiments.book.data import BINARY, CLASSES, SIGMA, THETA, A, X, Y
 from experiments.book.row import Row, same, true
-from experiments.lab import prove
+from experiments.lab.result import check_derivatives
 from jax_course import bernoulli, features, gaussian, kernel, lasso, linear, logistic, ridge, softmax
 
 PENALTY = 35.0  # of a lasso that keeps some columns and not all
@@ -142,7 +142,7 @@ def _ridge():
     theta = ridge.fit(X, Y, penalty=0.7).check().theta
     return (
         same("θ = (XᵀX + δ²I)⁻¹Xᵀy", theta, np.linalg.solve(X.T @ X + 0.7 * np.eye(3), X.T @ Y)),
-        *prove("ridge", ridge, THETA, X, Y, penalty=0.7),
+        *check_derivatives("ridge", ridge, THETA, X, Y, penalty=0.7),
     )
 
 
@@ -213,7 +213,7 @@ def _mixed():
 def _kernels():
     centers = X[:4]
     squares = ((X[:, None, :] - centers[None, :, :]) ** 2).sum(-1)
-    return (same("exp(−‖x − μ‖²/λ), one by one", features.rbf_kernel(X, centers, 1.5), np.exp(-squares / 1.5)),)
+    return (same("exp(−‖x − μ‖²/λ), one by one", features.rbf(X, centers=centers, scale=1.5), np.exp(-squares / 1.5)),)
 
 
 def _on_each_point():
@@ -221,7 +221,7 @@ def _on_each_point():
     K = np.exp(-((X[:, None, :] - X[None, :, :]) ** 2).sum(-1) / 2.0)
     return (
         same("θ = (K + δ²I)⁻¹y", found.theta, np.linalg.solve(K + 0.5 * np.eye(24), Y), 1e-9),
-        *prove("kernel", kernel, np.asarray(found.theta), X, Y, scale=2.0, penalty=0.5),
+        *check_derivatives("kernel", kernel, np.asarray(found.theta), X, Y, scale=2.0, penalty=0.5),
     )
 
 
@@ -427,7 +427,7 @@ ROWS = (
     ),
     Row(
         "6.3c",
-        "Complexity held by a penalty",
+        "Regularised complexity",
         (r"\text{degree 25}, \quad \delta^2 \text{ growing}",),
         ("ridge.fit",),
         _held_by_a_penalty,
@@ -448,7 +448,7 @@ ROWS = (
         "6.4a",
         "Radial basis functions",
         (r"k(x, \mu, \lambda) = \exp\left(-\frac{\|x - \mu\|^2}{\lambda}\right)",),
-        ("features.rbf", "features.rbf_kernel"),
+        ("features.rbf",),
         _kernels,
         ("bases/three",),
     ),

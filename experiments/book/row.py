@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments.lab import Proof, apart
+from experiments.lab.result import Check, apart
 
-Proofs = tuple[Proof, ...]
+Checks = tuple[Check, ...]
 ROUNDING = 1e-11  # of what two ways to one number may differ by
 
 
@@ -18,7 +18,7 @@ class Row(NamedTuple):
     title: str
     latex: tuple[str, ...]
     carried_by: tuple[str, ...]  # "ridge.cost", under jax_course
-    prove: Callable[[], Proofs]
+    check_derivatives: Callable[[], Checks]
     figures: tuple[str, ...] = ()  # "ridge_trace/trace": of an experiment, under results
     slips: tuple[int, ...] = ()  # what the printed course has otherwise
 
@@ -33,12 +33,12 @@ class Row(NamedTuple):
         return int(self.id.split(".")[0])
 
 
-def same(claim: str, found: Any, expected: Any, within: float = ROUNDING) -> Proof:
+def same(claim: str, found: Any, expected: Any, within: float = ROUNDING) -> Check:
     """That two ways lead to the same numbers."""
     error = apart(found, expected)
-    return Proof(claim, error, error <= within)
+    return Check(claim, error, error <= within)
 
 
-def true(claim: str, holds: Any) -> Proof:
+def true(claim: str, holds: Any) -> Check:
     """That something is so, with no distance to tell."""
-    return Proof(claim, np.nan, bool(np.all(holds)))
+    return Check(claim, np.nan, bool(np.all(holds)))

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from experiments.interactive.frames import Interactive, Slider, interactive, short
-from experiments.style import DATA, FIT, TRUTH
+from experiments.lab.frames import Interactive, Slider, interactive, short
+from experiments.lab.style import DATA, FIT, TRUTH
 
 
 def draw(grid, truth, sigmas, problems, confidence) -> Interactive:

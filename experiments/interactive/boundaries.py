@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from experiments.interactive.frames import Interactive, Slider, interactive, percent, short
-from experiments.style import DATA, FIT
+from experiments.lab.frames import Interactive, Slider, interactive, percent, short
+from experiments.lab.style import DATA, FIT
 
 BLUE_TO_RED = [[0, "#67A9CF"], [0.5, "#F7F7F7"], [1, "#EF8A62"]]
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from experiments.interactive.frames import Interactive, Slider, interactive, short
+from experiments.lab.frames import Interactive, Slider, interactive, short
 
 DASHES = ("solid", "dash")
 

@@ -6,8 +6,8 @@ import io
 import numpy as np
 from PIL import Image
 
-from experiments.interactive.frames import Interactive, Slider, interactive, short
-from experiments.style import CLASSES, mixed
+from experiments.lab.frames import Interactive, Slider, interactive, short
+from experiments.lab.style import CLASSES, mixed
 
 SYMBOLS = ("circle", "square", "triangle-up")
 

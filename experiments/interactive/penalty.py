@@ -1,9 +1,9 @@
-"""A polynomial of high degree held by any penalty δ², over its error of leaving one out (course 6.3)."""
+"""A polynomial of high degree, regularised by any penalty δ², over its error of leaving one out (course 6.3)."""
 
 import numpy as np
 
-from experiments.interactive.frames import Interactive, Slider, interactive, short
-from experiments.style import DATA, FIT, TRUTH
+from experiments.lab.frames import Interactive, Slider, interactive, short
+from experiments.lab.style import DATA, FIT, TRUTH
 
 
 def draw(degree, x, y, grid, truth, deltas, fits, loo, freedom) -> Interactive:
@@ -33,7 +33,7 @@ def draw(degree, x, y, grid, truth, deltas, fits, loo, freedom) -> Interactive:
     }  # fmt: skip
     values = tuple(f"{delta:.0e}, tr H = {number:.1f}" for delta, number in zip(deltas, freedom, strict=True))
     return interactive(
-        f"Degree {degree}, held by a penalty δ²", traces, layout, frames,
+        f"Degree {degree}, regularised by a penalty δ²", traces, layout, frames,
         (Slider("penalty δ²", values, int(np.argmin(loo))),),
         f"Move δ²: to the left all of degree {degree} works and runs through the noise; to the right so little of it "
         f"is left that it cannot follow the curve. tr H counts how many of its {degree + 1} parameters are free. The "

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from experiments.interactive.frames import INK, Interactive, Slider, interactive, short
-from experiments.style import CLASSES
+from experiments.lab.frames import INK, Interactive, Slider, interactive, short
+from experiments.lab.style import CLASSES
 
 FRAMES, POINTS = 60, 120
 

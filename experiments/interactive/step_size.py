@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from experiments.interactive.frames import INK, Interactive, Slider, interactive, short
-from experiments.style import FIT
+from experiments.lab.frames import INK, Interactive, Slider, interactive, short
+from experiments.lab.style import FIT
 
 FAR = 1e3  # what has left the map by so much is not drawn
 

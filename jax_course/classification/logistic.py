@@ -16,28 +16,22 @@ The minimum is unique only where X has full column rank, and exists only where n
 says which of the two failed. How far theta can be trusted: `classification.logistic_confidence`.
 """
 
-from functools import partial
-
-import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jax_course import boundary, checks
-from jax_course.classification.fitting import Likelihood, minimise
+from jax_course import inputs, losses
+from jax_course.classification import newton_fit
 from jax_course.classification.logistic_confidence import (
     confidence_interval,
     covariance,
     predict_interval,
     standard_errors,
 )
-from jax_course.classification.part import Examples, Logits
-from jax_course.classification.plain_newton import plain_newton
-from jax_course.classification.quasi_newton_fit import is_worth_it, quasi_newton_fit
-from jax_course.classification.sigmoid import sigmoid, sigmoid_derivative, softplus
 from jax_course.differentiation import forward_only
-from jax_course.linalg import first_trusted, gram, product, spd_solve, transpose_product
-from jax_course.optimization.solution import Solution
-from jax_course.typing import ArrayLike
+from jax_course.inputs.types import ArrayLike
+from jax_course.linalg import gram, product, spd_solve, transpose_product
+from jax_course.losses import sigmoid, sigmoid_derivative, softplus
+from jax_course.solution import Solution
 
 __all__ = [
     "confidence_interval",
@@ -68,7 +62,7 @@ def predict(theta: ArrayLike, X: ArrayLike) -> Array:
     >>> predict(jnp.array([1.0]), jnp.array([[0.0]]))
     Array([0.5], dtype=float64)
     """
-    theta, X = checks.linear(theta, X)
+    theta, X = inputs.linear(theta, X)
     return sigmoid(product(X, theta))
 
 
@@ -78,7 +72,7 @@ def predict_class(theta: ArrayLike, X: ArrayLike) -> Array:
     >>> predict_class(jnp.array([1.0]), jnp.array([[-2.0], [3.0]]))
     Array([0, 1], dtype=int32)
     """
-    theta, X = checks.linear(theta, X)
+    theta, X = inputs.linear(theta, X)
     return (product(X, theta) > 0).astype(jnp.int32)
 
 
@@ -88,8 +82,8 @@ def cost(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0
     >>> cost(jnp.zeros(1), jnp.ones((2, 1)), jnp.array([0.0, 1.0])) / jnp.log(2)
     Array(2., dtype=float64)
     """
-    theta, X, y = checks.regression(theta, X, y)
-    delta2, w = checks.penalties(penalty, theta), checks.example_weights(weights, X)
+    theta, X, y = inputs.regression(theta, X, y)
+    delta2, w = inputs.penalties(penalty, theta), inputs.example_weights(weights, X)
     z = product(X, theta)
     minus_log_pi, minus_log_1_minus_pi = softplus(-z), softplus(z)
     return jnp.sum(w * (y * minus_log_pi + (1 - y) * minus_log_1_minus_pi)) + jnp.sum(delta2 * theta**2)
@@ -103,8 +97,8 @@ def gradient(
     >>> gradient(jnp.zeros(1), jnp.array([[1.0], [4.0]]), jnp.array([0.0, 1.0]))
     Array([-1.5], dtype=float64)
     """
-    theta, X, y = checks.regression(theta, X, y)
-    delta2, w = checks.penalties(penalty, theta), checks.example_weights(weights, X)
+    theta, X, y = inputs.regression(theta, X, y)
+    delta2, w = inputs.penalties(penalty, theta), inputs.example_weights(weights, X)
     pi = predict(theta, X)
     return transpose_product(X, w * (pi - y)) + 2 * delta2 * theta
 
@@ -117,8 +111,8 @@ def hessian(
     >>> hessian(jnp.zeros(1), jnp.array([[1.0], [4.0]]), jnp.array([0.0, 1.0]))
     Array([[4.25]], dtype=float64)
     """
-    theta, X, y = checks.regression(theta, X, y)
-    delta2, w = checks.penalties(penalty, theta), checks.example_weights(weights, X)
+    theta, X, y = inputs.regression(theta, X, y)
+    delta2, w = inputs.penalties(penalty, theta), inputs.example_weights(weights, X)
     S = sigmoid_derivative(product(X, theta))
     return gram(X, weights=w * S) + 2 * jnp.diag(delta2)
 
@@ -137,9 +131,9 @@ def hessian_product(
     >>> hessian_product(jnp.zeros(1), jnp.array([[1.0], [4.0]]), jnp.array([0.0, 1.0]), jnp.array([2.0]))
     Array([8.5], dtype=float64)
     """
-    theta, X, y = checks.regression(theta, X, y)
-    delta2, w = checks.penalties(penalty, theta), checks.example_weights(weights, X)
-    v = checks.direction(v, theta)
+    theta, X, y = inputs.regression(theta, X, y)
+    delta2, w = inputs.penalties(penalty, theta), inputs.example_weights(weights, X)
+    v = inputs.direction(v, theta)
     S = sigmoid_derivative(product(X, theta))
     return transpose_product(X, w * S * product(X, v)) + 2 * delta2 * v
 
@@ -154,8 +148,8 @@ def irls_step(
     >>> irls_step(jnp.zeros(1), jnp.array([[1.0], [4.0]]), jnp.array([0.0, 1.0])) * 17
     Array([6.], dtype=float64)
     """
-    theta, X, y = checks.regression(theta, X, y)
-    w, z = checks.example_weights(weights, X), product(X, theta)
+    theta, X, y = inputs.regression(theta, X, y)
+    w, z = inputs.example_weights(weights, X), product(X, theta)
     S, pi = sigmoid_derivative(z), sigmoid(z)
     H = hessian(theta, X, y, penalty=penalty, weights=w)
     return spd_solve(H, transpose_product(X, w * (S * z + (y - pi)))).x
@@ -174,47 +168,8 @@ def fit(
     >>> fit(X, y, penalty=jnp.array([0.0, 1.0])).check().gradient_norm < 1e-10
     Array(True, dtype=bool)
     """
-    X = boundary.training_design(X)
-    w = boundary.counts(weights, X)
-    y = boundary.binary_labels(y, X, w)
-    delta2 = boundary.column_penalties(penalty, X)
-    data = X, y, delta2, w, checks.whole(max_steps, "max_steps")
-    quick = _by_quasi_newton if is_worth_it(X, delta2) else _by_plain_newton
-    return forward_only(first_trusted(partial(quick, *data), otherwise=partial(_by_newton, *data)), "logistic.fit")
+    problem = inputs.binary_problem(X, y, penalty=penalty, weights=weights)
+    return forward_only(newton_fit.fit(LOSS, problem, inputs.whole(max_steps, "max_steps")), "logistic.fit")
 
 
-@jax.jit
-def _by_quasi_newton(X: Array, y: Array, delta2: Array, w: Array, max_steps: int) -> tuple[Solution, Array]:
-    of_logits = Logits(
-        cost=lambda z, y: softplus((1 - 2 * y) * z),
-        slope=lambda z, y: sigmoid(z) - y,
-        curvature=lambda z, X, w: gram(X, weights=w * sigmoid_derivative(z)),
-        mean_spread=sigmoid_derivative,
-        least_spread=sigmoid_derivative,
-    )
-    return quasi_newton_fit(of_logits, Examples(X, y, w), delta2, max_steps)
-
-
-@jax.jit
-def _by_plain_newton(X: Array, y: Array, delta2: Array, w: Array, max_steps: int) -> tuple[Solution, Array]:
-    return plain_newton(_likelihood(y, w), X, delta2, max_steps)
-
-
-@jax.jit
-def _by_newton(X: Array, y: Array, delta2: Array, w: Array, max_steps: int) -> Solution:
-    return minimise(_likelihood(y, w), X, delta2, max_steps)
-
-
-def _likelihood(y: Array, w: Array) -> Likelihood:
-    def hessian_in_doubt(z, X, doubt):
-        S = sigmoid_derivative(z)
-        return gram(X, weights=jnp.where((S > doubt) & (w > 0), S, 0))
-
-    return Likelihood(
-        *(partial(part, y=y, weights=w) for part in (cost, gradient, hessian)),
-        hessian_in_doubt=hessian_in_doubt,
-        probabilities=sigmoid,
-        margins=lambda z: jnp.where(w > 0, (2 * y - 1) * z, jnp.inf),
-        reach=lambda z: z,
-        weights=w,
-    )
+LOSS = losses.binary_cross_entropy()

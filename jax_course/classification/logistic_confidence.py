@@ -1,26 +1,26 @@
-r"""How far a fitted logistic regression can be trusted (course 5.3, 8.6): Wald's intervals.
+r"""Confidence of logistic regression by Wald's intervals (course 5.3, 8.6).
 
     cov(θ_fit) ≈ H⁻¹ = (XᵀSX)⁻¹,  S = diag(π(1 − π))                 covariance
     θ_j ± z √cov_jj                                                  confidence_interval
-    σ(xθ ± z √(x cov xᵀ))                                            predict_interval: where P(y = 1 given x) lies
+    σ(xθ ± z √(x cov xᵀ))                                            predict_interval: P(y = 1 given x)
 
 Near its minimum the negative log-likelihood is the parabola with the Hessian H, and for many examples the minimiser is
 normal around the truth with the covariance H⁻¹. The interval of a probability is that of its logit, taken through σ, so
 that it stays between 0 and 1. XᵀSX is never formed: √S X = QR, H⁻¹ = R⁻¹R⁻ᵀ.
 
-Shapes: theta (d,), the fit's without a penalty; X (m, d), that of the fit; X_new (n, d). The intervals hold what they
-promise for many examples, not for few: the distribution of the estimate is known only in the limit.
+Shapes: theta (d,), the fit's without a penalty; X (m, d), that of the fit; X_new (n, d). The stated confidence holds
+for many examples, not for few: the distribution of the estimate is known only in the limit.
 """
 
 import jax.numpy as jnp
 from jax import Array
 
-from jax_course import boundary, checks
-from jax_course.classification.sigmoid import sigmoid, sigmoid_derivative
+from jax_course import inputs
+from jax_course.inputs.types import ArrayLike
 from jax_course.linalg import inverse_root, product
+from jax_course.losses import sigmoid, sigmoid_derivative
 from jax_course.probability import intervals
 from jax_course.probability.intervals import Interval
-from jax_course.typing import ArrayLike
 
 
 def covariance(theta: ArrayLike, X: ArrayLike, *, weights: ArrayLike = 1.0) -> Array:
@@ -52,9 +52,9 @@ def confidence_interval(
     >>> confidence_interval(jnp.zeros(1), jnp.array([[2.0]]), confidence=0.5).upper / 0.6744897501960817
     Array([1.], dtype=float64)
     """
-    theta, X = checks.linear(theta, X)
+    theta, X = inputs.linear(theta, X)
     z = intervals.normal(intervals.level(confidence, X))
-    return intervals.around(theta, z * standard_errors(theta, X, weights=weights))
+    return intervals.interval(theta, _root(theta, X, weights), z)
 
 
 def predict_interval(
@@ -65,22 +65,21 @@ def predict_interval(
     confidence: ArrayLike = 0.95,
     weights: ArrayLike = 1.0,
 ) -> Interval:
-    """σ(xθ ± z √(x cov xᵀ)) for every row x of X_new, shape (n,): where P(y = 1 given x) lies. Course 5.3, 8.6.
+    """σ(xθ ± z √(x cov xᵀ)) for every row x of X_new, shape (n,): the interval of P(y = 1 given x). Course 5.3, 8.6.
 
     >>> predict_interval(jnp.zeros(1), jnp.array([[2.0]]), jnp.array([[0.0]]))
     Interval(lower=Array([0.5], dtype=float64), upper=Array([0.5], dtype=float64))
     """
-    theta, X = checks.linear(theta, X)
-    X_new = checks.more_rows(X_new, X)
+    theta, X = inputs.linear(theta, X)
+    X_new = inputs.more_rows(X_new, X)
     z = intervals.normal(intervals.level(confidence, X))
-    deviation = jnp.linalg.norm(product(X_new, _root(theta, X, weights)), axis=1)
-    of_logit = intervals.around(product(X_new, theta), z * deviation)
-    return Interval(sigmoid(of_logit.lower), sigmoid(of_logit.upper))
+    logit = intervals.interval(product(X_new, theta), product(X_new, _root(theta, X, weights)), z)
+    return Interval(*map(sigmoid, logit))
 
 
 def _root(theta: ArrayLike, X: ArrayLike, weights: ArrayLike) -> Array:
-    theta, X = checks.linear(theta, X)
-    w = boundary.counts(weights, X)
+    theta, X = inputs.linear(theta, X)
+    w = inputs.training_weights(weights, X)
     S = sigmoid_derivative(product(X, theta))
     root = inverse_root(jnp.sqrt(w * S)[:, None] * X)
-    return boundary.determined(root, "the Hessian is singular: columns of X depend on each other, or every π is 0 or 1")
+    return inputs.refuse_nan(root, "the Hessian is singular: columns of X depend on each other, or every π is 0 or 1")

@@ -14,23 +14,13 @@ weight w counts as w examples.
 
 Adding one vector to all K columns of theta changes no probability: without a penalty the Hessian is singular along
 these d directions. `fit` returns, of all such theta, the one of least norm, whose rows sum to 0.
-
-Since Σ_l π_l = 1, the blocks on the diagonal are π_k(1 − π_k) = Σ_{l≠k} π_k π_l: minus the sum of the others. So one
-Gram matrix, of the columns π_k x, has the whole Hessian in it, and nothing cancels where a π_k is nearly 1.
 """
 
-from functools import partial
-
-import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jax_course import boundary, checks
-from jax_course.classification import logits
-from jax_course.classification.fitting import Likelihood, minimise
-from jax_course.classification.part import Examples, Logits
-from jax_course.classification.plain_newton import plain_newton
-from jax_course.classification.quasi_newton_fit import is_worth_it, quasi_newton_fit
+from jax_course import inputs, losses
+from jax_course.classification import newton_fit
 from jax_course.classification.softmax_confidence import (
     confidence_interval,
     covariance,
@@ -38,9 +28,9 @@ from jax_course.classification.softmax_confidence import (
     standard_errors,
 )
 from jax_course.differentiation import forward_only
-from jax_course.linalg import first_trusted, product, transpose_product
-from jax_course.optimization.solution import Solution
-from jax_course.typing import ArrayLike
+from jax_course.inputs.types import ArrayLike
+from jax_course.linalg import product, transpose_product
+from jax_course.solution import Solution
 
 __all__ = [
     "confidence_interval",
@@ -67,8 +57,8 @@ def predict(theta: ArrayLike, X: ArrayLike) -> Array:
     >>> predict(jnp.zeros((1, 4)), jnp.array([[3.0]]))
     Array([[0.25, 0.25, 0.25, 0.25]], dtype=float64)
     """
-    theta, X = checks.class_scores(theta, X)
-    return logits.probabilities(product(X, theta))
+    theta, X = inputs.class_scores(theta, X)
+    return losses.probabilities(product(X, theta))
 
 
 def predict_class(theta: ArrayLike, X: ArrayLike) -> Array:
@@ -77,7 +67,7 @@ def predict_class(theta: ArrayLike, X: ArrayLike) -> Array:
     >>> predict_class(jnp.array([[0.0, 2.0, 1.0]]), jnp.array([[1.0], [-1.0]]))
     Array([1, 0], dtype=int32)
     """
-    theta, X = checks.class_scores(theta, X)
+    theta, X = inputs.class_scores(theta, X)
     return jnp.argmax(product(X, theta), axis=1).astype(jnp.int32)
 
 
@@ -89,9 +79,9 @@ def cost(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0
     >>> cost(jnp.zeros((1, 4)), jnp.ones((3, 1)), jnp.array([0, 1, 3])) / jnp.log(4)
     Array(3., dtype=float64)
     """
-    theta, X, y = checks.classification(theta, X, y)
-    delta2, w = checks.penalties(penalty, theta), checks.example_weights(weights, X)
-    return jnp.sum(w * logits.minus_log_pi(product(X, theta), y)) + jnp.sum(delta2 * theta**2)
+    theta, X, y = inputs.classification(theta, X, y)
+    delta2, w = inputs.penalties(penalty, theta), inputs.example_weights(weights, X)
+    return jnp.sum(w * losses.minus_log_pi(product(X, theta), y)) + jnp.sum(delta2 * theta**2)
 
 
 def gradient(
@@ -102,10 +92,10 @@ def gradient(
     >>> gradient(jnp.zeros((1, 2)), jnp.array([[4.0]]), jnp.array([1]))
     Array([[ 2., -2.]], dtype=float64)
     """
-    theta, X, y = checks.classification(theta, X, y)
-    delta2, w = checks.penalties(penalty, theta), checks.example_weights(weights, X)
+    theta, X, y = inputs.classification(theta, X, y)
+    delta2, w = inputs.penalties(penalty, theta), inputs.example_weights(weights, X)
     pi = predict(theta, X)
-    return transpose_product(X, w.reshape(-1, 1) * (pi - logits.indicator(y, pi))) + 2 * delta2 * theta
+    return transpose_product(X, w.reshape(-1, 1) * (pi - losses.indicator(y, pi))) + 2 * delta2 * theta
 
 
 def hessian(
@@ -117,10 +107,10 @@ def hessian(
     Array([[ 4., -4.],
            [-4.,  4.]], dtype=float64)
     """
-    theta, X, y = checks.classification(theta, X, y)
-    delta2, w = checks.penalties(penalty, theta), checks.example_weights(weights, X)
-    of_penalty = 2 * jnp.diag(delta2.reshape(-1)).reshape(theta.shape + theta.shape)
-    return logits.curvature(predict(theta, X), X, w) + of_penalty
+    theta, X, y = inputs.classification(theta, X, y)
+    delta2, w = inputs.penalties(penalty, theta), inputs.example_weights(weights, X)
+    penalty_hessian = 2 * jnp.diag(delta2.reshape(-1)).reshape(theta.shape + theta.shape)
+    return losses.class_hessian(predict(theta, X), X, w) + penalty_hessian
 
 
 def hessian_product(
@@ -137,9 +127,9 @@ def hessian_product(
     >>> hessian_product(jnp.zeros((1, 2)), jnp.array([[4.0]]), jnp.array([1]), jnp.array([[1.0, 0.0]]))
     Array([[ 4., -4.]], dtype=float64)
     """
-    theta, X, y = checks.classification(theta, X, y)
-    delta2, w = checks.penalties(penalty, theta), checks.example_weights(weights, X)
-    v = checks.direction(v, theta)
+    theta, X, y = inputs.classification(theta, X, y)
+    delta2, w = inputs.penalties(penalty, theta), inputs.example_weights(weights, X)
+    v = inputs.direction(v, theta)
     pi, Xv = predict(theta, X), product(X, v)
     mean_Xv = jnp.sum(pi * Xv, axis=1, keepdims=True)
     return transpose_product(X, w.reshape(-1, 1) * pi * (Xv - mean_Xv)) + 2 * delta2 * v
@@ -165,56 +155,8 @@ def fit(
     >>> fit(X, y, penalty=0.5).check().theta.shape
     (2, 3)
     """
-    X = boundary.training_design(X)
-    w = boundary.counts(weights, X)
-    y, K = boundary.class_labels(y, X, w, classes)
-    delta2 = boundary.nonnegative(checks.penalties(penalty, jax.ShapeDtypeStruct((X.shape[1], K), X.dtype)))
-    data = X, y, delta2, w, checks.whole(max_steps, "max_steps")
-    quick = _by_quasi_newton if is_worth_it(X, delta2) else _by_plain_newton
-    return forward_only(first_trusted(partial(quick, *data), otherwise=partial(_by_newton, *data)), "softmax.fit")
+    problem = inputs.classification_problem(X, y, classes=classes, penalty=penalty, weights=weights)
+    return forward_only(newton_fit.fit(LOSS, problem, inputs.whole(max_steps, "max_steps")), "softmax.fit")
 
 
-@jax.jit
-def _by_quasi_newton(X: Array, y: Array, delta2: Array, w: Array, max_steps: int) -> tuple[Solution, Array]:
-    def slope(Z, y):
-        pi = logits.probabilities(Z)
-        return pi - logits.indicator(y, pi)
-
-    of_logits = Logits(
-        cost=logits.minus_log_pi,
-        slope=slope,
-        curvature=lambda Z, X, w: logits.curvature(logits.probabilities(Z), X, w),
-        mean_spread=lambda Z: (1 - jnp.sum(logits.probabilities(Z) ** 2, axis=1)) / max(1, delta2.shape[1] - 1),
-        least_spread=lambda Z: jnp.min(logits.probabilities(Z), axis=1),
-    )
-    return quasi_newton_fit(of_logits, Examples(X, y, w), delta2, max_steps)
-
-
-@jax.jit
-def _by_plain_newton(X: Array, y: Array, delta2: Array, w: Array, max_steps: int) -> tuple[Solution, Array]:
-    return plain_newton(_likelihood(y, w), X, delta2, max_steps)
-
-
-@jax.jit
-def _by_newton(X: Array, y: Array, delta2: Array, w: Array, max_steps: int) -> Solution:
-    return minimise(_likelihood(y, w), X, delta2, max_steps)
-
-
-def _likelihood(y: Array, w: Array) -> Likelihood:
-    of_example = w.reshape(-1, 1)
-
-    def of_own_class(Z):
-        return jnp.take_along_axis(Z, y[:, None], axis=1)
-
-    def hessian_in_doubt(Z, X, doubt):
-        pi = logits.probabilities(Z)
-        return logits.curvature(jnp.where((pi > doubt) & (of_example > 0), pi, 0), X, jnp.ones((), X.dtype))
-
-    return Likelihood(
-        *(partial(part, y=y, weights=w) for part in (cost, gradient, hessian)),
-        hessian_in_doubt=hessian_in_doubt,
-        probabilities=logits.probabilities,
-        margins=lambda Z: jnp.where((logits.indicator(y, Z) > 0) | (of_example == 0), jnp.inf, of_own_class(Z) - Z),
-        reach=lambda Z: of_own_class(Z) + Z,
-        weights=of_example,
-    )
+LOSS = losses.cross_entropy()

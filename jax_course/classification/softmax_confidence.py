@@ -1,14 +1,15 @@
-r"""How far a fitted softmax regression can be trusted (course 5.3, 9.3): Wald's intervals.
+r"""Confidence of softmax regression by Wald's intervals (course 5.3, 9.3).
 
     cov(θ_fit) ≈ H⁺,  H_kl = Σ π_k (δ_kl − π_l) x xᵀ                 covariance
     (θ_c − θ_r) ± z √var(θ_c − θ_r)                                  confidence_interval
-    σ(η_c ± z √var(η_c)),  η_c = log π_c/(1 − π_c)                   predict_interval: where P(class c given x) lies
+    σ(η_c ± z √var(η_c)),  η_c = log π_c/(1 − π_c)                   predict_interval: P(class c given x)
 
 A vector added to the θ of all classes changes no probability, and H is 0 along it. So H⁺ is the inverse among those θ
-whose rows sum to 0, as those of the fit do; and what has an error of its own is a class against a reference class.
+whose rows sum to 0, as those of the fit do; a standard error belongs to a class against a reference class.
 
-With X W orthonormal and u = W⁻¹θ, H_u + 11ᵀ/K ⊗ I is positive definite: it has H_u where rows sum to 0, and the
-identity along what is the same for all classes, which the projection I − 11ᵀ/K takes out of its inverse again.
+With X W orthonormal and u = W⁻¹θ, H_u + I ⊗ 11ᵀ/K = AAᵀ is positive definite: it is H_u for rows that sum to 0, and the
+identity along a shift of all classes, which the projection P = I − 11ᵀ/K takes out of the inverse again. So
+H⁺ = R Rᵀ with R = (W ⊗ P) A⁻ᵀ.
 
     ∂η_c/∂z_c = 1,  ∂η_c/∂z_l = −π_l/(1 − π_c) for l ≠ c
 
@@ -18,37 +19,25 @@ Shapes: theta (d, K), the fit's without a penalty; X (m, d), that of the fit; X_
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jax_course import boundary, checks
-from jax_course.classification import logits
-from jax_course.classification.sigmoid import sigmoid
+from jax_course import inputs, losses
+from jax_course.inputs.types import ArrayLike
 from jax_course.linalg import inverse_root, product, spd_factor
 from jax_course.probability import intervals
 from jax_course.probability.intervals import Interval
-from jax_course.typing import ArrayLike
 
 
 def covariance(theta: ArrayLike, X: ArrayLike, *, weights: ArrayLike = 1.0) -> Array:
     """H⁺ for theta whose rows sum to 0, shape (d, K, d, K) as the Hessian. Course 9.3.
 
-    Errors: ValueError where the Hessian is singular beside that: dependent columns, or π that are all 0 or 1; NaN
+    Errors: ValueError where the Hessian is singular for such theta: dependent columns, or π that are all 0 or 1; NaN
     there in jit.
 
     >>> covariance(jnp.zeros((1, 2)), jnp.array([[2.0]]))[0, :, 0, :]
     Array([[ 0.25, -0.25],
            [-0.25,  0.25]], dtype=float64)
     """
-    theta, X = checks.class_scores(theta, X)
-    w = boundary.counts(weights, X)
-    d, K = theta.shape
-    W = inverse_root(jnp.sqrt(w).reshape(-1, 1) * X)
-    H = logits.curvature(logits.probabilities(product(X, theta)), product(X, W), w)
-    of_a_shift = jnp.eye(d, dtype=X.dtype)[:, None, :, None] / K
-    factored = spd_factor((H + of_a_shift).reshape(d * K, d * K))
-    of_u = factored.solve(jnp.eye(d * K, dtype=X.dtype)).reshape(d, K, d, K)
-    sum_to_0 = jnp.eye(K, dtype=X.dtype) - 1 / K
-    cov = jnp.einsum("ja,kq,aqbr,rs,ib->jkis", W, sum_to_0, of_u, sum_to_0, W, precision=lax.Precision.HIGHEST)
-    reason = "the Hessian is singular: columns of X depend on each other, or every π is 0 or 1"
-    return boundary.determined(jnp.where(factored.is_regular(), cov, jnp.nan), reason)
+    root = _root(*inputs.class_scores(theta, X), weights)
+    return jnp.einsum("jkq,ilq->jkil", root, root, precision=lax.Precision.HIGHEST)
 
 
 def standard_errors(theta: ArrayLike, X: ArrayLike, *, reference: int = 0, weights: ArrayLike = 1.0) -> Array:
@@ -57,11 +46,7 @@ def standard_errors(theta: ArrayLike, X: ArrayLike, *, reference: int = 0, weigh
     >>> standard_errors(jnp.zeros((1, 2)), jnp.array([[2.0]]))
     Array([[0., 1.]], dtype=float64)
     """
-    theta, X = checks.class_scores(theta, X)
-    of_one_feature = jnp.einsum("jkjl->jkl", covariance(theta, X, weights=weights))
-    variances = jnp.einsum("jkk->jk", of_one_feature)
-    r = boundary.class_number(reference, theta)
-    return jnp.sqrt(jnp.maximum(variances + variances[:, r][:, None] - 2 * of_one_feature[:, r], 0))
+    return jnp.linalg.norm(_contrast(_root(*inputs.class_scores(theta, X), weights), reference), axis=2)
 
 
 def confidence_interval(
@@ -77,12 +62,10 @@ def confidence_interval(
     >>> confidence_interval(jnp.zeros((1, 2)), jnp.array([[2.0]]), confidence=0.5).upper / 0.6744897501960817
     Array([[0., 1.]], dtype=float64)
     """
-    theta, X = checks.class_scores(theta, X)
+    theta, X = inputs.class_scores(theta, X)
     z = intervals.normal(intervals.level(confidence, X))
-    r = boundary.class_number(reference, theta)
-    return intervals.around(
-        theta - theta[:, r][:, None], z * standard_errors(theta, X, reference=reference, weights=weights)
-    )
+    contrast = _contrast(theta, reference)
+    return intervals.interval(contrast, _contrast(_root(theta, X, weights), reference), z)
 
 
 def predict_interval(
@@ -93,17 +76,33 @@ def predict_interval(
     confidence: ArrayLike = 0.95,
     weights: ArrayLike = 1.0,
 ) -> Interval:
-    """Where P(class c given x) lies for every row x of X_new, each by itself, shape (n, K). Course 5.3, 9.3.
+    """The interval of P(class c given x) for every row x of X_new and every class, shape (n, K). Course 5.3, 9.3.
 
     >>> predict_interval(jnp.zeros((1, 2)), jnp.array([[2.0]]), jnp.array([[0.0]])).upper
     Array([[0.5, 0.5]], dtype=float64)
     """
-    theta, X = checks.class_scores(theta, X)
-    X_new = checks.more_rows(X_new, X)
-    z, highest = intervals.normal(intervals.level(confidence, X)), lax.Precision.HIGHEST
-    Z = product(X_new, theta)
-    of_logits = jnp.einsum("ij,jkln,il->ikn", X_new, covariance(theta, X, weights=weights), X_new, precision=highest)
-    eta, slopes = logits.against_the_others(Z)
-    variance = jnp.einsum("ick,ikn,icn->ic", slopes, of_logits, slopes, precision=highest)
-    of_eta = intervals.around(eta, z * jnp.sqrt(jnp.maximum(variance, 0)))
-    return Interval(sigmoid(of_eta.lower), sigmoid(of_eta.upper))
+    theta, X = inputs.class_scores(theta, X)
+    X_new = inputs.more_rows(X_new, X)
+    z = intervals.normal(intervals.level(confidence, X))
+    eta, slopes = losses.log_odds(product(X_new, theta))
+    root = jnp.einsum("icl,ij,jlq->icq", slopes, X_new, _root(theta, X, weights), precision=lax.Precision.HIGHEST)
+    return Interval(*map(losses.sigmoid, intervals.interval(eta, root, z)))
+
+
+def _contrast(values: Array, reference: int) -> Array:
+    """The values (d, K) or (d, K, n) of each class less those of the reference class."""
+    r = inputs.class_number(reference, values)
+    return values - values[:, r : r + 1]
+
+
+def _root(theta: Array, X: Array, weights: ArrayLike) -> Array:
+    """(W ⊗ P) A⁻ᵀ, shape (d, K, d K)."""
+    w = inputs.training_weights(weights, X)
+    d, K = theta.shape
+    W = inverse_root(jnp.sqrt(w).reshape(-1, 1) * X)
+    H = losses.class_hessian(losses.probabilities(product(X, theta)), product(X, W), w)
+    shift = jnp.eye(d, dtype=X.dtype)[:, None, :, None] / K
+    factored = spd_factor((H + shift).reshape(d * K, d * K))
+    root = factored.half_solve(jnp.kron(W.T, jnp.eye(K, dtype=X.dtype) - 1 / K)).T.reshape(d, K, d * K)
+    reason = "the Hessian is singular: columns of X depend on each other, or every π is 0 or 1"
+    return inputs.refuse_nan(jnp.where(factored.is_regular(), root, jnp.nan), reason)

@@ -1,6 +1,6 @@
-"""What there is to derive: costs of the course, and the derivative that is asked for.
+"""The exercises: costs of the course, and the derivative that is asked for.
 
-A cost is written out here once more, plainly: it is what the student is shown, and what the answer is held against.
+Each cost is written out once more, plainly: the student is shown it, and the doctor compares the answer with it.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What a student is told beside the doctor's report: what is right already, and the next step."""
+"""Feedback for a student, beside the doctor's report: the parts that are right already, and the next step."""
 
 from typing import Any
 
@@ -41,9 +41,9 @@ NEXT = {
 
 
 def advice(report: dict[str, Any], leaves: tuple[str, ...] = ()) -> str:
-    """Two lines, of what is right and of the next step, from a report as in `Report.to_json`; "" where all is right.
+    """Two lines, on the right parts and on the next step, from a report as in `Report.to_json`; "" if all is right.
 
-    leaves: the names of the parameters, where they are several; those of which no finding speaks are right.
+    leaves: the names of the parameters, if they are several; those that no finding names are right.
 
     >>> print(advice({"findings": [{"kind": "SIGN", "sentence": "`W`: yours has the wrong sign."}]}, ("W", "b")))
     Right so far: `b`. All is right but a sign.

@@ -21,7 +21,7 @@ SERVER = "from jax_course.exercises.pool import main; main()"
 
 
 class Outcome(StrEnum):
-    """How it went."""
+    """The outcome of a file."""
 
     RIGHT = "right"
     WRONG = "wrong"
@@ -30,7 +30,7 @@ class Outcome(StrEnum):
 
 
 class Grade(NamedTuple):
-    """The outcome, what to tell the student, and the doctor's report as `Report.to_json` has it, where there is one."""
+    """The outcome, the message for the student, and the doctor's report as in `Report.to_json`, if there is one."""
 
     file: str
     exercise: str | None
@@ -53,7 +53,7 @@ class Grade(NamedTuple):
 
 
 def check(file: str | os.PathLike, *, seconds: float = SECONDS, exercises: str | os.PathLike | None = None) -> Grade:
-    """What the doctor says of the answer in the file, which may take so many seconds.
+    """The doctor's grade of the answer in the file, which may take so many seconds.
 
     exercises: a teacher's file, see `exercises_of`.
     """
@@ -67,9 +67,10 @@ def check_all(
     exercises: str | os.PathLike | None = None,
     processes: int | None = None,
 ) -> list[Grade]:
-    """What the doctor says of each file's answer: so many at a time, each in a process of its own, as many as cores.
+    """The doctor's grades of the answers in several files, each in a process of its own.
 
-    One process imports everything once, and each file is run by a copy of it.
+    processes: so many at a time; as many as cores by default. One process imports everything once, and each file is
+    run by a copy of it.
     """
     names = [os.fspath(file) for file in files]
     for name in (*names, *([] if exercises is None else [os.fspath(exercises)])):

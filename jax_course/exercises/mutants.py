@@ -2,8 +2,8 @@
 
 The kinds are those of published errata and of faults found in libraries.
 
-A mutant is a function of the arguments of the right one, the same object for every seed, so that it is compiled once.
-What it breaks depends on the data it is called with, not on its definition.
+A mutant is a function of the arguments of the right derivative, one object for all seeds, so that it is compiled once.
+The entry that it breaks depends on the data it is called with.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,17 +23,21 @@ CLASSES = 4
 
 
 class Fault(NamedTuple):
-    """A way to be wrong: the kind the doctor should name, which derivative, and the mutation (right, call) → wrong."""
+    """A planted mistake.
+
+    kind: the one that the doctor should name. derivative: "gradient", "hessian" or "hessian_product". mutate: the
+    mutation (right, call) → wrong, arrays of one shape as a rule. models: the names of those that can have it.
+    """
 
     name: str
     kind: Kind
-    of: str
+    derivative: str
     mutate: Callable[[Array, "Call"], Array]
     models: tuple[str, ...] = ("linear", "ridge", "logistic", "softmax")
 
 
 class Call(NamedTuple):
-    """What a derivative was called with, and the right function to call again otherwise."""
+    """The arguments of a call of a derivative, and the right function, to call it again with other arguments."""
 
     model: ModuleType
     right: Callable
@@ -44,19 +48,19 @@ class Call(NamedTuple):
     penalty: Array | None
 
     def again(self, **changes: Any) -> Array:
-        """The right derivative of other arguments."""
+        """The right derivative of these arguments with some of them changed."""
         c = self._replace(**changes)
         keywords = {} if c.penalty is None else {"penalty": c.penalty}
         return c.right(c.theta, c.X, c.y, *c.v, **keywords)
 
     @property
-    def of_each(self) -> Array:
-        """What every single example contributes, on a first axis, without the penalty."""
+    def single_examples(self) -> Array:
+        """The contribution of every example, (m, *shape), without the penalty."""
         return jax.vmap(lambda x, y: self.again(X=x[None], y=y[None], penalty=_zero(self)))(self.X, self.y)
 
     @property
     def penalty_part(self) -> Array:
-        """What the penalty contributes."""
+        """The contribution of the penalty."""
         return self.again() - self.again(penalty=_zero(self))
 
     @property
@@ -66,25 +70,25 @@ class Call(NamedTuple):
 
 
 def _weighted(factor: Callable[[Array], Array]) -> Callable:
-    """Every example weighted with a factor(z) of its own, as a chain rule with a factor too many does."""
+    """Every example weighted with a factor(z) of its own, as by a chain rule with a factor too many."""
 
     def mutate(right, call):
         z = call.X @ call.theta
         weights = factor(z) if z.ndim == 1 else factor(z).mean(axis=1)
-        return jnp.tensordot(weights, call.of_each, 1) + (right - call.again(penalty=_zero(call)))
+        return jnp.tensordot(weights, call.single_examples, 1) + (right - call.again(penalty=_zero(call)))
 
     return mutate
 
 
 def _masked(right: Array, call: Call) -> Array:
-    """Some examples left out, by the sign of a feature, as a mask that should not be there does."""
+    """Some examples left out, by the sign of a feature, as by a mask that should not be there."""
     kept = (call.X[:, 1] > 0).astype(right.dtype)
-    return jnp.tensordot(kept, call.of_each, 1) + (right - call.again(penalty=_zero(call)))
+    return jnp.tensordot(kept, call.single_examples, 1) + (right - call.again(penalty=_zero(call)))
 
 
 def _fisher(right: Array, call: Call) -> Array:
     """Σ g gᵀ over the examples, for a Hessian or times v, and the penalty's part."""
-    g = call._replace(right=call.model.gradient, v=()).of_each.reshape(len(call.y), -1)
+    g = call._replace(right=call.model.gradient, v=()).single_examples.reshape(len(call.y), -1)
     fisher = (g.T @ (g @ call.v[0].ravel()) if call.v else g.T @ g).reshape(right.shape)
     return fisher + (right - call.again(penalty=_zero(call)))
 
@@ -110,14 +114,14 @@ def _norm(right: Array, call: Call) -> Array:
     return right - call.penalty_part + call.penalty_part / (2 * jnp.linalg.norm(call.theta))
 
 
-def _at(value: Callable) -> Callable:
+def _entry(value: Callable) -> Callable:
     """Change one entry (a row, for several classes its first column)."""
 
     def mutate(right, call):
-        where = (call.entry, *(0,) * (right.ndim - 1)) if right.ndim < 4 else (call.entry, 0, call.entry, 0)
+        index = (call.entry, *(0,) * (right.ndim - 1)) if right.ndim < 4 else (call.entry, 0, call.entry, 0)
         if right.ndim == 2 and right.shape[0] == right.shape[1] == call.theta.size:
-            where = (call.entry, call.entry)
-        return right.at[where].set(value(right[where]))
+            index = (call.entry, call.entry)
+        return right.at[index].set(value(right[index]))
 
     return mutate
 
@@ -161,13 +165,13 @@ GRADIENT = (
     Fault("entries shifted", Kind.INDEX, "gradient", lambda g, c: jnp.roll(g, 1, axis=0)),
     Fault("classes shifted", Kind.INDEX, "gradient", lambda g, c: jnp.roll(g, 1, axis=1), ("softmax",)),
     Fault("transposed", Kind.TRANSPOSE, "gradient", lambda g, c: g.T, ("softmax",)),
-    Fault("an entry at 0", Kind.MISSING, "gradient", _at(lambda value: 0 * value)),
-    Fault("an entry 10 % off", Kind.ENTRY, "gradient", _at(lambda value: 1.1 * value)),
+    Fault("an entry at 0", Kind.MISSING, "gradient", _entry(lambda value: 0 * value)),
+    Fault("an entry 10 % off", Kind.ENTRY, "gradient", _entry(lambda value: 1.1 * value)),
     Fault("a row too few", Kind.SHAPE, "gradient", lambda g, c: g[:-1]),
     Fault("a column vector", Kind.SHAPE, "gradient", lambda g, c: g[..., None]),
     Fault("whole numbers", Kind.DTYPE, "gradient", lambda g, c: g.astype(jnp.int32)),
     Fault("float32", Kind.DTYPE, "gradient", lambda g, c: g.astype(jnp.float32)),
-    Fault("NaN", Kind.NONFINITE, "gradient", _at(lambda value: value * jnp.nan)),
+    Fault("NaN", Kind.NONFINITE, "gradient", _entry(lambda value: value * jnp.nan)),
 )  # fmt: skip
 SECOND = (
     Fault("sign", Kind.SIGN, "hessian", lambda H, c: -H),
@@ -181,8 +185,8 @@ SECOND = (
     Fault("class blocks only", Kind.DIAGONAL, "hessian", _class_blocks, ("softmax",)),
     Fault("upper triangle only", Kind.ASYMMETRIC, "hessian", _upper),
     Fault("rows shifted", Kind.INDEX, "hessian", lambda H, c: jnp.roll(H, 1, axis=0)),
-    Fault("an entry at 0", Kind.MISSING, "hessian", _at(lambda value: 0 * value)),
-    Fault("an entry 10 % off", Kind.ENTRY, "hessian", _at(lambda value: 1.1 * value)),
+    Fault("an entry at 0", Kind.MISSING, "hessian", _entry(lambda value: 0 * value)),
+    Fault("an entry 10 % off", Kind.ENTRY, "hessian", _entry(lambda value: 1.1 * value)),
     Fault("flattened", Kind.SHAPE, "hessian", lambda H, c: H.reshape(-1)),
     Fault("sign", Kind.SIGN, "hessian_product", lambda p, c: -p),
     Fault("factor 1/2", Kind.FACTOR, "hessian_product", lambda p, c: p / 2),
@@ -190,7 +194,7 @@ SECOND = (
     Fault("factor σ′(z)", Kind.CHAIN_RULE, "hessian_product", _weighted(_sigma_slope)),
     Fault("Fisher", Kind.EXPECTED, "hessian_product", _fisher),
     Fault("diagonal only", Kind.DIAGONAL, "hessian_product", _diagonal_times_v),
-    Fault("an entry 10 % off", Kind.ENTRY, "hessian_product", _at(lambda value: 1.1 * value)),
+    Fault("an entry 10 % off", Kind.ENTRY, "hessian_product", _entry(lambda value: 1.1 * value)),
 )
 MODELS: dict[str, ModuleType] = {"linear": linear, "ridge": ridge, "logistic": logistic, "softmax": softmax}
 
@@ -223,8 +227,8 @@ def problem(model: str, d: int, seed: int, *, badly_scaled: bool) -> Problem:
 
 @cache
 def mutant(model: str, fault: Fault) -> Callable:
-    """The wrong derivative."""
-    right = getattr(MODELS[model], fault.of)
+    """The wrong derivative, a function of (theta, X, y, *v, penalty=None)."""
+    right = getattr(MODELS[model], fault.derivative)
 
     def wrong(theta, X, y, *v, penalty=None):
         call = Call(MODELS[model], right, theta, X, y, v, penalty)

@@ -1,4 +1,4 @@
-"""How often an answer was tried: kept beside it, in a file .tries.json of its folder."""
+"""The number of tries of an answer, kept beside it in a file .tries.json of its folder."""
 
 import contextlib
 import hashlib

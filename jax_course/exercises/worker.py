@@ -1,4 +1,4 @@
-"""What runs in the process of a student's file: the file, then the doctor."""
+"""The process of a student's file: it runs the file, then the doctor."""
 
 import contextlib
 import inspect
@@ -30,7 +30,7 @@ def main() -> None:
 
 
 def verdict_on(file: str, own: str | None = None) -> dict[str, Any]:
-    """What becomes of the file and of its answer, as `Grade` has it; `own`: a file with a teacher's exercises."""
+    """The fields of the `Grade` of the file's answer; `own`: a file with a teacher's exercises."""
     exercises = exercises_of(own)
     with derivatives_by_jax(file) as by_jax:
         found = _verdict(file, exercises)
@@ -72,18 +72,18 @@ def _verdict(file: str, exercises: dict[str, Exercise]) -> dict[str, Any]:
 
 
 def as_the_doctor_calls(exercise: Exercise, arguments: list, function: Callable) -> tuple[list, dict, Callable]:
-    """The arguments without those that the doctor is given by keyword, these, and the answer as a function of both.
+    """The positional arguments and the keywords for the doctor, and the student's function with these arguments.
 
-    Given by keyword, a penalty can be set to 0, and its part of the derivative be told from the data's. The student's
-    function is called by position, whatever it calls its parameters; a list of numbers counts as an array.
+    The doctor sets a keyword to 0, or doubles it, and so tells the penalty's part of a derivative from the data's. The
+    student's function is called by position, whatever it calls its parameters; a list of numbers counts as an array.
     """
     names = list(inspect.signature(exercise.cost).parameters)[1:]
     keywords = {name: value for name, value in zip(names, arguments, strict=True) if name in BY_KEYWORD}
     others = [value for name, value in zip(names, arguments, strict=True) if name not in keywords]
 
-    def answer(params: Any, *given: Any, **by_keyword: Any) -> Any:
-        left, v = iter(given[: len(others)]), given[len(others) :]
-        in_order = [by_keyword[name] if name in by_keyword else next(left) for name in names]
+    def answer(params: Any, *positional: Any, **keywords: Any) -> Any:
+        left, v = iter(positional[: len(others)]), positional[len(others) :]
+        in_order = [keywords[name] if name in keywords else next(left) for name in names]
         return _as_arrays(params, function(params, *in_order, *v))
 
     return others, keywords, answer

@@ -4,26 +4,26 @@ Every form is tested against the literal one it stands for. All products ask for
 accelerator's default for float32 is not float32.
 """
 
-from jax_course.linalg.blocks import residual_moments, sum_over_blocks, there_and_back
+from jax_course.linalg.blocks import product_and_transpose_product, residual_moments, sum_over_blocks
+from jax_course.linalg.cholesky import Factored, SPDSolution, rank_tolerance, shortest_solution, spd_factor, spd_solve
 from jax_course.linalg.distances import squared_distances
+from jax_course.linalg.fallback import first_accepted
 from jax_course.linalg.grams import gram, gram_and_moment
+from jax_course.linalg.gsvd import GSVD, with_gsvd
 from jax_course.linalg.least_squares import LeastSquares, column_scale, inverse_root, least_squares, minimum_norm
 from jax_course.linalg.normal_equations import Solved, penalized_least_squares, predictive_least_squares
 from jax_course.linalg.products import product, transpose_product
-from jax_course.linalg.solve import Factored, SPDSolution, rank_tolerance, shortest_solution, spd_factor, spd_solve
-from jax_course.linalg.spectrum import Spectrum, with_spectrum
-from jax_course.linalg.trust import first_trusted
 from jax_course.linalg.whitening import Whitened, whiten
 
 __all__ = [
+    "GSVD",
     "Factored",
     "LeastSquares",
     "SPDSolution",
     "Solved",
-    "Spectrum",
     "Whitened",
     "column_scale",
-    "first_trusted",
+    "first_accepted",
     "gram",
     "gram_and_moment",
     "inverse_root",
@@ -32,6 +32,7 @@ __all__ = [
     "penalized_least_squares",
     "predictive_least_squares",
     "product",
+    "product_and_transpose_product",
     "rank_tolerance",
     "residual_moments",
     "shortest_solution",
@@ -39,10 +40,9 @@ __all__ = [
     "spd_solve",
     "squared_distances",
     "sum_over_blocks",
-    "there_and_back",
     "transpose_product",
     "whiten",
-    "with_spectrum",
+    "with_gsvd",
 ]
 
 

@@ -1,6 +1,6 @@
 r"""Sums over the rows of a large X, a block of rows at a time: X is read once, and no second copy of it is made.
 
-Where there are several devices, the rows are taken from as many places at once. If X is spread over the devices by
+Where there are several devices, the rows are taken from as many parts at once. If X is spread over the devices by
 rows (`scale.shard`), each works on those that it has, and only the sums travel.
 
 Shapes: X (m, d), y (m,), weights a scalar or (m,).
@@ -20,48 +20,48 @@ from jax_course.linalg.products import plain_transpose_product, product, transpo
 ONE_READ = 2**18  # numbers of a block that is read once for two products with it
 
 
-def in_places(of_rows: Callable[..., Any], *arrays: Array) -> Any:
-    """Σ of_rows(an equal part of the rows of each array), a part for each device where that goes; arrays (m, …).
+def split_over_devices(row_sum: Callable[..., Any], *arrays: Array) -> Any:
+    """Σ row_sum(an equal part of the rows of each array), a part for each device where that goes; arrays (m, …).
 
-    >>> in_places(jnp.sum, jnp.array([1.0, 2.0, 4.0]))
+    >>> split_over_devices(jnp.sum, jnp.array([1.0, 2.0, 4.0]))
     Array(7., dtype=float64)
     """
-    places = _places(len(arrays[0]))
-    if places == 1:
-        return of_rows(*arrays)
-    return jax.tree.map(partial(jnp.sum, axis=0), jax.vmap(of_rows)(*(_apart(a, places) for a in arrays)))
+    parts = _parts(len(arrays[0]))
+    if parts == 1:
+        return row_sum(*arrays)
+    return jax.tree.map(partial(jnp.sum, axis=0), jax.vmap(row_sum)(*(_split(a, parts) for a in arrays)))
 
 
-def _places(m: int) -> int:
+def _parts(m: int) -> int:
     return math.gcd(m, jax.device_count())
 
 
-def _apart(a: Array, places: int) -> Array:
-    return a.reshape(places, -1, *a.shape[1:])
+def _split(a: Array, parts: int) -> Array:
+    return a.reshape(parts, -1, *a.shape[1:])
 
 
-def sum_over_blocks(of_block: Callable[..., Any], *arrays: Array, rows: int) -> Any:
-    """Σ of_block(so many rows of each array), a pytree of arrays; the last block may have fewer rows.
+def sum_over_blocks(block_sum: Callable[..., Any], *arrays: Array, rows: int) -> Any:
+    """Σ block_sum(so many rows of each array), a pytree of arrays; the last block may have fewer rows.
 
     >>> sum_over_blocks(jnp.sum, jnp.array([1.0, 2.0, 4.0]), rows=2)
     Array(7., dtype=float64)
     """
-    return in_places(partial(_sum_over_blocks, of_block, rows), *arrays)
+    return split_over_devices(partial(_sum_over_blocks, block_sum, rows), *arrays)
 
 
-def _sum_over_blocks(of_block: Callable[..., Any], rows: int, *arrays: Array) -> Any:
+def _sum_over_blocks(block_sum: Callable[..., Any], rows: int, *arrays: Array) -> Any:
     m = len(arrays[0])
     if m <= rows:
-        return of_block(*arrays)
+        return block_sum(*arrays)
 
     def add_block(i, total):
         blocks = (lax.dynamic_slice_in_dim(a, i * rows, rows) for a in arrays)
-        return jax.tree.map(jnp.add, total, of_block(*blocks))
+        return jax.tree.map(jnp.add, total, block_sum(*blocks))
 
-    shapes = jax.eval_shape(of_block, *(a[:rows] for a in arrays))
+    shapes = jax.eval_shape(block_sum, *(a[:rows] for a in arrays))
     total = lax.fori_loop(0, m // rows, add_block, jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes))
     done = m // rows * rows
-    return total if done == m else jax.tree.map(jnp.add, total, of_block(*(a[done:] for a in arrays)))
+    return total if done == m else jax.tree.map(jnp.add, total, block_sum(*(a[done:] for a in arrays)))
 
 
 def residual_moments(theta: Array, X: Array, y: Array, weights: Array) -> tuple[Array, Array]:
@@ -82,41 +82,42 @@ def _residual_moments(theta: Array, X: Array, y: Array, weights: Array) -> tuple
 
 
 def _residual_moments_by_blocks(theta: Array, X: Array, y: Array, weights: Array) -> tuple[Array, Array]:
-    def of_block(X_i, y_i, *w_i):
+    def block_sum(X_i, y_i, *w_i):
         residual = lax.optimization_barrier(y_i - product(X_i, theta))
         weighted = (w_i[0] if w_i else weights) * residual
         return plain_transpose_product(X_i, weighted), jnp.sum(weighted * residual)
 
     each = (weights,) if weights.ndim else ()
-    return sum_over_blocks(of_block, X, y, *each, rows=max(1, ONE_READ // X.shape[1]))
+    return sum_over_blocks(block_sum, X, y, *each, rows=max(1, ONE_READ // X.shape[1]))
 
 
-def there_and_back(slope: Callable[..., Array], p: Array, X: Array, *each: Array) -> tuple[Array, Array]:
+def product_and_transpose_product(slope: Callable[..., Array], p: Array, X: Array, *each: Array) -> tuple[Array, Array]:
     """Z = X p and Xᵀ slope(Z, *each), in one read of a large X for p (d, K); each (m, …), and slope works row by row.
 
-    >>> there_and_back(lambda z, y: z - y, jnp.array([1.0]), jnp.array([[1.0], [2.0]]), jnp.array([3.0, 1.0]))
+    >>> X, y = jnp.array([[1.0], [2.0]]), jnp.array([3.0, 1.0])
+    >>> product_and_transpose_product(lambda z, y: z - y, jnp.array([1.0]), X, y)
     (Array([1., 2.], dtype=float64), Array([0.], dtype=float64))
     """
-    plain = partial(_there_and_back, slope)
+    plain = partial(_two_reads, slope)
     if p.ndim == 1 or X.size < 4 * ONE_READ:  # with one column two reads by all cores beat one read block by block
         return plain(p, X, *each)
-    return lax.platform_dependent(p, X, *each, cpu=partial(_there_and_back_in_places, slope), default=plain)
+    return lax.platform_dependent(p, X, *each, cpu=partial(_single_read, slope), default=plain)
 
 
-def _there_and_back(slope: Callable[..., Array], p: Array, X: Array, *each: Array) -> tuple[Array, Array]:
+def _two_reads(slope: Callable[..., Array], p: Array, X: Array, *each: Array) -> tuple[Array, Array]:
     Z = product(X, p)
     return Z, transpose_product(X, lax.optimization_barrier(slope(Z, *each)))
 
 
-def _there_and_back_in_places(slope: Callable[..., Array], p: Array, X: Array, *each: Array) -> tuple[Array, Array]:
-    of_rows, places = partial(_there_and_back_by_blocks, slope, p), _places(len(X))
-    if places == 1:
-        return of_rows(X, *each)
-    Z, moments = jax.vmap(of_rows)(*(_apart(a, places) for a in (X, *each)))
+def _single_read(slope: Callable[..., Array], p: Array, X: Array, *each: Array) -> tuple[Array, Array]:
+    row_sum, parts = partial(_single_read_of_rows, slope, p), _parts(len(X))
+    if parts == 1:
+        return row_sum(X, *each)
+    Z, moments = jax.vmap(row_sum)(*(_split(a, parts) for a in (X, *each)))
     return Z.reshape(len(X), *Z.shape[2:]), jnp.sum(moments, axis=0)
 
 
-def _there_and_back_by_blocks(slope: Callable[..., Array], p: Array, X: Array, *each: Array) -> tuple[Array, Array]:
+def _single_read_of_rows(slope: Callable[..., Array], p: Array, X: Array, *each: Array) -> tuple[Array, Array]:
     m, rows = len(X), max(1, ONE_READ // X.shape[1])
 
     def add_block(i, state):
@@ -130,5 +131,5 @@ def _there_and_back_by_blocks(slope: Callable[..., Array], p: Array, X: Array, *
     Z, total = lax.fori_loop(0, m // rows, add_block, (jnp.zeros((m, *p.shape[1:]), p.dtype), jnp.zeros_like(p)))
     if done == m:
         return Z, total
-    Z_i, moment = _there_and_back(slope, p, X[done:], *(a[done:] for a in each))
+    Z_i, moment = _two_reads(slope, p, X[done:], *(a[done:] for a in each))
     return lax.dynamic_update_slice_in_dim(Z, Z_i, done, 0), total + moment

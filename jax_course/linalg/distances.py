@@ -20,15 +20,15 @@ def squared_distances(X: Array, centers: Array) -> Array:
     """
     d = X.shape[1]
     if d <= FEATURES:
-        return _of_features(X.T, centers.T)
+        return _sum_over_features(X.T, centers.T)
     padded = (jnp.pad(Z, ((0, 0), (0, -d % FEATURES))).T.reshape(-1, FEATURES, len(Z)) for Z in (X, centers))
     start = jnp.zeros((len(X), len(centers)), X.dtype)
-    total, _ = lax.scan(lambda total, features: (total + _of_features(*features), None), start, tuple(padded))
+    total, _ = lax.scan(lambda total, features: (total + _sum_over_features(*features), None), start, tuple(padded))
     return total
 
 
-def _of_features(X: Array, centers: Array) -> Array:
-    """The same from features in rows: X (k, m), centers (k, n)."""
+def _sum_over_features(X: Array, centers: Array) -> Array:
+    """Squared distances from features in rows: X (k, m), centers (k, n)."""
     total = jnp.zeros((X.shape[1], centers.shape[1]), X.dtype)
     for x, c in zip(X, centers, strict=True):
         total = total + (x[:, None] - c[None, :]) ** 2

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import DTypeLike
 
-from jax_course.linalg.blocks import in_places
+from jax_course.linalg.blocks import split_over_devices
 from jax_course.linalg.products import TALL, multiplied, transpose_product
 
 BLOCK = 512  # rows of a block in float64, twice as many in float32: fewer lose to the loop, more to the cache
@@ -47,7 +47,7 @@ def gram_and_moment(X: Array, y: Array, weights: Array, dtype: DTypeLike) -> tup
     if not _is_better_in_blocks(*X.shape):
         both = _moments(X, y, each, dtype)
     else:
-        cpu, default = (partial(of, dtype=dtype) for of in (_moments_by_blocks, _moments))
+        cpu, default = (partial(moments, dtype=dtype) for moments in (_moments_by_blocks, _moments))
         both = lax.platform_dependent(X, y, each, cpu=cpu, default=default)
     factor = 1 if weights.ndim else weights.astype(dtype)
     return factor * both[:, :-1], factor * both[:, -1]
@@ -70,24 +70,24 @@ def _is_better_in_blocks(m: int, d: int) -> bool:
 
 
 def _gram_by_blocks(X: Array, weights: Array | None) -> Array:
-    def of_rows(X: Array, w: Array | None = None) -> Array:
-        return _by_blocks(X, None, w, X.dtype)
+    def row_sum(X: Array, w: Array | None = None) -> Array:
+        return _panels_of_blocks(X, None, w, X.dtype)
 
-    return in_places(of_rows, *_those_given(X, weights))
+    return split_over_devices(row_sum, *_those_given(X, weights))
 
 
 def _moments_by_blocks(X: Array, y: Array, weights: Array | None, dtype: DTypeLike) -> Array:
-    def of_rows(X: Array, y: Array, w: Array | None = None) -> Array:
-        return _by_blocks(X, y, w, dtype)
+    def row_sum(X: Array, y: Array, w: Array | None = None) -> Array:
+        return _panels_of_blocks(X, y, w, dtype)
 
-    return in_places(of_rows, *_those_given(X, y, weights))
+    return split_over_devices(row_sum, *_those_given(X, y, weights))
 
 
 def _those_given(*arrays: Array | None) -> list[Array]:
     return [a for a in arrays if a is not None]
 
 
-def _by_blocks(X: Array, y: Array | None, weights: Array | None, dtype: DTypeLike) -> Array:
+def _panels_of_blocks(X: Array, y: Array | None, weights: Array | None, dtype: DTypeLike) -> Array:
     m, d = X.shape
     narrow = d <= NARROW
     side, rows = PAIR if narrow else (1, BLOCK * 8 // jnp.dtype(dtype).itemsize)

@@ -21,10 +21,10 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jax_course.linalg.extended import add_products
+from jax_course.linalg.cholesky import power_of_two_scale, rank_tolerance
+from jax_course.linalg.double_double import add_products
 from jax_course.linalg.lapack import qr, qr_factor, solve_triangular, svd
 from jax_course.linalg.products import product, transpose_product
-from jax_course.linalg.solve import power_of_two_scale, rank_tolerance
 
 _MOST_REFINEMENTS = 10
 
@@ -50,7 +50,7 @@ def least_squares(X: Array, y: Array) -> LeastSquares:
 
 
 def unique_least_squares(X: Array, y: Array) -> tuple[LeastSquares, Array]:
-    """The same for m ≥ d if rank(X) = d, and whether it is; a smaller program.
+    """The θ of least ‖y − Xθ‖² for m ≥ d if rank(X) = d, and whether it is; a smaller program.
 
     >>> unique_least_squares(jnp.array([[1.0], [1.0]]), jnp.array([1.0, 3.0]))[0].theta
     Array([2.], dtype=float64)
@@ -60,7 +60,7 @@ def unique_least_squares(X: Array, y: Array) -> tuple[LeastSquares, Array]:
 
 
 def shortest_least_squares(X: Array, y: Array) -> LeastSquares:
-    """The same for m ≥ d, whatever the rank, by singular values.
+    """The θ of least ‖y − Xθ‖² and least norm for m ≥ d, whatever the rank, by singular values.
 
     >>> shortest_least_squares(jnp.array([[1.0, 1.0], [1.0, 1.0]]), jnp.array([1.0, 3.0])).theta
     Array([1., 1.], dtype=float64)
@@ -152,7 +152,7 @@ def _minimum_norm(X: Array, y: Array, scale: Array, *, rows: int = 0) -> LeastSq
 
 
 def minimum_norm(X: Array, theta: Array) -> tuple[Array, Array]:
-    """Of all parameters with the predictions of theta on X, those of least norm, and the rank of X. theta (d,).
+    """The parameters of least norm with the predictions of theta on X, and the rank of X; theta (d,).
 
     >>> minimum_norm(jnp.array([[1.0, 1.0]]), jnp.array([4.0, 0.0]))
     (Array([2., 2.], dtype=float64), Array(1, dtype=int64))

@@ -13,6 +13,7 @@ With far more columns than rows, the same by rows: X D⁻¹Xᵀ α = y, θ = D�
 A factor in float32 costs half and divides the error by less; the digits are those of the steps, float64's.
 """
 
+import enum
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -23,28 +24,35 @@ from jax import Array, lax
 from jax.typing import DTypeLike
 
 from jax_course.linalg.blocks import residual_moments
+from jax_course.linalg.cholesky import spd_factor
+from jax_course.linalg.fallback import first_accepted
 from jax_course.linalg.grams import gram_and_moment
 from jax_course.linalg.least_squares import LeastSquares, shortest_least_squares, unique_least_squares
 from jax_course.linalg.products import product, transpose_product
-from jax_course.linalg.solve import spd_factor
-from jax_course.linalg.trust import first_trusted
 
 TALL = 4  # rows for each column, at least
 WORK = 2**20  # m d²: below, the orthogonal factorisation takes no time worth saving
 MANY_COLUMNS = 192  # from here on a Gram matrix in float32 saves more than the further steps take
 MOST_STEPS = 8
 LEAST_DIGITS = 0.65  # of all digits: ten in float64, four or five in float32
-ORTHOGONAL, CHOLESKY, HALF_PRECISION = range(3)  # the ways, the dearest first
+
+
+class LeastSquaresMethod(enum.IntEnum):
+    """The algorithm that solved a least-squares problem, the slowest first."""
+
+    ORTHOGONAL = 0
+    NORMAL_EQUATIONS = 1
+    HALF_PRECISION = 2
 
 
 class Solved(NamedTuple):
-    """theta (d,); gradient Xᵀ W (Xθ − y) + δ²θ; cost Σ w (y − Xθ)² + Σ δ²θ²; rank; and which way was taken."""
+    """theta (d,); gradient Xᵀ W (Xθ − y) + δ²θ; cost Σ w (y − Xθ)² + Σ δ²θ²; rank; a `LeastSquaresMethod`."""
 
     theta: Array
     gradient: Array
     cost: Array
     rank: Array
-    way: Array
+    method: Array
 
 
 class _State(NamedTuple):
@@ -66,54 +74,56 @@ def penalized_least_squares(X: Array, y: Array, delta2: Array, w: Array) -> Solv
     """
     m, d = X.shape
     if m * m * d >= WORK and d >= TALL * m and not w.ndim:
-        ways = [_by_rows]
+        methods = [_row_equations]
     elif m < TALL * d or m * d * d < WORK:
-        ways = []
+        methods = []
     elif X.dtype == jnp.float64 and d >= MANY_COLUMNS:
-        ways = [_by_half_precision, _by_cholesky]
+        methods = [_half_precision, _double_precision]
     else:
-        ways = [_by_cholesky]
+        methods = [_double_precision]
     data = X, y, delta2, w
-    tried = (partial(way, *data) for way in (*ways, _orthogonal))
-    return first_trusted(*tried, otherwise=partial(_shortest, *data))
+    tried = (partial(method, *data) for method in (*methods, _orthogonal))
+    return first_accepted(*tried, otherwise=partial(_shortest, *data))
 
 
 def predictive_least_squares(X: Array, y: Array, delta2: Array) -> Solved:
-    """The same for w = 1, to ten digits of what θ predicts, in float64, if not of θ where columns nearly depend.
+    """Penalised least squares for w = 1, with ten digits of the predictions in float64, if not of θ.
+
+    Where columns nearly depend on each other, digits of θ are lost that the predictions do not need.
 
     >>> X, y = jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0])
     >>> predictive_least_squares(X, y, jnp.array([3.5])).theta
     Array([2.], dtype=float64)
     """
     (m, d), w = X.shape, jnp.ones((), X.dtype)
-    ways = [partial(_by_cholesky_for_predictions, X, y, delta2)] if m >= TALL * d and m * d * d >= WORK else []
-    return first_trusted(*ways, otherwise=lambda: penalized_least_squares(X, y, delta2, w))
+    methods = [partial(_accurate_predictions, X, y, delta2)] if m >= TALL * d and m * d * d >= WORK else []
+    return first_accepted(*methods, otherwise=lambda: penalized_least_squares(X, y, delta2, w))
 
 
 @jax.jit
-def _by_cholesky_for_predictions(X: Array, y: Array, delta2: Array) -> tuple[Solved, Array]:
+def _accurate_predictions(X: Array, y: Array, delta2: Array) -> tuple[Solved, Array]:
     def energy(step, missing, _):  # √(dθᵀ A dθ), the length of (X dθ, δ dθ)
         return jnp.sqrt(jnp.maximum(step @ missing, 0))
 
-    return _by_columns(X, y, delta2, jnp.ones((), X.dtype), X.dtype, CHOLESKY, energy)
+    return _column_equations(X, y, delta2, jnp.ones((), X.dtype), X.dtype, LeastSquaresMethod.NORMAL_EQUATIONS, energy)
 
 
 @jax.jit
-def _by_cholesky(X: Array, y: Array, delta2: Array, w: Array) -> tuple[Solved, Array]:
-    return _by_columns(X, y, delta2, w, X.dtype, CHOLESKY)
+def _double_precision(X: Array, y: Array, delta2: Array, w: Array) -> tuple[Solved, Array]:
+    return _column_equations(X, y, delta2, w, X.dtype, LeastSquaresMethod.NORMAL_EQUATIONS)
 
 
 @jax.jit
-def _by_half_precision(X: Array, y: Array, delta2: Array, w: Array) -> tuple[Solved, Array]:
-    return _by_columns(X, y, delta2, w, jnp.float32, HALF_PRECISION)
+def _half_precision(X: Array, y: Array, delta2: Array, w: Array) -> tuple[Solved, Array]:
+    return _column_equations(X, y, delta2, w, jnp.float32, LeastSquaresMethod.HALF_PRECISION)
 
 
 def _largest_entry(step: Array, _: Array, scale: Array) -> Array:
     return jnp.max(jnp.abs(step / scale))
 
 
-def _by_columns(
-    X: Array, y: Array, delta2: Array, w: Array, dtype: DTypeLike, way: int, size: Callable = _largest_entry
+def _column_equations(
+    X: Array, y: Array, delta2: Array, w: Array, dtype: DTypeLike, method: int, size: Callable = _largest_entry
 ) -> tuple[Solved, Array]:
     G, moment = gram_and_moment(X, y, w, dtype)
     factored = spd_factor(G + jnp.diag(delta2.astype(dtype)))
@@ -125,12 +135,12 @@ def _by_columns(
 
     evaluate = partial(_gradient_and_cost, X=X, y=y, delta2=delta2, w=w)
     end, trusted = _refined(jnp.zeros_like(delta2), moment, solve, evaluate)
-    solved = Solved(end.unknown, -end.missing, end.cost, jnp.array(len(delta2)), jnp.array(way))
+    solved = Solved(end.unknown, -end.missing, end.cost, jnp.array(len(delta2)), jnp.array(method))
     return solved, trusted & factored.is_regular()
 
 
 @jax.jit
-def _by_rows(X: Array, y: Array, delta2: Array, w: Array) -> tuple[Solved, Array]:
+def _row_equations(X: Array, y: Array, delta2: Array, w: Array) -> tuple[Solved, Array]:
     free = jnp.all(delta2 == 0)
     inverse = jnp.where(delta2 > 0, 1 / jnp.where(delta2 > 0, delta2, 1), 1)
     ridge = jnp.where(free, 0, 1 / w)
@@ -148,7 +158,7 @@ def _by_rows(X: Array, y: Array, delta2: Array, w: Array) -> tuple[Solved, Array
     minus_gradient, cost = _gradient_and_cost(theta, X, y, delta2, w)
     rank = jnp.where(free, len(X), len(delta2))
     trusted &= factored.is_regular() & (free | jnp.all(delta2 > 0)) & (w > 0)
-    return Solved(theta, -minus_gradient, cost, rank, jnp.array(CHOLESKY)), trusted
+    return Solved(theta, -minus_gradient, cost, rank, jnp.array(LeastSquaresMethod.NORMAL_EQUATIONS)), trusted
 
 
 @jax.jit
@@ -171,7 +181,7 @@ def _augmented_rows(X: Array, y: Array, delta2: Array, w: Array) -> tuple[Array,
 
 def _solved(found: LeastSquares, X: Array, y: Array, delta2: Array, w: Array) -> Solved:
     minus_gradient, cost = _gradient_and_cost(found.theta, X, y, delta2, w)
-    return Solved(found.theta, -minus_gradient, cost, found.rank, jnp.array(ORTHOGONAL))
+    return Solved(found.theta, -minus_gradient, cost, found.rank, jnp.array(LeastSquaresMethod.ORTHOGONAL))
 
 
 def _gradient_and_cost(theta: Array, X: Array, y: Array, delta2: Array, w: Array) -> tuple[Array, Array]:
@@ -181,7 +191,7 @@ def _gradient_and_cost(theta: Array, X: Array, y: Array, delta2: Array, w: Array
 
 
 def _refined(start: Array, missing: Array, solve: Callable, evaluate: Callable) -> tuple[_State, Array]:
-    """Where the steps of `solve` lead, and whether they can be trusted.
+    """The end of the steps of `solve`, and whether it is accepted.
 
     solve(missing) gives a step and its size; evaluate(unknown) what is still missing, and the cost.
     """

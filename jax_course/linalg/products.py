@@ -29,7 +29,7 @@ def transpose_product(X: Array, r: Array) -> Array:
 
 
 def plain_transpose_product(X: Array, r: Array) -> Array:
-    """The same as r @ X."""
+    """Xᵀ r by one matrix product, shape (d,) or (d, K)."""
     return multiplied(r.T, X).T
 
 

@@ -13,11 +13,11 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array, lax
 
+from jax_course.linalg.cholesky import spd_factor
 from jax_course.linalg.grams import gram
 from jax_course.linalg.lapack import qr_factor, solve_triangular
 from jax_course.linalg.least_squares import column_scale, truncated_svd
 from jax_course.linalg.products import product
-from jax_course.linalg.solve import spd_factor
 
 
 class Whitened(NamedTuple):
@@ -41,16 +41,16 @@ def whiten(X: Array, delta2: Array) -> Whitened:
     examples = jnp.concatenate([X, delta]) * scale[None, :]
     gram_factor = spd_factor(gram(examples))
 
-    def by_cholesky():
+    def cholesky_transform():
         L_inverse = solve_triangular(gram_factor.L, jnp.diag(gram_factor.scale), lower=True)
         return L_inverse.T, jnp.ones(d, bool)
 
-    def by_orthogonal_factors():
+    def orthogonal_transform():
         _, S, Vt, kept = truncated_svd(qr_factor(examples), jnp.ones_like(scale), m + d)
         return jnp.where(kept[None, :], Vt.T / jnp.where(kept, S, 1)[None, :], 0), kept
 
     # X T is orthonormal to ε / rcond: to half of the digits at least
     accurate = gram_factor.is_regular(jnp.sqrt(jnp.finfo(X.dtype).eps))
-    T, kept = lax.cond(accurate, by_cholesky, by_orthogonal_factors)
+    T, kept = lax.cond(accurate, cholesky_transform, orthogonal_transform)
     T = scale[:, None] * T
     return Whitened(product(X, T), T, kept)

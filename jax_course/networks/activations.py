@@ -24,10 +24,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.scipy.stats import norm
 
-from jax_course.classification import logits
-from jax_course.classification.sigmoid import sigmoid as sigma
-from jax_course.classification.sigmoid import sigmoid_derivative as sigma_slope
-from jax_course.classification.sigmoid import softplus as softplus_of
+from jax_course import losses
 from jax_course.networks.layer import Layer
 
 Function = Callable[[Array], Array]
@@ -73,7 +70,12 @@ def sigmoid() -> Layer:
     >>> sigmoid().forward((), jnp.array([[0.0]]))[0]
     Array([[0.5]], dtype=float64)
     """
-    return elementwise("sigmoid", sigma, sigma_slope, lambda z: sigma_slope(z) * (1 - 2 * sigma(z)))
+    return elementwise(
+        "sigmoid",
+        losses.sigmoid,
+        losses.sigmoid_derivative,
+        lambda z: losses.sigmoid_derivative(z) * (1 - 2 * losses.sigmoid(z)),
+    )
 
 
 def tanh() -> Layer:
@@ -91,7 +93,7 @@ def softplus() -> Layer:
     >>> softplus().forward((), jnp.array([[0.0]]))[0] / jnp.log(2)
     Array([[1.]], dtype=float64)
     """
-    return elementwise("softplus", softplus_of, sigma, sigma_slope)
+    return elementwise("softplus", losses.softplus, losses.sigmoid, losses.sigmoid_derivative)
 
 
 def gelu() -> Layer:
@@ -116,18 +118,18 @@ def softmax() -> Layer:
     """
 
     def forward(params: Any, z: Array) -> tuple[Array, Array]:
-        pi = logits.probabilities(z)
+        pi = losses.probabilities(z)
         return pi, pi
 
     def backward(params: Any, pi: Array, delta: Array) -> tuple[tuple, Array]:
         return (), pi * (delta - _dot(pi, delta))
 
     def tangent(params: Any, z: Array, v: Any, Rz: Array) -> Array:
-        pi = logits.probabilities(z)
+        pi = losses.probabilities(z)
         return pi * (Rz - _dot(pi, Rz))
 
     def tangent_backward(params: Any, z: Array, delta: Array, v: Any, Rz: Array, Rdelta: Array) -> tuple[tuple, Array]:
-        pi = logits.probabilities(z)
+        pi = losses.probabilities(z)
         Rpi = pi * (Rz - _dot(pi, Rz))
         return (), Rpi * (delta - _dot(pi, delta)) + pi * (Rdelta - _dot(Rpi, delta) - _dot(pi, Rdelta))
 
@@ -146,13 +148,13 @@ def log_softmax() -> Layer:
         return shifted - jnp.log(jnp.sum(jnp.exp(shifted), axis=1, keepdims=True)), z
 
     def backward(params: Any, z: Array, delta: Array) -> tuple[tuple, Array]:
-        return (), delta - logits.probabilities(z) * jnp.sum(delta, axis=1, keepdims=True)
+        return (), delta - losses.probabilities(z) * jnp.sum(delta, axis=1, keepdims=True)
 
     def tangent(params: Any, z: Array, v: Any, Rz: Array) -> Array:
-        return Rz - _dot(logits.probabilities(z), Rz)
+        return Rz - _dot(losses.probabilities(z), Rz)
 
     def tangent_backward(params: Any, z: Array, delta: Array, v: Any, Rz: Array, Rdelta: Array) -> tuple[tuple, Array]:
-        pi = logits.probabilities(z)
+        pi = losses.probabilities(z)
         Rpi = pi * (Rz - _dot(pi, Rz))
         total, Rtotal = (jnp.sum(a, axis=1, keepdims=True) for a in (delta, Rdelta))
         return (), Rdelta - Rpi * total - pi * Rtotal

@@ -23,10 +23,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jax_course import checks
-from jax_course.classification import logits
+from jax_course import inputs, losses
+from jax_course.inputs.types import ArrayLike
 from jax_course.linalg import product
-from jax_course.typing import ArrayLike
 
 MOST_PATHS = 10**6
 
@@ -46,12 +45,12 @@ def naive(jacobians: Sequence[ArrayLike]) -> Counted:
     >>> naive([jnp.array([[2.0], [3.0]]), jnp.array([[5.0, 7.0]])])  # z/u = z/x x/u + z/y y/u = 5·2 + 7·3
     Counted(gradient=Array([31.], dtype=float64), products=2)
     """
-    J = [np.asarray(of_layer) for of_layer in _chained(jacobians)]
-    if (count := paths([of_layer.shape[1] for of_layer in J])) > MOST_PATHS:
+    J = [np.asarray(jacobian) for jacobian in _chained(jacobians)]
+    if (count := paths([jacobian.shape[1] for jacobian in J])) > MOST_PATHS:
         raise ValueError(f"the network has {count:.3g} paths, too many to follow one by one: use by_layers")
     gradient, products = np.zeros(J[0].shape[1], J[0].dtype), 0
-    for units in itertools.product(*(range(of_layer.shape[1]) for of_layer in J)):
-        along = [of_layer[to, at] for of_layer, at, to in zip(J, units, (*units[1:], 0), strict=True)]
+    for units in itertools.product(*(range(jacobian.shape[1]) for jacobian in J)):
+        along = [jacobian[to, at] for jacobian, at, to in zip(J, units, (*units[1:], 0), strict=True)]
         gradient[units[0]] += math.prod(along)
         products += len(along) - 1
     return Counted(jnp.asarray(gradient), products)
@@ -65,13 +64,13 @@ def by_layers(jacobians: Sequence[ArrayLike]) -> Counted:
     """
     *before, last = _chained(jacobians)
     delta, products = last[0], 0
-    for of_layer in reversed(before):
-        delta, products = product(delta, of_layer), products + of_layer.size
+    for jacobian in reversed(before):
+        delta, products = product(delta, jacobian), products + jacobian.size
     return Counted(delta, products)
 
 
 def paths(widths: Sequence[int]) -> int:
-    """How many paths lead from the inputs to the cost, through layers of these widths. Course 10.1.
+    """The number of paths from the inputs to the cost, through layers of these widths. Course 10.1.
 
     >>> paths([2, 3, 3])
     18
@@ -87,20 +86,20 @@ def softmax_jacobians(theta: ArrayLike, x: ArrayLike, y: int) -> list[Array]:
     >>> naive(softmax_jacobians(jnp.zeros((1, 2)), jnp.ones(1), 0)).products
     8
     """
-    theta, X = checks.class_scores(theta, jnp.asarray(x)[None, :])
+    theta, X = inputs.class_scores(theta, jnp.asarray(x)[None, :])
     K = theta.shape[1]
-    if not 0 <= checks.whole(y, "y") < K:
+    if not 0 <= inputs.whole(y, "y") < K:
         raise ValueError(f"y must be a class 0…{K - 1}; got {y}")
-    pi = logits.probabilities(product(X, theta))
-    of_log_softmax = jnp.eye(K, dtype=pi.dtype) - pi  # 1_ck − π_k
-    return [theta.T, of_log_softmax, -(jnp.arange(K) == y).astype(pi.dtype)[None, :]]
+    pi = losses.probabilities(product(X, theta))
+    log_softmax_jacobian = jnp.eye(K, dtype=pi.dtype) - pi  # 1_ck − π_k
+    return [theta.T, log_softmax_jacobian, -(jnp.arange(K) == y).astype(pi.dtype)[None, :]]
 
 
 def _chained(jacobians: Sequence[ArrayLike]) -> list[Array]:
-    J = [jnp.asarray(of_layer) for of_layer in jacobians]
+    J = [jnp.asarray(jacobian) for jacobian in jacobians]
     if not J:
         raise ValueError("jacobians must hold at least that of the cost; it is empty")
-    widths = [of_layer.shape for of_layer in J]
+    widths = [jacobian.shape for jacobian in J]
     if any(len(shape) != 2 for shape in widths) or widths[-1][0] != 1:
         raise ValueError(f"jacobians must be matrices (d_l, d_l−1), the last with one row; got shapes {widths}")
     if any(before[0] != after[1] for before, after in itertools.pairwise(widths)):

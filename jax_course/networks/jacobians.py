@@ -15,9 +15,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from jax_course.inputs.types import ArrayLike
 from jax_course.linalg import product
 from jax_course.networks.network import Network
-from jax_course.typing import ArrayLike
 
 
 def layer_jacobians(network: Network, theta: Any, x: ArrayLike) -> list[Array]:
@@ -52,8 +52,8 @@ def solution_1(network: Network, theta: Any, x: ArrayLike, y: ArrayLike) -> Arra
     """
     x = jnp.asarray(x)
     J = jnp.eye(x.size, dtype=x.dtype)
-    for of_layer in layer_jacobians(network, theta, x):
-        J = product(of_layer, J)
+    for layer_params in layer_jacobians(network, theta, x):
+        J = product(layer_params, J)
     return product(_delta(network, theta, x, y)[0], J)
 
 
@@ -74,4 +74,4 @@ def _delta(network: Network, theta: Any, x: ArrayLike, y: ArrayLike) -> Array:
     z = jnp.asarray(x)[None, :]
     for layer, params in zip(network.layers, theta, strict=True):
         z, _ = layer.forward(params, z)
-    return network.last.delta(z, network.last.targets(jnp.asarray(y)[None], z))
+    return network.last.slope(z, network.last.targets(jnp.asarray(y)[None], z))

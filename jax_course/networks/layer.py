@@ -24,7 +24,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.core import Tracer
 
-from jax_course.checks import random_key, whole
+from jax_course.inputs.shapes import random_key, whole
 
 
 class Layer(NamedTuple):
@@ -60,21 +60,21 @@ def serial(*layers: Layer) -> Layer:
     def init(key: Array, d_in: int) -> tuple[tuple, int]:
         params, layer_keys = [], jax.random.split(random_key(key, "key"), len(named))
         for layer, layer_key in zip(named, layer_keys, strict=True):
-            of_layer, d_in = at(layer, layer.init, layer_key, d_in)
-            params.append(of_layer)
+            layer_params, d_in = at(layer, layer.init, layer_key, d_in)
+            params.append(layer_params)
         return tuple(params), d_in
 
     def forward(params: tuple, z: Array) -> tuple[Array, tuple]:
         caches = []
-        for layer, of_layer in zip(named, _one_for_each(named, params), strict=True):
-            z, cache = at(layer, layer.forward, of_layer, z)
+        for layer, layer_params in zip(named, _one_for_each(named, params), strict=True):
+            z, cache = at(layer, layer.forward, layer_params, z)
             caches.append(cache)
         return z, tuple(caches)
 
     def backward(params: tuple, caches: tuple, delta: Array) -> tuple[tuple, Array]:
         gradients = []
-        for layer, of_layer, cache in reversed(list(zip(named, params, caches, strict=True))):
-            gradient, delta = layer.backward(of_layer, cache, delta)
+        for layer, layer_params, cache in reversed(list(zip(named, params, caches, strict=True))):
+            gradient, delta = layer.backward(layer_params, cache, delta)
             gradients.append(gradient)
         return tuple(reversed(gradients)), delta
 
@@ -106,8 +106,8 @@ def _same(one: Array, other: Array) -> bool:
 def _with_tangents(layers: tuple[Layer, ...], params: tuple, z: Array, v: tuple, Rz: Array) -> list:
     """(z, R{z}) before every layer, and behind the last."""
     pairs = [(z, Rz)]
-    for layer, of_layer, of_v in zip(layers, _one_for_each(layers, params), v, strict=True):
-        z, Rz = layer.forward(of_layer, z)[0], tangent_of(layer)(of_layer, z, of_v, Rz)
+    for layer, layer_params, layer_v in zip(layers, _one_for_each(layers, params), v, strict=True):
+        z, Rz = layer.forward(layer_params, z)[0], tangent_of(layer)(layer_params, z, layer_v, Rz)
         pairs.append((z, Rz))
     return pairs
 
@@ -115,9 +115,9 @@ def _with_tangents(layers: tuple[Layer, ...], params: tuple, z: Array, v: tuple,
 def _tangents_back(layers: tuple[Layer, ...], params: tuple, v: tuple, inputs: list, delta: Array, Rdelta: Array):
     """R{∂C/∂θ} of every layer and R{δ} before the first; inputs: (z, R{z}) of every layer."""
     gradients = []
-    for layer, of_layer, of_v, (z, Rz) in reversed(list(zip(layers, params, v, inputs, strict=True))):
-        Rgradient, Rdelta = tangent_backward_of(layer)(of_layer, z, delta, of_v, Rz, Rdelta)
-        _, delta = layer.backward(of_layer, layer.forward(of_layer, z)[1], delta)
+    for layer, layer_params, layer_v, (z, Rz) in reversed(list(zip(layers, params, v, inputs, strict=True))):
+        Rgradient, Rdelta = tangent_backward_of(layer)(layer_params, z, delta, layer_v, Rz, Rdelta)
+        _, delta = layer.backward(layer_params, layer.forward(layer_params, z)[1], delta)
         gradients.append(Rgradient)
     return tuple(reversed(gradients)), Rdelta
 
@@ -125,22 +125,22 @@ def _tangents_back(layers: tuple[Layer, ...], params: tuple, v: tuple, inputs: l
 def tangent_of(layer: Layer) -> Callable:
     """The layer's R{z}, by hand or by autodiff of its forward method."""
 
-    def by_autodiff(params: Any, z: Array, v: Any, Rz: Array) -> Array:
+    def autodiff(params: Any, z: Array, v: Any, Rz: Array) -> Array:
         return jax.jvp(lambda params, z: layer.forward(params, z)[0], (params, z), (v, Rz))[1]
 
-    return layer.tangent or by_autodiff
+    return layer.tangent or autodiff
 
 
 def tangent_backward_of(layer: Layer) -> Callable:
     """The layer's R{∂C/∂θ} and R{δ₋}, by hand or by autodiff of its backward method."""
 
-    def by_autodiff(params: Any, z: Array, delta: Array, v: Any, Rz: Array, Rdelta: Array) -> tuple[Any, Array]:
+    def autodiff(params: Any, z: Array, delta: Array, v: Any, Rz: Array, Rdelta: Array) -> tuple[Any, Array]:
         def backward(params: Any, z: Array, delta: Array) -> tuple[Any, Array]:
             return layer.backward(params, layer.forward(params, z)[1], delta)
 
         return jax.jvp(backward, (params, z, delta), (v, Rz, Rdelta))[1]
 
-    return layer.tangent_backward or by_autodiff
+    return layer.tangent_backward or autodiff
 
 
 def at(layer: Layer, function: Callable, *arguments: Any) -> Any:

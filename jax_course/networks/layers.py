@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import DTypeLike
 
-from jax_course.checks import random_key
+from jax_course.inputs.shapes import random_key
 from jax_course.linalg import product, transpose_product
 from jax_course.networks.activations import gelu, log_softmax, relu, sigmoid, softmax, softplus, tanh
 from jax_course.networks.initializers import Initializer, he
@@ -81,9 +81,9 @@ def linear(d_out: int, *, initializer: Initializer = he) -> Layer:
         return product(Rz, params.weights) + product(z, v.weights) + v.bias[None, :]
 
     def tangent_backward(params, z, delta, v, Rz, Rdelta) -> tuple[LinearParams, Array]:
-        of_weights = transpose_product(Rz, delta) + transpose_product(z, Rdelta)
+        dW = transpose_product(Rz, delta) + transpose_product(z, Rdelta)
         Rdelta_in = product(Rdelta, params.weights.T) + product(delta, v.weights.T)
-        return LinearParams(jnp.sum(Rdelta, axis=0), of_weights), Rdelta_in
+        return LinearParams(jnp.sum(Rdelta, axis=0), dW), Rdelta_in
 
     return Layer(init, forward, backward, tangent, tangent_backward, f"linear({d_out})")
 

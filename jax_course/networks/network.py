@@ -20,13 +20,13 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jax_course import checks
-from jax_course.arrays import numbers
+from jax_course import inputs
+from jax_course.inputs.arrays import as_array
+from jax_course.inputs.types import ArrayLike
+from jax_course.losses import Loss
 from jax_course.networks import costs
 from jax_course.networks import layers as kinds
-from jax_course.networks.costs import Cost
 from jax_course.networks.layer import Layer, serial
-from jax_course.typing import ArrayLike
 
 
 class Network(NamedTuple):
@@ -39,13 +39,13 @@ class Network(NamedTuple):
     hessian_product: Callable  # (theta, X, y, v, *, penalty=0.0, weights=1.0) → like theta
     gauss_newton_product: Callable  # (theta, X, y, v, *, penalty=0.0, weights=1.0) → like theta
     layers: tuple[Layer, ...]
-    last: Cost
+    last: Loss
 
     def __repr__(self) -> str:
         return f"Network({' → '.join(part.name for part in (*self.layers, self.last))})"
 
 
-def network(*layers: Layer, cost: Cost) -> Network:
+def network(*layers: Layer, cost: Loss) -> Network:
     """The layers one after the other, and the cost behind them. Course 10.2, 12.1.
 
     Errors: ValueError where the widths do not fit each other, the cost or the labels, by number and name of the layer.
@@ -57,54 +57,51 @@ def network(*layers: Layer, cost: Cost) -> Network:
     >>> line.predict(theta, X), line.cost(theta, X, y), line.gradient(theta, X, y)[0].weights
     (Array([3., 5.], dtype=float64), Array(4., dtype=float64), Array([[-8.]], dtype=float64))
     """
-    chain = serial(*layers)
-    last = _made(cost)
+    chain, last = serial(*layers), _made(cost)
 
     def init(key: Array, d_in: int) -> Any:
-        theta, d_out = chain.init(key, int(checks.whole(d_in, "d_in")))
+        theta, d_out = chain.init(key, int(inputs.whole(d_in, "d_in")))
         last.width(d_out)
         return theta
 
     def predict(theta: Any, X: ArrayLike) -> Array:
-        return last.prediction(chain.forward(theta, checks.design(X))[0])
+        return last.prediction(chain.forward(theta, inputs.design(X))[0])
 
     def cost_of(theta: Any, X: ArrayLike, y: ArrayLike, *, penalty: Any = 0.0, weights: ArrayLike = 1.0) -> Array:
-        z, _ = chain.forward(theta, checks.design(X))
-        C = _weighted_value(last, z, _targets(last, y, z), checks.example_weights(weights, z))
+        z, _ = chain.forward(theta, inputs.design(X))
+        C = jnp.sum(inputs.example_weights(weights, z) * last.values(z, _targets(last, y, z)))
         return C + _sum(penalties(penalty, theta, lambda p, t: jnp.sum(p * t**2)))
 
     def gradient(theta: Any, X: ArrayLike, y: ArrayLike, *, penalty: Any = 0.0, weights: ArrayLike = 1.0) -> Any:
-        z, caches = chain.forward(theta, checks.design(X))
-        delta = _weighted(weights, last.delta(z, _targets(last, y, z)))
-        dtheta, _ = chain.backward(theta, caches, delta)
+        z, caches = chain.forward(theta, inputs.design(X))
+        dtheta, _ = chain.backward(theta, caches, _weighted(weights, last.slope(z, _targets(last, y, z))))
         return _plus(dtheta, penalties(penalty, theta, lambda p, t: 2 * p * t))
 
     def hessian_product(
         theta: Any, X: ArrayLike, y: ArrayLike, v: Any, *, penalty: Any = 0.0, weights: ArrayLike = 1.0
     ) -> Any:
-        X = checks.design(X)
+        X = inputs.design(X)
         z, Rz = chain.forward(theta, X)[0], _tangent(chain, theta, X, v)
         y = _targets(last, y, z)
-        delta, Rdelta = (_weighted(weights, of) for of in (last.delta(z, y), last.curvature_product(z, y, Rz)))
+        delta, Rdelta = (_weighted(weights, rows) for rows in (last.slope(z, y), last.curvature_product(z, y, Rz)))
         Hv, _ = chain.tangent_backward(theta, X, delta, v, jnp.zeros_like(X), Rdelta)  # pyright: ignore[reportOptionalCall]
         return _plus(Hv, penalties(penalty, v, lambda p, direction: 2 * p * direction))
 
     def gauss_newton_product(
         theta: Any, X: ArrayLike, y: ArrayLike, v: Any, *, penalty: Any = 0.0, weights: ArrayLike = 1.0
     ) -> Any:
-        X = checks.design(X)
+        X = inputs.design(X)
         z, caches = chain.forward(theta, X)
         u = last.curvature_product(z, _targets(last, y, z), _tangent(chain, theta, X, v))
-        return _plus(
-            chain.backward(theta, caches, _weighted(weights, u))[0], penalties(penalty, v, lambda p, w: 2 * p * w)
-        )
+        dtheta, _ = chain.backward(theta, caches, _weighted(weights, u))
+        return _plus(dtheta, penalties(penalty, v, lambda p, w: 2 * p * w))
 
     return Network(init, predict, cost_of, gradient, hessian_product, gauss_newton_product, layers, last)
 
 
-def _made(cost: Any) -> Cost:
+def _made(cost: Any) -> Loss:
     """The cost, refused where it is none."""
-    if isinstance(cost, Cost):
+    if isinstance(cost, Loss):
         return cost
     name = getattr(cost, "__name__", type(cost).__name__)
     if cost in (costs.binary_cross_entropy, costs.cross_entropy, costs.squared_error):
@@ -115,15 +112,8 @@ def _made(cost: Any) -> Cost:
     )
 
 
-def _weighted_value(last: Cost, z: Array, y: Array, w: Array) -> Array:
-    """Σ w C_i."""
-    if w.ndim == 0:
-        return w * last.value(z, y)
-    return jnp.sum(w * jax.vmap(lambda z, y: last.value(z[None], y[None]))(z, y))
-
-
 def _weighted(weights: ArrayLike, rows: Array) -> Array:
-    return checks.example_weights(weights, rows).reshape(-1, *(1,) * (rows.ndim - 1)) * rows
+    return inputs.example_weights(weights, rows).reshape(-1, *(1,) * (rows.ndim - 1)) * rows
 
 
 ACTIVATIONS = {
@@ -135,7 +125,7 @@ ACTIVATIONS = {
 }
 
 
-def mlp(widths: list[int] | tuple[int, ...], activation: str, cost: Cost) -> Network:
+def mlp(widths: list[int] | tuple[int, ...], activation: str, cost: Loss) -> Network:
     """Linear layers of these widths with the activation between them: the four forms of chapter 11. Course 11.1–11.4.
 
     `mlp([1], "tanh", costs.binary_cross_entropy())` is logistic regression, `mlp([8, 1], …)` has a hidden layer.
@@ -154,14 +144,14 @@ def mlp(widths: list[int] | tuple[int, ...], activation: str, cost: Cost) -> Net
 
 def decay(theta: Any, penalty: ArrayLike) -> Any:
     """A penalty for every leaf with two axes or more, 0 for the others: biases are spared. Course 6.1, 7.4."""
-    penalty = numbers(penalty, "penalty")
+    penalty = as_array(penalty, "penalty")
     if penalty.ndim or penalty.dtype.kind in "bc":
         raise TypeError(f"penalty must be one real number; got {penalty.dtype} of shape {penalty.shape}")
 
-    def of_leaf(leaf: Array) -> Array:
+    def leaf_penalty(leaf: Array) -> Array:
         return penalty.astype(leaf.dtype) if leaf.ndim > 1 else jnp.zeros((), leaf.dtype)
 
-    return jax.tree.map(lambda leaf: of_leaf(numbers(leaf, "theta")), theta)
+    return jax.tree.map(lambda leaf: leaf_penalty(as_array(leaf, "theta")), theta)
 
 
 def penalties(penalty: Any, theta: Any, term: Callable[[Array, Array], Array]) -> Any:
@@ -172,7 +162,9 @@ def penalties(penalty: Any, theta: Any, term: Callable[[Array, Array], Array]) -
         penalty = jax.tree.map(lambda _: jax.tree.leaves(penalty)[0], theta)
     if jax.tree.structure(penalty) != jax.tree.structure(theta):
         raise ValueError("penalty must be a number, or a tree like theta with a number for every leaf: decay(theta, p)")
-    return jax.tree.map(lambda p, leaf: term(numbers(p, "penalty", like=leaf).astype(leaf.dtype), leaf), penalty, theta)
+    return jax.tree.map(
+        lambda p, leaf: term(as_array(p, "penalty", like=leaf).astype(leaf.dtype), leaf), penalty, theta
+    )
 
 
 def _tangent(chain: Layer, theta: Any, X: Array, v: Any) -> Array:
@@ -181,7 +173,7 @@ def _tangent(chain: Layer, theta: Any, X: Array, v: Any) -> Array:
     return chain.tangent(theta, X, v, jnp.zeros_like(X))  # pyright: ignore[reportOptionalCall]
 
 
-def _targets(last: Cost, y: ArrayLike, z: Array) -> Array:
+def _targets(last: Loss, y: ArrayLike, z: Array) -> Array:
     last.width(z.shape[1])
     return last.targets(y, z)
 

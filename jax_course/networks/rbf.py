@@ -54,8 +54,8 @@ def rbf(units: int) -> Layer:
         z, D, k = cache
         w = delta * k / params.scales[None, :]
         delta_in = 2 * (product(w, params.centers) - jnp.sum(w, axis=1)[:, None] * z)
-        of_centers = 2 * (transpose_product(w, z) - jnp.sum(w, axis=0)[:, None] * params.centers)
-        return RBFParams(of_centers, jnp.sum(w * D, axis=0) / params.scales), delta_in
+        dcenters = 2 * (transpose_product(w, z) - jnp.sum(w, axis=0)[:, None] * params.centers)
+        return RBFParams(dcenters, jnp.sum(w * D, axis=0) / params.scales), delta_in
 
     def tangent(params: RBFParams, z: Array, v: RBFParams, Rz: Array) -> Array:
         return _tangents(params, z, v, Rz)[-1]
@@ -66,12 +66,12 @@ def rbf(units: int) -> Layer:
         w = delta * k / scales
         Rw = (Rdelta * k + delta * Rk - w * v.scales[None, :]) / scales
         # the columns' and the rows' sums of w and R{w}
-        by_unit, Rby_unit = (jnp.sum(a, axis=0)[:, None] for a in (w, Rw))
-        by_row, Rby_row = (jnp.sum(a, axis=1)[:, None] for a in (w, Rw))
-        Rdelta_in = 2 * (product(Rw, mu) + product(w, v.centers) - Rby_row * z - by_row * Rz)
-        of_centers = transpose_product(Rw, z) + transpose_product(w, Rz) - Rby_unit * mu - by_unit * v.centers
-        of_scales = jnp.sum(Rw * D + w * RD - w * D * v.scales[None, :] / scales, axis=0) / params.scales
-        return RBFParams(2 * of_centers, of_scales), Rdelta_in
+        unit_sums, Runit_sums = (jnp.sum(a, axis=0)[:, None] for a in (w, Rw))
+        row_sums, Rrow_sums = (jnp.sum(a, axis=1)[:, None] for a in (w, Rw))
+        Rdelta_in = 2 * (product(Rw, mu) + product(w, v.centers) - Rrow_sums * z - row_sums * Rz)
+        dcenters = transpose_product(Rw, z) + transpose_product(w, Rz) - Runit_sums * mu - unit_sums * v.centers
+        dscales = jnp.sum(Rw * D + w * RD - w * D * v.scales[None, :] / scales, axis=0) / params.scales
+        return RBFParams(2 * dcenters, dscales), Rdelta_in
 
     return Layer(init, forward, backward, tangent, tangent_backward, f"rbf({units})")
 
@@ -85,6 +85,6 @@ def _bumps(params: RBFParams, z: Array) -> tuple[Array, Array]:
 def _tangents(params: RBFParams, z: Array, v: RBFParams, Rz: Array) -> tuple[Array, Array, Array, Array]:
     """D, R{D}, k and R{k}."""
     D, k = _bumps(params, z)
-    of_z = jnp.sum(z * Rz, axis=1)[:, None] + jnp.sum(params.centers * v.centers, axis=1)[None, :]
-    RD = 2 * (of_z - product(z, v.centers.T) - product(Rz, params.centers.T))
+    R_norms = jnp.sum(z * Rz, axis=1)[:, None] + jnp.sum(params.centers * v.centers, axis=1)[None, :]
+    RD = 2 * (R_norms - product(z, v.centers.T) - product(Rz, params.centers.T))
     return D, RD, k, k * (D * v.scales[None, :] / params.scales[None, :] - RD) / params.scales[None, :]

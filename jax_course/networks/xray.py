@@ -21,10 +21,10 @@ import numpy as np
 import optax
 from jax import Array
 
-from jax_course import checks
+from jax_course import inputs
+from jax_course.inputs.types import ArrayLike
 from jax_course.networks.layer import Layer
 from jax_course.networks.network import Network
-from jax_course.typing import ArrayLike
 
 
 class LayerXRay(NamedTuple):
@@ -74,7 +74,7 @@ class XRay(NamedTuple):
 
 
 def xray(network: Network, theta: Any, X: ArrayLike, y: ArrayLike) -> XRay:
-    """What each layer does on this batch, forwards and backwards. Course 12.1.
+    """Every layer's numbers on this batch, forwards and backwards. Course 12.1.
 
     >>> from jax_course.networks import costs, mlp
     >>> net = mlp([4, 1], "relu", costs.squared_error())
@@ -84,14 +84,14 @@ def xray(network: Network, theta: Any, X: ArrayLike, y: ArrayLike) -> XRay:
     """
     if not isinstance(network, Network):
         raise TypeError(f"network must be one of jax_course.networks; got {type(network).__name__}")
-    z, inputs, caches = checks.design(X), [], []
+    z, entering, caches = inputs.design(X), [], []
     for layer, params in zip(network.layers, theta, strict=True):
-        inputs.append(z)
+        entering.append(z)
         z, cache = layer.forward(params, z)
         caches.append((z, cache))
     y = network.last.targets(y, z)
-    delta, rows = network.last.delta(z, y), []
-    steps = zip(network.layers, theta, inputs, caches, strict=True)
+    delta, rows = network.last.slope(z, y), []
+    steps = zip(network.layers, theta, entering, caches, strict=True)
     for i, (layer, params, z_in, (z_out, cache)) in reversed(list(enumerate(steps))):
         gradient, delta_in = layer.backward(params, cache, delta)
         rows.append(
@@ -106,7 +106,7 @@ def xray(network: Network, theta: Any, X: ArrayLike, y: ArrayLike) -> XRay:
             )
         )
         delta = delta_in
-    return XRay(tuple(reversed(rows)), float(network.last.value(z, y)))
+    return XRay(tuple(reversed(rows)), float(network.last.value(z, jnp.asarray(y))))
 
 
 def _share(gradient: Any, params: Any) -> float:

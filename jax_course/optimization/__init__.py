@@ -1,4 +1,4 @@
-"""Optimization (course 7): functions of theta in, a `Solution` out. Knows no model."""
+"""Optimization (course 7): solvers take functions of theta and return a `Solution`, as the fits of models do."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 from jax_course.optimization.gradient_methods import gradient_descent, nonlinear_cg
 from jax_course.optimization.newton import newton
 from jax_course.optimization.newton_cg import newton_cg
-from jax_course.optimization.programs import Trajectory, trace
 from jax_course.optimization.proximal import (
     accelerated_proximal_gradient,
     projected_gradient,
@@ -14,8 +13,9 @@ from jax_course.optimization.proximal import (
     soft_threshold,
 )
 from jax_course.optimization.quasi_newton import bfgs, lbfgs
-from jax_course.optimization.solution import Evaluations, NotSolved, Solution, Status
-from jax_course.optimization.steps import Backtracking, ExactStep, FixedStep, StrongWolfe
+from jax_course.optimization.run import Trajectory, trace
+from jax_course.optimization.step_rules import Backtracking, ExactStep, FixedStep, StrongWolfe
+from jax_course.solution import Evaluations, NotSolved, Solution, Status
 
 if TYPE_CHECKING:
     from jax_course.optimization import optimizers

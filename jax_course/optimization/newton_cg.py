@@ -2,10 +2,10 @@ r"""Newton without a Hessian (course 7.6b).
 
     H p = −g  by conjugate gradients,  until  ‖H p + g‖ ≤ min(0.1, √(‖g‖ / ‖g at the start‖)) ‖g‖     N&W Algorithm 7.1
 
-Only products H d are needed, and p is only as exact as the quadratic model is worth: far from the minimum a few
-products do, near it the steps become Newton's. A direction d that curves downwards is the last, and its step is as long
-as if it curved upwards as much, as in `newton`. N&W stop before it, which on Rosenbrock's valley and on Wood's function
-takes twice and three times the evaluations.
+Only products H d are needed, and p is only as accurate as the quadratic model: far from the minimum a few products are
+enough, near it the steps become Newton's. The first direction d of negative curvature is the last; its step has the
+length for the absolute value of that curvature, as in `newton`. N&W stop before it, which takes twice the evaluations
+on Rosenbrock's valley and three times on Wood's function (`experiments.benchmarks.solvers`).
 """
 
 from collections.abc import Callable
@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax import Array, lax
-from jax.typing import ArrayLike
 
-from jax_course.checks import whole
-from jax_course.optimization.descent import Heading, Method, descent
+from jax_course.inputs.shapes import whole
+from jax_course.inputs.types import ArrayLike
+from jax_course.optimization.descent import DescentMethod, Direction, descent
 from jax_course.optimization.objective import Objective, Point
-from jax_course.optimization.programs import Algorithm, Task, solver
-from jax_course.optimization.steps import StrongWolfe
+from jax_course.optimization.run import Algorithm, Task, solver
+from jax_course.optimization.step_rules import StrongWolfe
 
 
 @solver
@@ -33,7 +33,10 @@ def newton_cg(
     tolerance: ArrayLike | None = None,
     max_steps: int = 1000,
 ) -> Task:
-    """Minimise cost(theta) by Newton with products hessian_product(theta, v) alone: no Hessian is formed. Course 7.6.
+    """Minimise cost(theta) by Newton's method with Hessian products alone, for large d. Course 7.6.
+
+    hessian_product(theta, v): ∇²J v, a tree like theta, by default from autodiff. The other arguments and the errors
+    are those of `bfgs`.
 
     >>> newton_cg(lambda t: jnp.sum((t - 3.0) ** 4), jnp.zeros(1000), tolerance=1e-6).check().theta[7].round(2)
     Array(3., dtype=float64)
@@ -44,32 +47,37 @@ def newton_cg(
 
 
 class _Inner(NamedTuple):
-    """Conjugate gradients on H z = −g: z, r = Hz + g, the direction, the products, whether H curved upwards so far."""
+    """Conjugate gradients on H z = −g: z, r = Hz + g, the direction d, the number of products, dᵀHd > 0 so far."""
 
     z: Array
     r: Array
     d: Array
     products: Array
-    upwards: Array
+    is_convex: Array
 
 
 def _newton_cg(**settings: Any) -> Algorithm:
-    def heading(f: Objective, point: Point, norm_at_start: Array) -> Heading:
+    def direction(f: Objective, point: Point, norm_at_start: Array) -> Direction:
         norm = jnp.linalg.norm(point.g)
-        enough = jnp.minimum(0.1, jnp.sqrt(norm / norm_at_start))
-        p, products = conjugate_gradients(partial(f.product, point.x), point.g / norm, enough)
-        return Heading(norm * p, jnp.ones_like(norm), products)
+        tolerance = jnp.minimum(0.1, jnp.sqrt(norm / norm_at_start))
+        p, products = conjugate_gradients(partial(f.product, point.x), point.g / norm, tolerance)
+        return Direction(norm * p, jnp.ones_like(norm), products)
 
-    method = Method(
+    method = DescentMethod(
         start=lambda point: jnp.linalg.norm(point.g),
-        heading=heading,
-        update=lambda norm_at_start, old, new, heading, alpha: norm_at_start,
+        direction=direction,
+        update=lambda norm_at_start, old, new, direction, alpha: norm_at_start,
     )
     return descent(method, StrongWolfe(), **settings)
 
 
-def conjugate_gradients(product: Callable[[Array], Array], g: Array, enough: Array) -> tuple[Array, Array]:
-    """z with ‖Hz + g‖ ≤ enough, or as far as H curves upwards and one direction more; and the products it took."""
+def conjugate_gradients(product: Callable[[Array], Array], g: Array, tolerance: Array) -> tuple[Array, Array]:
+    """z (n,) with ‖Hz + g‖ ≤ tolerance, and the number of products; it ends early after a direction with dᵀHd ≤ 0.
+
+    >>> z, products = conjugate_gradients(lambda v: 2 * v, jnp.array([4.0, 2.0]), jnp.array(1e-9))
+    >>> z, int(products)
+    (Array([-2., -1.], dtype=float64), 1)
+    """
     eps = jnp.finfo(g.dtype).eps
 
     def step(state: _Inner) -> _Inner:
@@ -82,9 +90,9 @@ def conjugate_gradients(product: Callable[[Array], Array], g: Array, enough: Arr
         d_new = -r_new + (r_new @ r_new) / (r @ r) * d
         return _Inner(z + alpha * d, r_new, d_new, products + 1, curvature > rounding)
 
-    def goes_on(state: _Inner) -> Array:
-        return state.upwards & (jnp.linalg.norm(state.r) > enough) & (state.products < 2 * g.size)
+    def is_running(state: _Inner) -> Array:
+        return state.is_convex & (jnp.linalg.norm(state.r) > tolerance) & (state.products < 2 * g.size)
 
     start = _Inner(jnp.zeros_like(g), g, -g, jnp.asarray(0, jnp.int32), jnp.asarray(True))
-    end = lax.while_loop(goes_on, step, start)
+    end = lax.while_loop(is_running, step, start)
     return end.z, end.products

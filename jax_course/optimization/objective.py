@@ -1,6 +1,6 @@
-"""The reader's functions of a tree theta as functions of one vector x, in which the algorithms are written.
+"""A cost and its derivatives as functions of one vector x instead of a tree theta: the form that the algorithms use.
 
-The functions may be the hand-derived ones; autodiff stands in for those that are missing.
+The derivatives may be hand-derived; autodiff computes those that are missing.
 """
 
 from collections.abc import Callable
@@ -11,25 +11,22 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jax_course.arrays import numbers
-
-leaves_of = jax.tree_util.tree_leaves
-structure_of = jax.tree_util.tree_structure
+from jax_course.inputs.arrays import as_array
 
 
 class Objective(NamedTuple):
-    """f and its derivatives as functions of x (n,)."""
+    """A cost f and its derivatives as functions of x (n,). proximal(x, step): the prox of a term without gradient."""
 
     value: Callable[[Array], Array]
     gradient: Callable[[Array], Array]
     value_and_gradient: Callable[[Array], tuple[Array, Array]]
     hessian: Callable[[Array], Array]  # (n, n)
-    product: Callable[[Array, Array], Array]  # of x and v: H v
+    product: Callable[[Array, Array], Array]  # (x, v) → H v
     proximal: Callable[[Array, Array], Array] = lambda x, step: x
 
 
 class Point(NamedTuple):
-    """Where a solver stands: x, f, g."""
+    """A point of a solver: x (n,), the cost f (), the gradient g (n,)."""
 
     x: Array
     f: Array
@@ -37,14 +34,20 @@ class Point(NamedTuple):
 
 
 def parameters(theta: Any) -> Any:
-    """theta with arrays of floating-point numbers for leaves."""
-    leaves, structure = jax.tree_util.tree_flatten_with_path(theta)
+    """theta with floating-point arrays for leaves.
+
+    TypeError: a leaf holds other numbers. ValueError: there is no parameter.
+
+    >>> parameters({"b": 2.0})
+    {'b': Array(2., dtype=float64)}
+    """
+    leaves, structure = jax.tree.flatten_with_path(theta)
     if not sum(np.size(leaf) for _, leaf in leaves):
         raise ValueError(f"theta must hold at least one parameter; got {theta!r}")
 
     def array(path: Any, leaf: Any) -> Array:
         name = f"theta{jax.tree_util.keystr(path)}"
-        values = numbers(leaf, name)
+        values = as_array(leaf, name)
         if not jnp.issubdtype(values.dtype, jnp.floating):
             raise TypeError(f"{name} must hold floating-point numbers; got {values.dtype}: give it as floats")
         return values
@@ -52,26 +55,35 @@ def parameters(theta: Any) -> Any:
     return structure.unflatten([array(path, leaf) for path, leaf in leaves])
 
 
-def width_of(theta: Any) -> Any:
-    """The widest dtype of the leaves, in which x is computed."""
-    return max((leaf.dtype for leaf in leaves_of(theta)), key=lambda dtype: jnp.finfo(dtype).bits)
+def widest_dtype(theta: Any) -> Any:
+    """The dtype of x: the widest of the leaves'."""
+    return max((leaf.dtype for leaf in jax.tree.leaves(theta)), key=lambda dtype: jnp.finfo(dtype).bits)
 
 
 def vector(values: Any, theta: Any, name: str = "theta") -> Array:
-    """A tree like theta as x."""
-    shapes, wanted = [jnp.shape(leaf) for leaf in leaves_of(values)], [leaf.shape for leaf in leaves_of(theta)]
-    if structure_of(values) != structure_of(theta) or shapes != wanted:
+    """A tree like theta as x (n,). ValueError: another structure or other shapes; `name` says whose.
+
+    >>> vector({"a": 1.0, "b": [2.0, 3.0]}, parameters({"a": 0.0, "b": [0.0, 0.0]}))
+    Array([1., 2., 3.], dtype=float64)
+    """
+    (leaves, structure), (wanted, wanted_structure) = jax.tree.flatten(values), jax.tree.flatten(theta)
+    if structure != wanted_structure or [*map(jnp.shape, leaves)] != [leaf.shape for leaf in wanted]:
         raise ValueError(f"{name} must be like theta, {_form(theta)}; got {_form(values)}")
-    flat = [jnp.ravel(jnp.asarray(leaf, width_of(theta))) for leaf in leaves_of(values)]
+    flat = [jnp.ravel(jnp.asarray(leaf, widest_dtype(theta))) for leaf in leaves]
     return flat[0] if len(flat) == 1 else jnp.concatenate(flat)
 
 
 def tree(x: Array, theta: Any) -> Any:
-    """x as a tree like theta."""
-    ends = np.cumsum([leaf.size for leaf in leaves_of(theta)])[:-1]
+    """x (n,) as a tree with the shapes and dtypes of theta.
+
+    >>> tree(jnp.array([1.0, 2.0]), parameters({"a": 0.0, "b": 0.0}))
+    {'a': Array(1., dtype=float64), 'b': Array(2., dtype=float64)}
+    """
+    leaves, structure = jax.tree.flatten(theta)
+    ends = np.cumsum([leaf.size for leaf in leaves])[:-1]
     parts = [x] if not len(ends) else jnp.split(x, ends)
-    leaves = [jnp.reshape(x, leaf.shape).astype(leaf.dtype) for x, leaf in zip(parts, leaves_of(theta), strict=True)]
-    return structure_of(theta).unflatten(leaves)
+    shaped = [jnp.reshape(x, leaf.shape).astype(leaf.dtype) for x, leaf in zip(parts, leaves, strict=True)]
+    return structure.unflatten(shaped)
 
 
 def objective(
@@ -83,44 +95,50 @@ def objective(
     hessian_product: Callable[[Any, Any], Any] | None = None,
     proximal: Callable[[Any, Array], Any] = lambda theta, step: theta,
 ) -> Objective:
-    """The functions of x, for trees like theta."""
-    dtype = width_of(theta)
+    """The functions of trees like theta as functions of x, with missing derivatives from autodiff.
+
+    Called, they raise TypeError if the cost is no floating-point scalar, ValueError if a derivative is not like theta.
+
+    >>> objective(jnp.zeros(2), cost=lambda t: t[0] * t[1]).gradient(jnp.array([2.0, 3.0]))
+    Array([3., 2.], dtype=float64)
+    """
+    dtype = widest_dtype(theta)
 
     def value(x: Array) -> Array:
         return _scalar(cost(tree(x, theta)), dtype)
 
     if gradient is None:
-        slope = jax.grad(value)
-        both = jax.value_and_grad(value)
+        g, value_and_g = jax.grad(value), jax.value_and_grad(value)
     else:
 
-        def slope(x: Array) -> Array:
+        def g(x: Array) -> Array:
             return vector(gradient(tree(x, theta)), theta, "the gradient")
 
-        def both(x: Array) -> tuple[Array, Array]:
-            return value(x), slope(x)
+        def value_and_g(x: Array) -> tuple[Array, Array]:
+            return value(x), g(x)
 
     def matrix(x: Array) -> Array:
         if hessian is None:
-            return jax.vmap(lambda v: _derivative_along(slope, x, v))(jnp.eye(x.size, dtype=x.dtype))
+            return jax.vmap(lambda v: _directional_derivative(g, x, v))(jnp.eye(x.size, dtype=x.dtype))
         return _matrix(hessian(tree(x, theta)), theta, dtype)
 
     def product(x: Array, v: Array) -> Array:
         if hessian_product is not None:
             return vector(hessian_product(tree(x, theta), tree(v, theta)), theta, "the Hessian product")
-        return _derivative_along(slope, x, v) if hessian is None else matrix(x) @ v
+        return _directional_derivative(g, x, v) if hessian is None else matrix(x) @ v
 
     def prox(x: Array, step: Array) -> Array:
         return vector(proximal(tree(x, theta), step), theta, "the prox of theta")
 
-    return Objective(value, slope, both, matrix, product, prox)
+    return Objective(value, g, value_and_g, matrix, product, prox)
 
 
-def _derivative_along(slope: Callable[[Array], Array], x: Array, v: Array) -> Array:
+def _directional_derivative(g: Callable[[Array], Array], x: Array, v: Array) -> Array:
+    """Hv, the derivative of the gradient g along v."""
     try:
-        return jax.jvp(slope, (x,), (v,))[1]
-    except TypeError:  # a backward rule written by hand, which forward mode refuses
-        return jax.grad(lambda x: slope(x) @ v)(x)
+        return jax.jvp(g, (x,), (v,))[1]
+    except TypeError:  # g has a hand-written reverse-mode rule, through which forward mode cannot go
+        return jax.grad(lambda x: g(x) @ v)(x)
 
 
 def _scalar(value: Any, dtype: Any) -> Array:
@@ -133,8 +151,8 @@ def _scalar(value: Any, dtype: Any) -> Array:
 
 def _matrix(H: Any, theta: Any, dtype: Any) -> Array:
     """The blocks ∂²f/∂a∂b of all pairs of leaves, of shape a.shape + b.shape, as one matrix."""
-    leaves = leaves_of(theta)
-    blocks = leaves_of(H)
+    leaves = jax.tree.leaves(theta)
+    blocks = jax.tree.leaves(H)
     wanted = [a.shape + b.shape for a in leaves for b in leaves]
     if [jnp.shape(block) for block in blocks] != wanted:
         got = ", ".join(str(jnp.shape(block)) for block in blocks)
@@ -146,5 +164,14 @@ def _matrix(H: Any, theta: Any, dtype: Any) -> Array:
 
 
 def _form(values: Any) -> str:
-    """The structure with shapes for leaves, as it is written."""
-    return str(jax.tree_util.tree_map(lambda leaf: f"shape {jnp.shape(leaf)}", values)).replace("'", "")
+    """The tree as text, with shapes for leaves."""
+    return str(jax.tree.map(lambda leaf: f"shape {jnp.shape(leaf)}", values)).replace("'", "")
+
+
+def tree_where(condition: Array, yes: Any, no: Any) -> Any:
+    """`jnp.where` on every leaf of two trees of one structure; condition is a scalar.
+
+    >>> tree_where(jnp.array(False), (1.0, 2.0), (3.0, 4.0))[0]
+    Array(3., dtype=float64, weak_type=True)
+    """
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)

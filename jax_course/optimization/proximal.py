@@ -1,14 +1,14 @@
-r"""Proximal gradient methods: a smooth cost f plus an h that has no gradient, or a set to stay in. Course 6.2, 7.5.
+r"""Proximal gradient methods: a smooth cost f plus a term h without gradient, or a constraint set. Course 6.2, 7.5.
 
     prox_η(u) = argmin_θ h(θ) + ‖θ − u‖² / 2η                                for h = δ‖θ‖₁: soft_threshold(u, ηδ)
     θ⁺ = prox_η(v − η∇f(v)),  v = θ                                           proximal gradient
-    v = θ + (t_before − 1)/t (θ − θ_before),  t = ½ + ½ √(1 + 4 t_before²)    accelerated (Beck & Teboulle 2009)
+    v = θ_k + (t_k−1 − 1)/t_k (θ_k − θ_k−1),  t_k = ½ + ½ √(1 + 4 t_k−1²)     accelerated (Beck & Teboulle 2009)
 
-Where h is 0 inside a set and ∞ outside, prox is the projection onto the set. η is halved until f(θ⁺) lies below the
-parabola f(v) + ∇f(v)ᵀ(θ⁺ − v) + ‖θ⁺ − v‖²/2η, and tried a little longer in each step. The momentum is dropped where it
-leads uphill, (v − θ⁺)ᵀ(θ⁺ − θ) > 0 (O'Donoghue & Candès 2015).
+If h is 0 inside a set and ∞ outside, prox is the projection onto the set. η is halved until f(θ⁺) lies below the
+parabola f(v) + ∇f(v)ᵀ(θ⁺ − v) + ‖θ⁺ − v‖²/2η; each step first tries a slightly larger η. The momentum is reset when it
+points uphill, (v − θ⁺)ᵀ(θ⁺ − θ) > 0 (O'Donoghue & Candès 2015).
 
-G = (v − θ⁺)/η takes the place of the gradient: it is ∇f where h = 0, and 0 exactly at the minimisers.
+G = (v − θ⁺)/η replaces the gradient: it is ∇f if h = 0, and 0 exactly at the minimisers.
 """
 
 from collections.abc import Callable
@@ -16,24 +16,25 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax import Array, lax
-from jax.typing import ArrayLike
 
-from jax_course.checks import whole
-from jax_course.optimization.ending import first_status, tolerance_or_default, where
-from jax_course.optimization.objective import Objective, Point
-from jax_course.optimization.programs import Algorithm, Task, solver
-from jax_course.optimization.solution import Evaluations, Solution, Status, select_status
-from jax_course.optimization.steps import last_place
+from jax_course.inputs.shapes import whole
+from jax_course.inputs.types import ArrayLike
+from jax_course.optimization.objective import Objective, Point, tree_where
+from jax_course.optimization.run import Algorithm, Task, solver
+from jax_course.optimization.step_rules import last_place
+from jax_course.optimization.termination import first_status, tolerance_or_default
+from jax_course.solution import Evaluations, Solution, Status, select_status
 
+# Factor on η before each step. A lasso of 20 columns takes 1,150 steps with 1.1, 1,629 with 1, more than 10,000 with 2.
 GROWTH = 1.1
-HALVINGS = 100
+HALVINGS = 100  # of η in a step, at most: 5 were too few for exp(θ) − θ from −40, 10 enough; the rest is reserve
 
 
 class _State(NamedTuple):
-    """point.f is f at point.x, point.g is G."""
+    """The state of the loop; point.f is the cost f without h, point.g is G."""
 
     point: Point
-    before: Array  # θ of the step before
+    previous: Array  # θ of the previous step
     t: Array
     eta: Array
     tolerance: Array
@@ -61,7 +62,11 @@ def proximal_gradient(
     tolerance: ArrayLike | None = None,
     max_steps: int = 10_000,
 ) -> Task:
-    """Minimise cost(theta) + h(theta), where proximal(theta, step) is the prox of h. The solution's cost is without h.
+    """Minimise cost(theta) + h(theta) for a term h without gradient, such as δ‖θ‖₁. Course 6.2.
+
+    proximal(theta, step): the prox of h, a tree like theta. theta: the start, a tree of floating-point arrays.
+    gradient(theta): that of cost, by default from autodiff. tolerance: stop at ‖G‖ ≤ tolerance, by default ½√ε. The
+    cost in the solution is without h. TypeError, ValueError: the cost is no scalar, or a result not like theta.
 
     >>> def proximal(theta, step):
     ...     return soft_threshold(theta, 2.0 * step)
@@ -81,7 +86,10 @@ def accelerated_proximal_gradient(
     tolerance: ArrayLike | None = None,
     max_steps: int = 10_000,
 ) -> Task:
-    """`proximal_gradient` with momentum and restart: √κ steps where that takes κ.
+    """Minimise cost(theta) + h(theta) by proximal gradient with momentum and restart (FISTA). Course 6.2.
+
+    The arguments and errors are those of `proximal_gradient`. For condition number κ it takes about √κ steps instead of
+    κ.
 
     >>> def proximal(theta, step):
     ...     return soft_threshold(theta, 2.0 * step)
@@ -102,7 +110,10 @@ def projected_gradient(
     tolerance: ArrayLike | None = None,
     max_steps: int = 10_000,
 ) -> Task:
-    """Minimise cost(theta) over the set that projection(theta) leads to.
+    """Minimise cost(theta) over a convex set. Course 6.1.
+
+    projection(theta): the nearest point of the set, a tree like theta. The other arguments and the errors are those of
+    `proximal_gradient`.
 
     >>> projected_gradient(lambda t: jnp.sum((t - jnp.array([3.0, 0.5])) ** 2), jnp.zeros(2),
     ...                    projection=lambda t: jnp.clip(t, 0.0, 1.0)).theta
@@ -115,8 +126,8 @@ def projected_gradient(
     return _task(_proximal_gradient, cost, theta, gradient, proximal, tolerance, max_steps)
 
 
-def soft_threshold(theta: Array, threshold: ArrayLike) -> Array:
-    """sign(θ) max(|θ| − threshold, 0): the prox of threshold ‖θ‖₁, entry by entry. Course 6.2.
+def soft_threshold(theta: Array, threshold: Array | float) -> Array:
+    """sign(θ) max(|θ| − threshold, 0): the prox of threshold ‖θ‖₁, entry by entry, of the shape of theta. Course 6.2.
 
     >>> soft_threshold(jnp.array([3.0, -0.5, -2.0]), 1.0)
     Array([ 2., -0., -1.], dtype=float64)
@@ -137,35 +148,35 @@ def _accelerated_proximal_gradient(**settings: Any) -> Algorithm:
     return _proximal(lambda t: 0.5 + 0.5 * jnp.sqrt(1 + 4 * t**2), **settings)
 
 
-def _proximal(next_t: Callable[[Array], Array], tolerance: ArrayLike | None, max_steps: ArrayLike) -> Algorithm:
+def _proximal(next_t: Callable[[Array], Array], tolerance: ArrayLike | None, max_steps: Array | int) -> Algorithm:
     def start(f: Objective, x: Array) -> _State:
         value, g = f.value_and_gradient(x)
         eta = _first_eta(f, x, g)
         point = Point(x, value, (x - f.proximal(x - eta * g, eta)) / eta)
-        enough = tolerance_or_default(tolerance, point.g)
-        status = first_status(point, enough)
+        limit = tolerance_or_default(tolerance, point.g)
+        status = first_status(point, limit)
         running = (status == Status.OUT_OF_STEPS) & (0 < jnp.asarray(max_steps))
         zero = jnp.zeros((), jnp.int32)
         evaluations = Evaluations(zero + 1, zero + 2, zero)
-        return _State(point, x, jnp.ones_like(value), eta, enough, zero, evaluations, status, running)
+        return _State(point, x, jnp.ones_like(value), eta, limit, zero, evaluations, status, running)
 
     def step(f: Objective, state: _State) -> _State:
         x, t = state.point.x, next_t(state.t)
-        v = x + (state.t - 1) / t * (x - state.before)
+        v = x + (state.t - 1) / t * (x - state.previous)
         f_v, g = f.value_and_gradient(v)
         trial = _step_below_the_parabola(f, v, f_v, g, GROWTH * state.eta)
         G = (v - trial.x) / trial.eta
         uphill = (v - trial.x) @ (trial.x - x) > 0
         norm = jnp.linalg.norm(G)
-        written = jnp.finfo(v.dtype).eps * jnp.linalg.norm(trial.x) / trial.eta  # what rounding of θ⁺ makes of G
+        rounding = jnp.finfo(v.dtype).eps * jnp.linalg.norm(trial.x) / trial.eta  # of G, from that of θ⁺
         finite = jnp.isfinite(trial.f) & jnp.isfinite(norm)
         status = select_status(
-            [~finite, ~trial.good, norm <= jnp.maximum(state.tolerance, written)],
+            [~finite, ~trial.good, norm <= jnp.maximum(state.tolerance, rounding)],
             [Status.NOT_FINITE, Status.NO_DESCENT, Status.CONVERGED],
             Status.OUT_OF_STEPS,
         )
         steps = state.steps + 1
-        point = where(finite & trial.good, Point(trial.x, trial.f, G), state.point)
+        point = tree_where(finite & trial.good, Point(trial.x, trial.f, G), state.point)
         return _State(
             point, x, jnp.where(uphill, 1, t), trial.eta, state.tolerance, steps,
             state.evaluations.plus(1 + trial.count, 1), status, (status == Status.OUT_OF_STEPS) & (steps < max_steps),
@@ -179,20 +190,23 @@ def _proximal(next_t: Callable[[Array], Array], tolerance: ArrayLike | None, max
 
 
 def _step_below_the_parabola(f: Objective, v: Array, f_v: Array, g: Array, eta: Array) -> _Trial:
-    def at(eta: Array, count: Array) -> _Trial:
+    """The proximal step from v with the first of η, η/2, η/4, … that lies below the parabola."""
+
+    def trial(eta: Array, count: Array) -> _Trial:
         x = f.proximal(v - eta * g, eta)
         s, f_x = x - v, f.value(x)
         good = f_x <= f_v + g @ s + s @ s / (2 * eta) + last_place(f_v)
         return _Trial(eta, x, f_x, good, count)
 
-    first = at(eta, jnp.asarray(1, jnp.int32))
-    return lax.while_loop(
-        lambda trial: ~trial.good & (trial.count < HALVINGS), lambda trial: at(trial.eta / 2, trial.count + 1), first
-    )
+    def is_running(last: _Trial) -> Array:
+        return ~last.good & (last.count < HALVINGS)
+
+    first = trial(eta, jnp.asarray(1, jnp.int32))
+    return lax.while_loop(is_running, lambda last: trial(last.eta / 2, last.count + 1), first)
 
 
 def _first_eta(f: Objective, x: Array, g: Array) -> Array:
-    """The inverse of the curvature along g, from a difference of gradients; 1 where there is none."""
+    """The first η: 1 / curvature along g, from a difference of gradients; 1 if there is no curvature."""
     length = jnp.linalg.norm(g)
     h = jnp.sqrt(jnp.finfo(x.dtype).eps) * (1 + jnp.linalg.norm(x))
     curvature = jnp.linalg.norm(f.gradient(x - h / jnp.where(length > 0, length, 1) * g) - g) / h

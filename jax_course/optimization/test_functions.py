@@ -1,6 +1,6 @@
-"""Costs whose minima are known, to try solvers on: Moré, Garbow and Hillstrom (1981), and others in everybody's use.
+"""Test functions with known minima for solvers: those of Moré, Garbow and Hillstrom (1981) and others in common use.
 
-The values at the starts, where given, were computed by others with 110 digits.
+The costs at the starts are published values with 110 digits.
 """
 
 from collections.abc import Callable
@@ -11,40 +11,40 @@ import numpy as np
 
 
 class Problem(NamedTuple):
-    """A cost, a start, its minima, and the cost at the start where somebody else computed it."""
+    """A cost of theta (d,), a start, its minima, and the published cost at the start, or None."""
 
     cost: Callable[[Any], Any]
     start: tuple[float, ...]
     minima: tuple[tuple[float, ...], ...]
-    at_start: float | None = None
+    start_cost: float | None = None
 
     def distance(self, theta: np.ndarray) -> float:
-        """From the nearest minimum, in units of its size."""
+        """The distance of theta (d,) from the nearest minimum, relative to its norm if that is above 1."""
         return min(float(np.linalg.norm(theta - best)) / max(1.0, float(np.linalg.norm(best))) for best in self.minima)
 
 
 def rosenbrock(t):
-    """Valleys side by side (Moré et al. 21)."""
+    """d / 2 independent curved valleys (Moré et al. 21)."""
     return jnp.sum(100 * (t[1::2] - t[::2] ** 2) ** 2 + (1 - t[::2]) ** 2)
 
 
 def chained_rosenbrock(t):
-    """One valley through all dimensions."""
+    """One curved valley through all dimensions."""
     return jnp.sum(100 * (t[1:] - t[:-1] ** 2) ** 2 + (1 - t[:-1]) ** 2)
 
 
 def beale(t):
-    """Moré et al. 5."""
+    """Three terms in two parameters, flat far from the minimum (Moré et al. 5)."""
     return sum((c - t[0] * (1 - t[1] ** k)) ** 2 for k, c in ((1, 1.5), (2, 2.25), (3, 2.625)))
 
 
 def booth(t):
-    """A quadratic."""
+    """A quadratic with its minimum at (1, 3)."""
     return (t[0] + 2 * t[1] - 7) ** 2 + (2 * t[0] + t[1] - 5) ** 2
 
 
 def himmelblau(t):
-    """Four minima."""
+    """A polynomial of degree 4 with four minima."""
     return (t[0] ** 2 + t[1] - 11) ** 2 + (t[0] + t[1] ** 2 - 7) ** 2
 
 
@@ -54,13 +54,13 @@ def powell_singular(t):
 
 
 def wood(t):
-    """Moré et al. 14."""
+    """Two coupled curved valleys with a saddle (Moré et al. 14)."""
     valleys = 100 * (t[1] - t[0] ** 2) ** 2 + (1 - t[0]) ** 2 + 90 * (t[3] - t[2] ** 2) ** 2 + (1 - t[2]) ** 2
     return valleys + 10 * (t[1] + t[3] - 2) ** 2 + 0.1 * (t[1] - t[3]) ** 2
 
 
 def helical_valley(t):
-    """Moré et al. 7."""
+    """A valley that winds around an axis (Moré et al. 7)."""
     turns = jnp.arctan2(t[1], t[0]) / (2 * jnp.pi)
     return 100 * (t[2] - 10 * turns) ** 2 + 100 * (jnp.sqrt(t[0] ** 2 + t[1] ** 2) - 1) ** 2 + t[2] ** 2
 
@@ -71,11 +71,11 @@ def brown_badly_scaled(t):
 
 
 def styblinski_tang(t):
-    """2ᵈ minima."""
+    """A polynomial of degree 4 with 2ᵈ minima."""
     return 0.5 * jnp.sum(t**4 - 16 * t**2 + 5 * t)
 
 
-# The roots of 4t³ − 32t + 5 where the curvature is positive.
+# The roots of 4t³ − 32t + 5 with positive curvature.
 ROOTS = (-2.903534027771177, 2.746802770902713)
 PAIRS = tuple((a, b) for a in ROOTS for b in ROOTS)
 HIMMELBLAU = (
@@ -86,7 +86,7 @@ HIMMELBLAU = (
 )
 FIFTY = (-1.2, 1.0) * 50
 ONES = (1.0,) * 100
-BESIDE = (-0.99329, 0.99665, 0.99833, 0.99917, 0.99959, 0.99979, 0.9999, *[1.0] * 93)  # a minimum of 3.98662
+LOCAL_MINIMUM = (-0.99329, 0.99665, 0.99833, 0.99917, 0.99959, 0.99979, 0.9999, *[1.0] * 93)  # its cost is 3.98662
 
 PROBLEMS = {
     "rosenbrock": Problem(rosenbrock, (-1.2, 1.0), ((1.0, 1.0),), 24.2),
@@ -103,6 +103,6 @@ PROBLEMS = {
     "wood": Problem(wood, (-3.0, -1.0, -3.0, -1.0), ((1.0,) * 4,), 19192.0),
     "rosenbrock 100": Problem(rosenbrock, FIFTY, (ONES,)),
     "rosenbrock 100 from 0": Problem(rosenbrock, (0.0,) * 100, (ONES,)),
-    "chained rosenbrock 100": Problem(chained_rosenbrock, FIFTY, (ONES, BESIDE)),
-    "chained rosenbrock 100 from 0": Problem(chained_rosenbrock, (0.0,) * 100, (ONES, BESIDE)),
+    "chained rosenbrock 100": Problem(chained_rosenbrock, FIFTY, (ONES, LOCAL_MINIMUM)),
+    "chained rosenbrock 100 from 0": Problem(chained_rosenbrock, (0.0,) * 100, (ONES, LOCAL_MINIMUM)),
 }

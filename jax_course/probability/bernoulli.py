@@ -9,7 +9,7 @@ r"""The Bernoulli distribution: one toss of a coin (course 5.4, 5.5).
 
 Shapes: x, 0 or 1 (truth values, whole or floating-point numbers), and p in [0, 1] have one shape, or one of them is a
 scalar. Both ends p = 0 and p = 1 are exact: log 0 is −∞, 0 log 0 is 0, and no derivative is NaN. Other x and p are
-refused; inside jit, where nothing can be, the results are NaN.
+refused; inside jit the results are NaN.
 """
 
 import jax
@@ -18,8 +18,8 @@ import numpy as np
 from jax import Array
 from jax.scipy.special import xlog1py, xlogy
 
+from jax_course.inputs.types import ArrayLike
 from jax_course.probability import parameters
-from jax_course.typing import ArrayLike
 
 __all__ = ["entropy", "entropy_derivative", "fit", "log_likelihood", "log_likelihood_derivative", "log_pmf", "pmf"]
 
@@ -63,9 +63,9 @@ def log_likelihood_derivative(x: ArrayLike, p: ArrayLike) -> Array:
     >>> log_likelihood_derivative(jnp.array([0, 1, 1]), 0.5)
     Array(2., dtype=float64)
     """
-    success, p_of_each = _check(x, p)
-    of_each = jnp.where(success, 1, -1) / jnp.where(success, p_of_each, 1 - p_of_each)
-    return of_each if np.ndim(p) else jnp.sum(of_each)
+    success, p_each = _check(x, p)
+    terms = jnp.where(success, 1, -1) / jnp.where(success, p_each, 1 - p_each)
+    return terms if np.ndim(p) else jnp.sum(terms)
 
 
 def fit(x: ArrayLike) -> Array:
@@ -108,7 +108,7 @@ _entropy.defjvps(lambda dp, H, p: entropy_derivative(p) * dp)  # term by term it
 
 
 def _check(x: ArrayLike, p: ArrayLike) -> tuple[Array, Array]:
-    """Where x is 1, and its p, of one shape; p is NaN where x is no outcome."""
+    """Whether each x is 1, and its p, of one shape; p is NaN where x is no outcome."""
     x, p = parameters.floats(x=x, p=p)
     if x.ndim and p.ndim and x.shape != p.shape:
         raise ValueError(f"p must be a scalar or have the shape of x, {x.shape}; got shape {p.shape}")

@@ -3,7 +3,7 @@ r"""The categorical distribution: one throw of a die with K faces (course 5.4, 5
     P(x) = p_x                                                      pmf, log_pmf
     log P(x₁ … x_m) = Σ log p_x = Σ_k m_k log p_k                   log_likelihood
     ∂/∂p_k = m_k/p_k                                                log_likelihood_gradient
-    p_k = m_k/m, the likeliest of those that sum to 1               fit
+    p_k = m_k/m, the maximum likelihood under Σ p_k = 1             fit
     H = −Σ p_k log p_k                                              entropy
     ∂H/∂p_k = −log p_k − 1                                          entropy_gradient
 
@@ -11,8 +11,7 @@ with m_k the number of examples of class k. The derivatives take the p_k as inde
 change of p sums to 0, the −1 drops out. For K = 2 all of this is `bernoulli` with p = p₁.
 
 Shapes: x, class numbers 0…K−1, of any shape; p (K,), at least 0 and of sum 1. An entry 0 or 1 is exact: log 0 is −∞,
-0 log 0 is 0. Other x and p are refused; inside jit, where nothing can be, an x or p_k out of its range gives NaN, and
-nobody looks at the sum.
+0 log 0 is 0. Other x and p are refused; inside jit an x or p_k out of its range gives NaN, and the sum is not checked.
 """
 
 import jax
@@ -22,10 +21,10 @@ from jax import Array
 from jax.scipy.special import xlogy
 from jax.typing import DTypeLike
 
-from jax_course import checks
-from jax_course.arrays import is_concrete, numbers
+from jax_course import inputs
+from jax_course.inputs.arrays import as_array, is_concrete
+from jax_course.inputs.types import ArrayLike
 from jax_course.probability import parameters
-from jax_course.typing import ArrayLike
 
 __all__ = ["entropy", "entropy_gradient", "fit", "log_likelihood", "log_likelihood_gradient", "log_pmf", "pmf"]
 
@@ -80,9 +79,9 @@ def fit(x: ArrayLike, *, classes: int) -> Array:
     >>> fit(jnp.array([0, 1, 1, 1]), classes=3)
     Array([0.25, 0.75, 0.  ], dtype=float64)
     """
-    if checks.whole(classes, "classes") < 1:
+    if inputs.whole(classes, "classes") < 1:
         raise ValueError(f"classes must be at least 1; got {classes}")
-    x = parameters.one_axis(numbers(x, "x"), "x")
+    x = parameters.one_axis(as_array(x, "x"), "x")
     return _counts(x, int(classes), jnp.result_type(float)) / len(x)
 
 
@@ -124,8 +123,8 @@ def _simplex(p: ArrayLike) -> Array:
 
 
 def _classes(x: ArrayLike, K: int) -> tuple[Array, Array]:
-    """Where x is one of the classes 0…K−1, and its number, 0 elsewhere."""
-    x = numbers(x, "x")
+    """Whether x is one of the classes 0…K−1, and its number, 0 if it is none."""
+    x = as_array(x, "x")
     if x.dtype.kind not in "iub":
         raise TypeError(f"x must hold class numbers 0…K−1, integers; got {x.dtype}: convert it with x.astype(int)")
     x = x.astype(jnp.int32) if x.dtype.kind == "b" else x

@@ -1,11 +1,11 @@
-r"""Covariance matrices: what is none is refused, what is nearly none keeps its digits.
+r"""Covariance matrices: an invalid one is refused, an ill-conditioned one keeps its digits.
 
     S Σ S = C ≈ LLᵀ,  R = C − LLᵀ in extended precision,  I + L⁻¹RL⁻ᵀ = MMᵀ
     Σ = BBᵀ,  B = S⁻¹LM
 
-S takes the units out, exactly (powers of two). L alone would have lost cond(C) ε of what it says: four digits are left
-at 1e12. M factorises what rounding took from L, and leaves an error of about √cond(C) ε. L is no more than a guess, and
-is not differentiated: any derivative goes through R and M, exact whatever the guess.
+S equilibrates Σ, exactly (powers of two). L alone has a relative error of cond(C) ε: four digits are left at 1e12. M is
+the factor of its rounding error, and leaves an error of about √cond(C) ε. Any L gives the right derivatives through R
+and M, so L itself is not differentiated.
 """
 
 from typing import NamedTuple
@@ -15,17 +15,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jax_course import boundary
-from jax_course.arrays import is_concrete
+from jax_course import inputs
+from jax_course.inputs.arrays import is_concrete
+from jax_course.inputs.types import ArrayLike
 from jax_course.linalg import gram, product, rank_tolerance, spd_factor
-from jax_course.linalg.extended import add_products
+from jax_course.linalg.double_double import add_products
 from jax_course.linalg.lapack import cholesky, solve_triangular
 from jax_course.probability import parameters
-from jax_course.typing import ArrayLike
 
 
 class Root(NamedTuple):
-    """B of Σ = BBᵀ by its factors: scale (d,), L and M (d, d). What it is applied to stands in rows, shape (m, d)."""
+    """B of Σ = BBᵀ by its factors: scale (d,), L and M (d, d). Its methods take vectors as rows, shape (m, d)."""
 
     scale: Array
     L: Array
@@ -37,13 +37,13 @@ class Root(NamedTuple):
 
     def solve(self, r: Array) -> Array:
         """B⁻¹r = M⁻¹L⁻¹S r: in turn, since the product of the inverses would cost more digits than the solutions."""
-        by_L = solve_triangular(self.L, (self.scale[None, :] * r).T, lower=True)
-        return solve_triangular(self.M, by_L, lower=True).T
+        solved = solve_triangular(self.L, (self.scale[None, :] * r).T, lower=True)
+        return solve_triangular(self.M, solved, lower=True).T
 
     def solve_transposed(self, w: Array) -> Array:
         """B⁻ᵀw = S L⁻ᵀM⁻ᵀ w, so that B⁻ᵀB⁻¹r = Σ⁻¹r."""
-        by_M = solve_triangular(self.M, w.T, lower=True, trans=1)
-        return self.scale[None, :] * solve_triangular(self.L, by_M, lower=True, trans=1).T
+        solved = solve_triangular(self.M, w.T, lower=True, trans=1)
+        return self.scale[None, :] * solve_triangular(self.L, solved, lower=True, trans=1).T
 
     def precision(self) -> Array:
         """Σ⁻¹ = B⁻ᵀB⁻¹, shape (d, d)."""
@@ -56,7 +56,7 @@ class Root(NamedTuple):
 
 
 def root(covariance: Array) -> Root:
-    """B of Σ = BBᵀ; that of a (1, 1) matrix for a scalar.
+    """B of Σ = BBᵀ, Σ (d, d); a scalar is taken as a (1, 1) matrix. Course 4.4.
 
     Errors: ValueError where Σ is not symmetric and positive definite to rounding; M is NaN there in jit.
 
@@ -64,11 +64,11 @@ def root(covariance: Array) -> Root:
     Array([[3., 2.]], dtype=float64)
     """
     if covariance.ndim == 0:
-        deviation = jnp.sqrt(boundary.positive(covariance, "covariance", covariance)).reshape(1, 1)
+        deviation = jnp.sqrt(inputs.positive(covariance, "covariance", covariance)).reshape(1, 1)
         return Root(jnp.ones_like(deviation[0]), deviation, jnp.ones_like(deviation))
     factors = _factorised(covariance)
     if is_concrete(factors.M) and np.isnan(np.asarray(factors.M)).any():
-        raise ValueError(_why_not(boundary.finite(covariance, "covariance")))
+        raise ValueError(_refusal(inputs.finite(covariance, "covariance")))
     return factors
 
 
@@ -80,20 +80,20 @@ def _factorised(covariance: Array) -> Root:
     C = scale[:, None] * A * scale[None, :]
     R = jax.vmap(lambda row, factors: add_products(row, L.T, -factors))(C, L)
     E = solve_triangular(L, solve_triangular(L, R, lower=True).T, lower=True)
-    # E takes the errors of the factorisation out again, so that only those of the entries of A count
+    # E corrects the errors of the factorisation, so that only those of the entries of A count
     determined = factored.is_regular(rank_tolerance(A))
     return Root(scale, L, cholesky(jnp.where(determined, jnp.eye(len(A), dtype=A.dtype) + E, jnp.nan)))
 
 
 def _asymmetry(A: Array) -> Array:
-    """|Σ_ij − Σ_ji|, in units of what the rounding of a sum of products may leave: beyond 1 it is a mistake."""
+    """|Σ_ij − Σ_ji| in units of the largest rounding error of a sum of products: above 1 it is a mistake."""
     deviation = jnp.sqrt(jnp.diagonal(A))
     rounding = 100 * len(A) * jnp.finfo(A.dtype).eps * deviation[:, None] * deviation[None, :]
     return jnp.where(A == A.T, 0, jnp.abs(A - A.T) / rounding)
 
 
-def _why_not(covariance: Array) -> str:
-    """The sentence for a covariance that is none."""
+def _refusal(covariance: Array) -> str:
+    """The message for a matrix that is no covariance."""
     values, variances = np.asarray(covariance), np.diagonal(covariance)
     if not np.all(variances > 0):
         i = int(np.argmin(variances))

@@ -10,13 +10,13 @@ r"""The normal distribution, in one dimension and in many (course 4, 5).
     ∂ log p/∂μ = Σ⁻¹r                                               gradient_mean
     ∂ log p/∂Σ = ½(Σ⁻¹r rᵀΣ⁻¹ − Σ⁻¹)                                gradient_covariance
 
-The derivative by Σ takes its d² entries as independent, and log p as a function of (Σ + Σᵀ)/2: hence it is symmetric,
+The derivative in Σ takes its d² entries as independent, and log p as a function of (Σ + Σᵀ)/2: hence it is symmetric,
 and d log p = Σ_ij (∂ log p/∂Σ)_ij dΣ_ij for a symmetric dΣ. With Σ = BBᵀ, B triangular,
 rᵀΣ⁻¹r = ‖B⁻¹r‖², ½ log det Σ = log det B, and x = μ + Bz for a standard normal z is a draw (`sample`).
 
 Shapes: x (m, d), or (d,) for a single one; mean (d,), covariance (d, d). In one dimension mean and covariance, the
 variance, are scalars and x has any shape. A covariance that is not symmetric and positive definite to rounding is
-refused; inside jit, where nothing can be, the results are NaN.
+refused; inside jit the results are NaN.
 """
 
 import math
@@ -26,11 +26,11 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jax_course import boundary, checks
+from jax_course import inputs
+from jax_course.inputs.types import ArrayLike
 from jax_course.linalg import gram
 from jax_course.probability import covariances, parameters
 from jax_course.probability.covariances import root
-from jax_course.typing import ArrayLike
 
 __all__ = [
     "Gaussian",
@@ -105,7 +105,7 @@ def gradient_x(x: ArrayLike, mean: ArrayLike, covariance: ArrayLike) -> Array:
 
 
 def hessian_x(x: ArrayLike, mean: ArrayLike, covariance: ArrayLike) -> Array:
-    """∂² log p/∂x² = −Σ⁻¹, shape (d, d): the same for every example. Course 4.4.
+    """∂² log p/∂x² = −Σ⁻¹, shape (d, d), equal for all examples. Course 4.4.
 
     >>> hessian_x(jnp.zeros(2), jnp.zeros(2), jnp.array([[4.0, 2.0], [2.0, 2.0]]))
     Array([[-0.5,  0.5],
@@ -136,8 +136,8 @@ def gradient_covariance(x: ArrayLike, mean: ArrayLike, covariance: ArrayLike) ->
     x, mean, covariance = covariances.gaussian(x, mean, covariance)
     B, r = root(covariance), _deviations(x, mean)
     s = B.solve_transposed(B.solve(r))
-    by_covariance = (s[:, :, None] * s[:, None, :] - B.precision()[None, :, :]) / 2
-    return by_covariance.reshape(x.shape[: x.ndim - mean.ndim] + covariance.shape)
+    slope = (s[:, :, None] * s[:, None, :] - B.precision()[None, :, :]) / 2
+    return slope.reshape(x.shape[: x.ndim - mean.ndim] + covariance.shape)
 
 
 def _deviations(x: Array, mean: Array) -> Array:
@@ -202,12 +202,12 @@ def _examples(X: ArrayLike) -> Array:
     (X,) = parameters.floats(X=X)
     if X.ndim not in (1, 2) or not X.size:
         raise ValueError(f"X must have shape (m, d), or (m,) in one dimension, and not be empty; got shape {X.shape}")
-    return boundary.finite(parameters.single_or_double(X, "X"), "X")
+    return inputs.finite(parameters.single_or_double(X, "X"), "X")
 
 
 def _mean(X: Array) -> Array:
     rough = jnp.mean(X, axis=0)
-    return rough + jnp.mean(X - rough[None], axis=0)  # which the rounding of large sums took
+    return rough + jnp.mean(X - rough[None], axis=0)  # corrects the rounding of large sums
 
 
 def _scatter(X: Array) -> Array:
@@ -233,6 +233,6 @@ def sample(key: Array, mean: ArrayLike, covariance: ArrayLike, m: int) -> Array:
     (3, 2)
     """
     mean, covariance = covariances.location(*parameters.floats(mean=mean, covariance=covariance))
-    z = jax.random.normal(checks.random_key(key, "key"), (int(checks.whole(m, "m")), mean.size), mean.dtype)
+    z = jax.random.normal(inputs.random_key(key, "key"), (int(inputs.whole(m, "m")), mean.size), mean.dtype)
     x = mean.reshape(1, -1) + root(covariance).times(z)
     return x.reshape(len(z), *mean.shape)

@@ -1,13 +1,14 @@
-r"""Intervals that hold the truth with a stated confidence (course 5.3).
+r"""Confidence intervals of what is estimated with normal errors (course 5.3).
 
+    Aθ ± t √(σ² + ‖(A R)_i‖²),  cov(θ) = R Rᵀ                                              interval
     P(|T| ≤ t) = confidence,  T Student's with ν degrees of freedom                        student
     P(|Z| ≤ z) = confidence,  Z standard normal                                            normal
 
     P(|T| ≤ t) = I_{t²/(ν + t²)}(½, ν/2) = 1 − I_{ν/(ν + t²)}(ν/2, ½)
 
-with I the regularised incomplete beta function. Whichever of its two arguments is the smaller has the digits, so the
-first form decides below t² = ν and the second above. For large ν both are differences of large logarithms, and t comes
-from its expansion in 1/ν around z instead (Abramowitz & Stegun 26.7.5).
+with I the regularised incomplete beta function. The first form has more digits below t² = ν, the second above. For
+large ν both are differences of large logarithms, and t comes from its expansion in 1/ν around z instead (Abramowitz &
+Stegun 26.7.5).
 """
 
 from typing import NamedTuple
@@ -18,40 +19,46 @@ import numpy as np
 from jax import Array, lax
 from jax.scipy.special import betainc, erfinv, ndtri
 
-from jax_course import arrays
-from jax_course.typing import ArrayLike
+from jax_course import inputs
+from jax_course.inputs.types import ArrayLike
 
 
 class Interval(NamedTuple):
-    """Its two ends, of one shape."""
+    """The two ends of an interval, of one shape."""
 
     lower: Array
     upper: Array
 
 
-def around(center: Array, half_width: Array) -> Interval:
-    """center ± half_width. Course 5.3."""
-    return Interval(center - half_width, center + half_width)
+@jax.jit
+def interval(estimate: Array, root: Array, t: Array, noise: Array | float = 0.0) -> Interval:
+    """estimate (...,) ± t √(noise + variance), the variance from the root (..., k) of the covariance. Course 5.3.
+
+    >>> interval(jnp.array([1.0]), jnp.array([[3.0, 4.0]]), jnp.array(2.0))
+    Interval(lower=Array([-9.], dtype=float64), upper=Array([11.], dtype=float64))
+    """
+    half_width = t * jnp.sqrt(noise + jnp.sum(root**2, axis=-1))
+    return Interval(estimate - half_width, estimate + half_width)
 
 
 def level(confidence: ArrayLike, like: Array) -> Array:
     """A confidence, a scalar between 0 and 1 in the dtype of `like`; refused outside, or NaN there in jit."""
-    confidence = arrays.numbers(confidence, "confidence", like=like)
+    confidence = inputs.as_array(confidence, "confidence", like=like)
     if confidence.ndim != 0 or confidence.dtype.kind in "bc":
         raise TypeError(f"confidence must be one number; got {confidence.dtype} of shape {confidence.shape}")
-    if arrays.is_concrete(confidence) and not 0 < np.asarray(confidence) < 1:
+    if inputs.is_concrete(confidence) and not 0 < np.asarray(confidence) < 1:
         hint = f": write {float(confidence) / 100:g}" if 1 < confidence < 100 else ""
         raise ValueError(f"confidence must lie between 0 and 1; got {confidence}{hint}")
     return jnp.where((confidence > 0) & (confidence < 1), confidence, jnp.nan).astype(like.dtype)
 
 
 def normal(confidence: Array) -> Array:
-    """How many standard deviations a normal value stays within, with that confidence. Course 5.3.
+    """z, the standard deviations that a normal value stays within at this confidence. Course 5.3.
 
     >>> normal(jnp.array(0.5)) / 0.6744897501960817
     Array(1., dtype=float64)
     """
-    # each where the other's argument is a difference of nearly equal numbers
+    # ndtri below ½, and erfinv above it, would take a difference of nearly equal numbers
     return jnp.where(
         confidence < 0.5, jnp.sqrt(2).astype(confidence.dtype) * erfinv(confidence), -ndtri((1 - confidence) / 2)
     )
@@ -59,7 +66,7 @@ def normal(confidence: Array) -> Array:
 
 @jax.jit
 def student(confidence: Array, degrees_of_freedom: Array) -> Array:
-    """How many estimated standard deviations a value stays within, with that confidence. Course 5.3.
+    """t, the estimated standard deviations that a value stays within at this confidence. Course 5.3.
 
     With one degree of freedom, Cauchy's distribution, tan(π/4) = 1 for a confidence of ½:
 
@@ -67,7 +74,7 @@ def student(confidence: Array, degrees_of_freedom: Array) -> Array:
     Array(1., dtype=float64)
     """
     nu, eps = degrees_of_freedom, jnp.finfo(confidence.dtype).eps
-    t = jnp.where(nu < eps**-0.2, _by_bisection(confidence, nu), _expanded(normal(confidence), nu))
+    t = jnp.where(nu < eps**-0.2, _bisected(confidence, nu), _expanded(normal(confidence), nu))
     return jnp.where(jnp.isnan(confidence) | ~(nu > 0), jnp.nan, t)
 
 
@@ -80,7 +87,7 @@ def _expanded(z: Array, nu: Array) -> Array:
     return z * (1 + (first + (second + (third + fourth / nu) / nu) / nu) / nu)
 
 
-def _by_bisection(confidence: Array, nu: Array) -> Array:
+def _bisected(confidence: Array, nu: Array) -> Array:
     half = jnp.full_like(confidence, 0.5)
 
     def is_too_small(t):

@@ -1,23 +1,23 @@
-"""What the distributions take: numbers of one dtype, probabilities, and outcomes. Refused as in `checks`."""
+"""Checks of the arguments of distributions: numbers of one dtype, probabilities, and outcomes."""
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jax_course.arrays import is_concrete, numbers
-from jax_course.typing import ArrayLike
+from jax_course.inputs.arrays import as_array, is_concrete
+from jax_course.inputs.types import ArrayLike
 
 
 def floats(**values: ArrayLike) -> list[Array]:
     """The values as floating-point numbers of one dtype; whole and bare Python numbers take that of the others."""
     floating = [name for name, value in values.items() if jnp.issubdtype(getattr(value, "dtype", bool), jnp.floating)]
     first = floating[0] if floating else ""
-    like = numbers(values[first], first) if floating else jnp.zeros(())
-    return [_of_the_dtype(value, name, first, like) for name, value in values.items()]
+    like = as_array(values[first], first) if floating else jnp.zeros(())
+    return [_with_dtype(value, name, first, like) for name, value in values.items()]
 
 
-def _of_the_dtype(value: ArrayLike, name: str, first: str, like: Array) -> Array:
-    array = numbers(value, name, like=like)
+def _with_dtype(value: ArrayLike, name: str, first: str, like: Array) -> Array:
+    array = as_array(value, name, like=like)
     if jnp.issubdtype(array.dtype, jnp.floating):
         if array.dtype != like.dtype:
             raise TypeError(
@@ -36,7 +36,7 @@ def single_or_double(values: Array, name: str) -> Array:
 
 
 def probabilities(p: Array) -> Array:
-    """The values; refused where one is outside [0, 1], or NaN there in jit."""
+    """The values; refused if one is outside [0, 1], inside jit NaN in its place."""
     valid = (p >= 0) & (p <= 1)
     if is_concrete(p) and not np.all(valid):
         raise ValueError(f"p must lie between 0 and 1; got {np.asarray(p)[~np.asarray(valid)].flat[0]}")
@@ -44,7 +44,7 @@ def probabilities(p: Array) -> Array:
 
 
 def outcomes(x: Array, valid: Array, expected: str) -> Array:
-    """Where x is an outcome; refused where it is none, or False there in jit."""
+    """`valid`, which is True for each x that is an outcome; another x is refused, except inside jit."""
     if is_concrete(valid) and not np.all(valid):
         raise ValueError(f"x must hold {expected}; got {np.asarray(x)[~np.asarray(valid)].flat[0]}")
     return valid

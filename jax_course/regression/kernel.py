@@ -2,56 +2,53 @@ r"""RBF kernel regression (course 6.4, 6.5).
 
     k(x, μ) = exp(−‖x − μ‖²/λ),  ŷ = Σ_j θ_j k(x, μ_j)               predict                6.4
 
-On chosen centres this is linear or ridge regression on `features.rbf`; with one kernel on each training point, K = Kᵀ
-positive definite for distinct points:
+On chosen centers this is linear or ridge regression on `features.rbf` (`fit_on_centers`); with one kernel on each
+training point, K = Kᵀ positive definite for distinct points:
 
     J = ‖y − Kθ‖² + δ²θᵀKθ                                           cost                   6.4
     ∇J = 2K(Kθ − y + δ²θ)                                            gradient
     ∇²J = 2K(K + δ²I)                                                hessian
     θ = (K + δ²I)⁻¹y                                                 fit
 
-The penalty θᵀKθ is the squared length of the function Σ θ_j k(·, x_j) in the space that k spans: with it the minimiser
-solves a system with K, not K². The choice of λ, and how far predictions can be trusted: `regression.kernel_choice`.
+The penalty θᵀKθ is the squared norm of the function Σ θ_j k(·, x_j) in the space that k spans: with it the minimiser
+solves a system with K, not K². The choice of λ, and the variance of predictions: `regression.kernel_choice`.
 
 λ is called `scale`, > 0, in squared units of x; the μ are the rows of `centers`. Shapes: X (m, d), y (m,), centers
 (n, d), theta (n,), or (m,) with one kernel on each training point.
 
-From `MANY` training points on by conjugate gradients, by Cholesky's factor where they would take many steps or there
-are fewer points; beyond `LARGEST_EXACT` without K in memory. On centers the digits of the predictions count, not those
-of θ: kernels that lie close to each other have nearly the same values, and θ hardly says which of them weighs how much.
+`fit` solves by Cholesky's factor; from `ITERATIVE_POINTS` training points on by conjugate gradients, unless they take
+many steps; beyond `LARGEST_EXACT` without K in memory. `fit_on_centers` is accurate in the predictions, less so in θ:
+kernels close to each other have nearly the same values, and the data hardly determine the weight of each.
 """
 
 from functools import partial
-from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array
 
-from jax_course import boundary, checks, features
-from jax_course.features import rbf_kernel
-from jax_course.linalg import first_trusted, predictive_least_squares, product, rank_tolerance, spd_factor
-from jax_course.linalg.lapack import eigh
-from jax_course.optimization.solution import Method, Solution, Status
-from jax_course.regression import linear
-from jax_course.regression.kernel_blocks import (
-    MOST_STEPS,
-    TOLERANCE,
-    kernel_product,
-    solve_by_blocks,
-    solve_by_conjugate_gradients,
-)
+from jax_course import inputs
+from jax_course.features import rbf
+from jax_course.inputs.types import ArrayLike
+from jax_course.linalg import first_accepted, predictive_least_squares, product
 from jax_course.regression.kernel_choice import (
     cost_scale_derivative,
     leave_one_out,
     predict_variance,
     scale_derivative,
 )
-from jax_course.typing import ArrayLike
+from jax_course.regression.kernel_fit import (
+    WithBias,
+    bias_fit,
+    block_fit,
+    cholesky_fit,
+    conjugate_gradient_fit,
+    kernel_product,
+)
+from jax_course.regression.least_squares_solution import least_squares_solution
+from jax_course.solution import Solution
 
-LARGEST_EXACT = 10_000
-MANY = 3_000  # points from which on conjugate gradients take less than Cholesky's factor
-FEW_STEPS = 60  # which take as long as half a factor
+LARGEST_EXACT = 10_000  # training points; K of more, above 800 MB in float64, is never in memory as a whole
+ITERATIVE_POINTS = 3_000  # training points from which on conjugate gradients take less time than Cholesky's factor
 
 __all__ = [
     "LARGEST_EXACT",
@@ -59,6 +56,7 @@ __all__ = [
     "cost",
     "cost_scale_derivative",
     "fit",
+    "fit_on_centers",
     "fit_with_bias",
     "gradient",
     "hessian",
@@ -74,22 +72,15 @@ def __dir__() -> list[str]:
     return __all__
 
 
-class WithBias(NamedTuple):
-    """ŷ = `predict(weights, …)` + bias."""
-
-    weights: Array
-    bias: Array
-
-
 def predict(theta: ArrayLike, X: ArrayLike, *, centers: ArrayLike, scale: ArrayLike) -> Array:
-    """ŷ = Σ_j θ_j k(x, μ_j), shape (m,), in memory for one block of rows at a time. Course 6.4.
+    """ŷ = Σ_j θ_j k(x, μ_j), shape (m,), computed in blocks of rows. Course 6.4.
 
     >>> predict(jnp.array([5.0]), jnp.array([[3.0]]), centers=jnp.array([[3.0]]), scale=2.0)
     Array([5.], dtype=float64)
     """
-    X = checks.design(X)
-    centers = checks.more_rows(centers, X, "centers")
-    return kernel_product(checks.per_center(theta, centers), X, centers, boundary.positive(scale, "scale", X))
+    X = inputs.design(X)
+    centers = inputs.more_rows(centers, X, "centers")
+    return kernel_product(inputs.per_center(theta, centers), X, centers, inputs.positive(scale, "scale", X))
 
 
 def cost(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, scale: ArrayLike, penalty: ArrayLike = 0.0) -> Array:
@@ -132,138 +123,57 @@ def hessian_product(
     Array([12.], dtype=float64)
     """
     theta, K, y, delta2 = _problem(theta, X, y, scale, penalty)
-    v = checks.direction(v, theta)
+    v = inputs.direction(v, theta)
     return 2 * product(K, product(K, v) + delta2 * v)
 
 
-def fit(
-    X: ArrayLike, y: ArrayLike, *, scale: ArrayLike, penalty: ArrayLike = 0.0, centers: ArrayLike | None = None
-) -> Solution:
-    """θ on the given centers, ridge regression on `features.rbf`; or (K + δ²I)⁻¹y, one on each row of X. Course 6.4.
+def fit(X: ArrayLike, y: ArrayLike, *, scale: ArrayLike, penalty: ArrayLike = 0.0) -> Solution:
+    """θ = (K + δ²I)⁻¹y, shape (m,), for one kernel on each row of X; penalty is a scalar. Course 6.4.
 
     Where K + δ²I is singular to rounding: the θ of least norm, RANK_DEFICIENT. Beyond `LARGEST_EXACT` rows: to a
-    relative residual of 1e-10 in float64, 1e-5 in float32, or to what rounding leaves of the sums in Kθ.
+    relative residual of 1e-10 in float64, 1e-5 in float32, or to the rounding of the sums in Kθ.
 
     >>> fit(jnp.zeros((1, 1)), jnp.array([3.0]), scale=1.0, penalty=0.5).theta
     Array([2.], dtype=float64)
     """
-    if centers is not None:
-        Phi = boundary.training_design(features.rbf(X, centers=centers, scale=scale))
-        return _fit_on_features(Phi, y, penalty)
-    X, y, scale, delta2 = _training(X, y, scale, penalty)
-    return _fit(X, y, scale, delta2) if len(X) <= LARGEST_EXACT else _fit_by_blocks(X, y, scale, delta2)
+    X, y, scale, delta2 = _fit_problem(X, y, scale, penalty)
+    if len(X) > LARGEST_EXACT:
+        return block_fit(X, y, scale, delta2)
+    methods = [partial(conjugate_gradient_fit, X, y, scale, delta2)] if len(X) >= ITERATIVE_POINTS else []
+    return first_accepted(*methods, otherwise=lambda: cholesky_fit(X, y, scale, delta2))
+
+
+def fit_on_centers(
+    X: ArrayLike, y: ArrayLike, *, centers: ArrayLike, scale: ArrayLike, penalty: ArrayLike = 0.0
+) -> Solution:
+    """Ridge regression on `features.rbf`, theta (n,) for centers (n, d). Course 6.4.
+
+    The penalty is that of `ridge.fit`, Σ penalty θ², not δ²θᵀKθ: a scalar or shape (n,).
+
+    >>> fit_on_centers(jnp.ones((2, 1)), jnp.array([3.0, 7.0]), centers=jnp.ones((1, 1)), scale=1.0, penalty=0.5).theta
+    Array([4.], dtype=float64)
+    """
+    Phi, y, _, delta2 = inputs.regression_problem(rbf(X, centers=centers, scale=scale), y, penalty=penalty)
+    return least_squares_solution(predictive_least_squares(Phi, y, delta2))
 
 
 def fit_with_bias(X: ArrayLike, y: ArrayLike, *, scale: ArrayLike, penalty: ArrayLike) -> Solution:
-    """The weights of one kernel on each row of X and a bias that is not penalised, theta a `WithBias`. Course 6.4.
+    """The weights of one kernel on each row of X and a bias without a penalty, theta a `WithBias`. Course 6.4.
 
     >>> fit_with_bias(jnp.array([[0.0], [1.0]]), jnp.array([7.0, 7.0]), scale=1.0, penalty=0.5).theta.bias
     Array(7., dtype=float64)
     """
-    return _fit_with_bias(*_training(X, y, scale, penalty))
-
-
-def _fit_on_features(Phi: Array, y: ArrayLike, penalty: ArrayLike) -> Solution:
-    y = boundary.finite(checks.targets(y, Phi), "y")
-    delta2 = boundary.column_penalties(penalty, Phi)
-    return linear.solution_of(predictive_least_squares(Phi, y, delta2))
-
-
-def _fit(X: Array, y: Array, scale: Array, delta2: Array) -> Solution:
-    ways = [partial(_by_conjugate_gradients, X, y, scale, delta2)] if len(X) >= MANY else []
-    return first_trusted(*ways, otherwise=lambda: _by_cholesky(X, y, scale, delta2))
-
-
-@jax.jit
-def _by_conjugate_gradients(X: Array, y: Array, scale: Array, delta2: Array) -> tuple[Solution, Array]:
-    """As far as rounding allows, given up after FEW_STEPS; where δ² says that there is one solution."""
-    K, enough = rbf_kernel(X, X, scale), 4 * float(jnp.finfo(X.dtype).eps)
-
-    def solved():
-        return solve_by_conjugate_gradients(partial(product, K), X, y, scale, delta2, enough, FEW_STEPS)
-
-    unique = delta2 > _rounding(K)
-    theta, steps = lax.cond(unique, solved, lambda: (jnp.zeros_like(y), jnp.zeros((), jnp.int32)))
-    left = jnp.linalg.norm(y - product(K, theta) - delta2 * theta)
-    sizes = jnp.linalg.norm(y) + jnp.linalg.norm(product(K, jnp.abs(theta)))
-    trusted = unique & (steps < FEW_STEPS) & (left <= 4 * enough * sizes)
-    return _solution(K, y, delta2, theta, Status.CONVERGED, Method.CONJUGATE_GRADIENTS)._replace(steps=steps), trusted
-
-
-@jax.jit
-def _by_cholesky(X: Array, y: Array, scale: Array, delta2: Array) -> Solution:
-    K = rbf_kernel(X, X, scale)
-    A = K + delta2 * jnp.eye(len(X), dtype=X.dtype)
-    factored = spd_factor(A)
-
-    def once_more():
-        theta = factored.solve(y)
-        return theta + factored.solve(y - product(A, theta))
-
-    def least_norm():
-        eigenvalues, V = eigh(A)
-        kept = eigenvalues > rank_tolerance(K) * eigenvalues[-1]
-        return product(V, jnp.where(kept, product(V.T, y) / jnp.where(kept, eigenvalues, 1), 0))
-
-    regular = factored.is_regular() | (delta2 > _rounding(K))
-    status = jnp.where(regular, Status.CONVERGED, Status.RANK_DEFICIENT)
-    return _solution(K, y, delta2, lax.cond(regular, once_more, least_norm), status, Method.CHOLESKY)
-
-
-def _rounding(K: Array) -> Array:
-    """More than rounding takes from an eigenvalue of K, none of which is below 0: a larger δ² makes K + δ²I regular."""
-    return 16 * jnp.finfo(K.dtype).eps * jnp.max(jnp.sum(K, axis=1))
-
-
-def _solution(K: Array, y: Array, delta2: Array, theta: Array, status: Array | int, method: Method) -> Solution:
-    fitted = product(K, theta)
-    J = jnp.sum((y - fitted) ** 2) + delta2 * theta @ fitted
-    g = 2 * product(K, fitted - y + delta2 * theta)
-    status = jnp.where(jnp.isfinite(J), status, Status.NOT_FINITE).astype(jnp.int32)
-    return Solution(theta, J, jnp.linalg.norm(g), jnp.array(1), status, method=jnp.array(method, jnp.int32))
-
-
-@jax.jit
-def _fit_by_blocks(X: Array, y: Array, scale: Array, delta2: Array) -> Solution:
-    delta2 = jnp.maximum(delta2, len(X) * jnp.finfo(X.dtype).eps)  # less than rounding of K is none
-    theta, steps = solve_by_blocks(X, y, scale, delta2)
-    fitted, sizes = kernel_product(jnp.stack([theta, jnp.abs(theta)], axis=1), X, X, scale).T
-    left = y - fitted - delta2 * theta
-    J = jnp.sum((y - fitted) ** 2) + delta2 * theta @ fitted
-    g = -2 * kernel_product(left, X, X, scale)
-    rounding = jnp.finfo(y.dtype).eps * jnp.linalg.norm(sizes)  # of the sums in Kθ
-    solved = jnp.linalg.norm(left) <= jnp.maximum(TOLERANCE[str(y.dtype)] * jnp.linalg.norm(y), rounding)
-    status = jnp.where(steps < MOST_STEPS, Status.NO_DESCENT, Status.OUT_OF_STEPS)
-    status = jnp.where(solved, Status.CONVERGED, status)
-    status = jnp.where(jnp.isfinite(J), status, Status.NOT_FINITE).astype(jnp.int32)
-    method = jnp.array(Method.CONJUGATE_GRADIENTS, jnp.int32)
-    return Solution(theta, J, jnp.linalg.norm(g), steps, status, method=method)
-
-
-@jax.jit
-def _fit_with_bias(X: Array, y: Array, scale: Array, delta2: Array) -> Solution:
-    K, ones = rbf_kernel(X, X, scale), jnp.ones_like(y)
-    factored = spd_factor(K + delta2 * jnp.eye(len(X), dtype=X.dtype))
-    of_y, of_ones = factored.solve(y), factored.solve(ones)
-    bias = ones @ of_y / (ones @ of_ones)
-    weights = of_y - bias * of_ones
-    fitted = product(K, weights)
-    residual = y - fitted - bias
-    J = jnp.sum(residual**2) + delta2 * weights @ fitted
-    g = jnp.append(2 * product(K, delta2 * weights - residual), -2 * jnp.sum(residual))
-    status = jnp.where(factored.is_regular() & jnp.isfinite(J), Status.CONVERGED, Status.NOT_FINITE).astype(jnp.int32)
-    return Solution(WithBias(weights, bias), J, jnp.linalg.norm(g), jnp.array(1), status)
+    return bias_fit(*_fit_problem(X, y, scale, penalty))
 
 
 def _problem(
     theta: ArrayLike, X: ArrayLike, y: ArrayLike, scale: ArrayLike, penalty: ArrayLike
 ) -> tuple[Array, Array, Array, Array]:
-    X = checks.design(X)
-    theta, y = checks.per_center(theta, X), checks.targets(y, X)
-    return theta, rbf_kernel(X, X, boundary.positive(scale, "scale", X)), y, checks.one_penalty(penalty, X)
+    X = inputs.design(X)
+    theta, y = inputs.per_center(theta, X), inputs.targets(y, X)
+    return theta, rbf(X, centers=X, scale=inputs.positive(scale, "scale", X)), y, inputs.one_penalty(penalty, X)
 
 
-def _training(X: ArrayLike, y: ArrayLike, scale: ArrayLike, penalty: ArrayLike) -> tuple[Array, Array, Array, Array]:
-    X = boundary.training_design(X)
-    y = boundary.finite(checks.targets(y, X), "y")
-    return X, y, boundary.positive(scale, "scale", X), boundary.nonnegative(checks.one_penalty(penalty, X))
+def _fit_problem(X: ArrayLike, y: ArrayLike, scale: ArrayLike, penalty: ArrayLike) -> tuple[Array, Array, Array, Array]:
+    X, y, _, _ = inputs.regression_problem(X, y)
+    return X, y, inputs.positive(scale, "scale", X), inputs.nonnegative(inputs.one_penalty(penalty, X))

@@ -6,7 +6,7 @@ r"""RBF kernel regression: the choice of λ, and the variance of a prediction (c
     ∂θ/∂λ = −(K + δ²I)⁻¹K'θ                                          scale_derivative       6.5
     dJ/dλ = −δ²θᵀK'θ at the fit                                      cost_scale_derivative  6.5
 
-At the minimum ∂J/∂θ = 0, so that dJ/dλ is ∂J/∂λ with θ held fixed, θᵀK'(2Kθ − 2y + δ²θ), and there y − Kθ = δ²θ.
+At the minimum ∂J/∂θ = 0, so that dJ/dλ is ∂J/∂λ with θ fixed, θᵀK'(2Kθ − 2y + δ²θ), and there y − Kθ = δ²θ.
 
 Shapes: as in `regression.kernel`, with one kernel on each training point: X (m, d), theta (m,).
 """
@@ -15,11 +15,11 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jax_course import arrays, boundary, checks
-from jax_course.features import rbf_kernel
+from jax_course import inputs
+from jax_course.features import rbf
+from jax_course.inputs.types import ArrayLike
 from jax_course.linalg import product, rank_tolerance, spd_factor, squared_distances
 from jax_course.linalg.lapack import eigh
-from jax_course.typing import ArrayLike
 
 
 def leave_one_out(X: ArrayLike, y: ArrayLike, *, scales: ArrayLike, penalties: ArrayLike) -> Array:
@@ -30,32 +30,32 @@ def leave_one_out(X: ArrayLike, y: ArrayLike, *, scales: ArrayLike, penalties: A
     >>> leave_one_out(jnp.array([[0.0], [9e9]]), jnp.array([1.0, 3.0]), scales=[1.0], penalties=[0.5])
     Array([[5.]], dtype=float64)
     """
-    X = boundary.training_design(X)
-    y = boundary.finite(checks.targets(y, X), "y")
+    X, y, _, _ = inputs.regression_problem(X, y)
     scales, penalties = (
-        arrays.numbers(values, name, like=X).astype(X.dtype)
+        inputs.as_array(values, name, like=X).astype(X.dtype)
         for values, name in ((scales, "scales"), (penalties, "penalties"))
     )
     for values, name in ((scales, "scales"), (penalties, "penalties")):
         if values.ndim != 1 or not values.size:
             raise ValueError(f"{name} must have shape (n,), at least one; got shape {values.shape}")
-    return _leave_one_out(X, y, boundary.all_positive(scales, "scales"), boundary.nonnegative(penalties, "penalties"))
+    return _leave_one_out(X, y, inputs.all_positive(scales, "scales"), inputs.nonnegative(penalties, "penalties"))
 
 
 def predict_variance(X: ArrayLike, *, centers: ArrayLike, scale: ArrayLike, penalty: ArrayLike) -> Array:
     """1 − kᵀ(K + δ²I)⁻¹k for every row of X, shape (m,), centers being the training points. Course 5.3, 6.4.
 
-    What is not known of f(x) if f is a Gaussian process with covariance k and the noise has variance δ²: in units of
-    the variance of f, between 0 and 1. A new y has δ² more. Errors: ValueError where K + δ²I is singular to rounding.
+    The variance of f(x) given the data, if f is a Gaussian process with covariance k and the noise has variance δ²: in
+    units of the variance of f, between 0 and 1. The variance of a new y is larger by δ². Errors: ValueError where
+    K + δ²I is singular to rounding.
 
     >>> predict_variance(jnp.array([[0.0], [9e9]]), centers=jnp.zeros((1, 1)), scale=1.0, penalty=1.0)
     Array([0.5, 1. ], dtype=float64)
     """
-    X = boundary.training_design(X)
-    centers = boundary.finite(checks.more_rows(centers, X, "centers"), "centers")
-    delta2 = boundary.nonnegative(checks.one_penalty(penalty, X))
-    variance = _predict_variance(X, centers, boundary.positive(scale, "scale", X), delta2)
-    return boundary.determined(variance, "K + penalty I is singular to rounding: give a larger penalty")
+    X = inputs.training_design(X)
+    centers = inputs.finite(inputs.more_rows(centers, X, "centers"), "centers")
+    delta2 = inputs.nonnegative(inputs.one_penalty(penalty, X))
+    variance = _predict_variance(X, centers, inputs.positive(scale, "scale", X), delta2)
+    return inputs.refuse_nan(variance, "K + penalty I is singular to rounding: give a larger penalty")
 
 
 def scale_derivative(theta: ArrayLike, X: ArrayLike, *, scale: ArrayLike, penalty: ArrayLike) -> Array:
@@ -65,7 +65,7 @@ def scale_derivative(theta: ArrayLike, X: ArrayLike, *, scale: ArrayLike, penalt
     Array([0.], dtype=float64)
     """
     theta, X, scale, delta2 = _fitted(theta, X, scale, penalty)
-    A = rbf_kernel(X, X, scale) + delta2 * jnp.eye(len(X), dtype=X.dtype)
+    A = rbf(X, centers=X, scale=scale) + delta2 * jnp.eye(len(X), dtype=X.dtype)
     return -spd_factor(A).solve(product(_kernel_derivative(X, scale), theta))
 
 
@@ -88,26 +88,26 @@ def _kernel_derivative(X: Array, scale: Array) -> Array:
 def _leave_one_out(X: Array, y: Array, scales: Array, penalties: Array) -> Array:
     D = squared_distances(X, X)
 
-    def of_scale(scale):
+    def errors(scale):
         eigenvalues, V = eigh(jnp.exp(-D / scale))
         rounding = rank_tolerance(D) * eigenvalues[-1]
         inverse = 1 / (jnp.maximum(eigenvalues, 0)[None, :] + jnp.maximum(penalties, rounding)[:, None])
         theta, diagonal = product(inverse * product(V.T, y)[None, :], V.T), product(inverse, V.T**2)
         return jnp.mean((theta / diagonal) ** 2, axis=1)
 
-    return lax.map(of_scale, scales)
+    return lax.map(errors, scales)
 
 
 @jax.jit
 def _predict_variance(X: Array, centers: Array, scale: Array, delta2: Array) -> Array:
-    A = rbf_kernel(centers, centers, scale) + delta2 * jnp.eye(len(centers), dtype=X.dtype)
+    A = rbf(centers, centers=centers, scale=scale) + delta2 * jnp.eye(len(centers), dtype=X.dtype)
     factored = spd_factor(A)
-    k = rbf_kernel(centers, X, scale)
+    k = rbf(centers, centers=X, scale=scale)
     known = jnp.sum(factored.half_solve(k) ** 2, axis=0)
     return jnp.where(factored.is_regular(), jnp.maximum(1 - known, 0), jnp.nan)
 
 
 def _fitted(theta: ArrayLike, X: ArrayLike, scale: ArrayLike, penalty: ArrayLike) -> tuple[Array, Array, Array, Array]:
-    X = checks.design(X)
-    scale, delta2 = boundary.positive(scale, "scale", X), boundary.nonnegative(checks.one_penalty(penalty, X))
-    return checks.per_center(theta, X), X, scale, delta2
+    X = inputs.design(X)
+    scale, delta2 = inputs.positive(scale, "scale", X), inputs.nonnegative(inputs.one_penalty(penalty, X))
+    return inputs.per_center(theta, X), X, scale, delta2

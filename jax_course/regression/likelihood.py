@@ -8,8 +8,8 @@ r"""Linear regression as maximum likelihood: y = Xθ + noise, the noise normal o
     σ²_ML = ‖y − Xθ‖²/m                                              noise_variance                5.2
     σ² = ‖y − Xθ‖²/(m − d)                                           unbiased_noise_variance       5.3
 
-For any σ the likeliest θ is that of least squares. There σ²_ML has the mean σ²(m − d)/m, because the fit follows d of
-the m deviations of the noise; by m − d instead of m it has the mean σ².
+For any σ the maximum likelihood θ is that of least squares. There σ²_ML has the mean σ²(m − d)/m, because the residual
+lies in a space of m − d dimensions; with m − d instead of m the mean is σ².
 
 Shapes: theta (d,), sigma a scalar > 0 in units of y, X (m, d), y (m,).
 """
@@ -17,9 +17,9 @@ Shapes: theta (d,), sigma a scalar > 0 in units of y, X (m, d), y (m,).
 import jax.numpy as jnp
 from jax import Array
 
-from jax_course import boundary, checks
+from jax_course import inputs
+from jax_course.inputs.types import ArrayLike
 from jax_course.linalg import gram, product, transpose_product
-from jax_course.typing import ArrayLike
 
 
 def negative_log_likelihood(theta: ArrayLike, sigma: ArrayLike, X: ArrayLike, y: ArrayLike) -> Array:
@@ -34,21 +34,21 @@ def negative_log_likelihood(theta: ArrayLike, sigma: ArrayLike, X: ArrayLike, y:
 
 
 def gradient(theta: ArrayLike, sigma: ArrayLike, X: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
-    """The derivatives by θ, shape (d,), and by σ, a scalar. Course 5.2.
+    """The derivatives in θ, shape (d,), and in σ, a scalar. Course 5.2.
 
     >>> gradient(jnp.zeros(1), 2.0, jnp.ones((1, 1)), jnp.array([4.0]))
     (Array([-1.], dtype=float64), Array(-1.5, dtype=float64))
     """
     theta, sigma, X, y = _check(theta, sigma, X, y)
     residual = product(X, theta) - y
-    by_sigma = len(y) / sigma - jnp.sum(residual**2) / sigma**3
-    return transpose_product(X, residual) / sigma**2, by_sigma
+    sigma_slope = len(y) / sigma - jnp.sum(residual**2) / sigma**3
+    return transpose_product(X, residual) / sigma**2, sigma_slope
 
 
 def hessian(
     theta: ArrayLike, sigma: ArrayLike, X: ArrayLike, y: ArrayLike
 ) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-    """The second derivatives by (θ, σ), in the blocks ((d, d), (d,)), ((d,), ()). Course 5.2.
+    """The second derivatives in (θ, σ), as blocks of shapes ((d, d), (d,)), ((d,), ()). Course 5.2.
 
     >>> hessian(jnp.zeros(1), 2.0, jnp.ones((1, 1)), jnp.array([4.0]))[0]
     (Array([[0.25]], dtype=float64), Array([1.], dtype=float64))
@@ -56,17 +56,17 @@ def hessian(
     theta, sigma, X, y = _check(theta, sigma, X, y)
     residual = product(X, theta) - y
     mixed = -2 * transpose_product(X, residual) / sigma**3
-    by_sigma_twice = 3 * jnp.sum(residual**2) / sigma**4 - len(y) / sigma**2
-    return (gram(X) / sigma**2, mixed), (mixed, by_sigma_twice)
+    sigma_curvature = 3 * jnp.sum(residual**2) / sigma**4 - len(y) / sigma**2
+    return (gram(X) / sigma**2, mixed), (mixed, sigma_curvature)
 
 
 def noise_variance(theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> Array:
-    """σ²_ML = Σ (y − xθ)²/m, in squared units of y: the likeliest, on average too small. Course 5.2.
+    """σ²_ML = Σ (y − xθ)²/m, in squared units of y: the maximum likelihood, on average too small. Course 5.2.
 
     >>> noise_variance(jnp.array([1.0]), jnp.ones((3, 1)), jnp.array([0.0, 1.0, 2.0])) * 3
     Array(2., dtype=float64)
     """
-    theta, X, y = checks.regression(theta, X, y)
+    theta, X, y = inputs.regression(theta, X, y)
     return jnp.mean((product(X, theta) - y) ** 2)
 
 
@@ -76,7 +76,7 @@ def unbiased_noise_variance(theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> Arr
     >>> unbiased_noise_variance(jnp.array([1.0]), jnp.ones((3, 1)), jnp.array([0.0, 1.0, 2.0]))
     Array(1., dtype=float64)
     """
-    theta, X, y = checks.regression(theta, X, y)
+    theta, X, y = inputs.regression(theta, X, y)
     m, d = X.shape
     if m <= d:
         raise ValueError(f"an unbiased variance needs more rows than columns in X; got shape {X.shape}")
@@ -84,5 +84,5 @@ def unbiased_noise_variance(theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> Arr
 
 
 def _check(theta: ArrayLike, sigma: ArrayLike, X: ArrayLike, y: ArrayLike) -> tuple[Array, Array, Array, Array]:
-    theta, X, y = checks.regression(theta, X, y)
-    return theta, boundary.positive(sigma, "sigma", X), X, y
+    theta, X, y = inputs.regression(theta, X, y)
+    return theta, inputs.positive(sigma, "sigma", X), X, y

@@ -6,8 +6,7 @@ r"""Linear regression (course 3, 7.4).
     ∇²J = 2XᵀX                                                      hessian   7.4
     ∇J = 0  ⇒  θ = (XᵀX)⁻¹Xᵀy                                       fit       3.3
 
-The same as a likelihood stands in `regression.likelihood` (5.2), and how far θ can be trusted in
-`regression.confidence` (5.3).
+Its likelihood: `regression.likelihood` (5.2). Standard errors and intervals: `regression.confidence` (5.3).
 
 From J = yᵀy − 2yᵀXθ + θᵀXᵀXθ and ∂(θᵀAθ)/∂θ = (A + Aᵀ)θ, which is 2Aθ because XᵀX is symmetric.
 
@@ -16,14 +15,13 @@ examples, J = Σ w (y − ŷ)². The bias is a column of ones (`features.with_bi
 `jax.vmap(linear.fit, in_axes=(None, 1))(X, Y)`.
 """
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jax_course import boundary, checks
+from jax_course import inputs
 from jax_course.differentiation import forward_only
-from jax_course.linalg import Solved, gram, penalized_least_squares, product, transpose_product
-from jax_course.optimization.solution import Method, Solution, Status
+from jax_course.inputs.types import ArrayLike
+from jax_course.linalg import gram, penalized_least_squares, product, transpose_product
 from jax_course.regression.confidence import (
     confidence_interval,
     covariance,
@@ -31,8 +29,9 @@ from jax_course.regression.confidence import (
     predict_interval,
     standard_errors,
 )
+from jax_course.regression.least_squares_solution import least_squares_solution
 from jax_course.regression.likelihood import negative_log_likelihood, noise_variance, unbiased_noise_variance
-from jax_course.typing import ArrayLike
+from jax_course.solution import Solution
 
 __all__ = [
     "confidence_interval",
@@ -42,13 +41,11 @@ __all__ = [
     "gradient",
     "hessian",
     "hessian_product",
-    "least_squares_fit",
     "mean_interval",
     "negative_log_likelihood",
     "noise_variance",
     "predict",
     "predict_interval",
-    "solution_of",
     "standard_errors",
     "unbiased_noise_variance",
 ]
@@ -64,7 +61,7 @@ def predict(theta: ArrayLike, X: ArrayLike) -> Array:
     >>> predict(jnp.array([1.0, 2.0]), jnp.array([[1.0, 3.0]]))
     Array([7.], dtype=float64)
     """
-    theta, X = checks.linear(theta, X)
+    theta, X = inputs.linear(theta, X)
     return product(X, theta)
 
 
@@ -74,8 +71,8 @@ def cost(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, weights: ArrayLike = 1
     >>> cost(jnp.array([2.0]), jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]))
     Array(10., dtype=float64)
     """
-    theta, X, y = checks.regression(theta, X, y)
-    w = checks.example_weights(weights, X)
+    theta, X, y = inputs.regression(theta, X, y)
+    w = inputs.example_weights(weights, X)
     residual = product(X, theta) - y
     return jnp.sum(w * residual**2)
 
@@ -86,8 +83,8 @@ def gradient(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, weights: ArrayLike
     >>> gradient(jnp.array([2.0]), jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]))
     Array([-14.], dtype=float64)
     """
-    theta, X, y = checks.regression(theta, X, y)
-    w = checks.example_weights(weights, X)
+    theta, X, y = inputs.regression(theta, X, y)
+    w = inputs.example_weights(weights, X)
     residual = product(X, theta) - y
     return 2 * transpose_product(X, w * residual)
 
@@ -98,8 +95,8 @@ def hessian(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, weights: ArrayLike 
     >>> hessian(jnp.array([2.0]), jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]))
     Array([[10.]], dtype=float64)
     """
-    theta, X, y = checks.regression(theta, X, y)
-    return 2 * gram(X, checks.example_weights(weights, X))
+    theta, X, y = inputs.regression(theta, X, y)
+    return 2 * gram(X, inputs.example_weights(weights, X))
 
 
 def hessian_product(theta: ArrayLike, X: ArrayLike, y: ArrayLike, v: ArrayLike, *, weights: ArrayLike = 1.0) -> Array:
@@ -108,38 +105,21 @@ def hessian_product(theta: ArrayLike, X: ArrayLike, y: ArrayLike, v: ArrayLike, 
     >>> hessian_product(jnp.array([2.0]), jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]), jnp.array([3.0]))
     Array([30.], dtype=float64)
     """
-    theta, X, y = checks.regression(theta, X, y)
-    w = checks.example_weights(weights, X)
-    v = checks.direction(v, theta)
+    theta, X, y = inputs.regression(theta, X, y)
+    w = inputs.example_weights(weights, X)
+    v = inputs.direction(v, theta)
     return 2 * transpose_product(X, w * product(X, v))
 
 
 def fit(X: ArrayLike, y: ArrayLike, *, weights: ArrayLike = 1.0) -> Solution:
-    """θ = (XᵀX)⁻¹Xᵀy, to nearly all the digits that there are. Course 3.3.
+    """θ = (XᵀX)⁻¹Xᵀy, shape (d,), to nearly full precision. Course 3.3.
 
     By an orthogonal factorisation with refinement; where X is large and its columns are not nearly dependent, by
-    Cholesky's factor of XᵀX with refinement: `method` tells. With more columns than rows, or dependent columns: the
+    Cholesky's factor of XᵀX with refinement: see `method`. For more columns than rows, or dependent columns: the
     minimiser of least norm, status RANK_DEFICIENT.
 
     >>> fit(jnp.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]]), jnp.array([1.0, 3.0, 5.0])).theta
     Array([1., 2.], dtype=float64)
     """
-    X = boundary.training_design(X)
-    y = boundary.finite(checks.targets(y, X), "y")
-    solution = least_squares_fit(X, y, jnp.zeros(X.shape[1], X.dtype), boundary.counts(weights, X))
-    return forward_only(solution, "linear.fit")
-
-
-def least_squares_fit(X: Array, y: Array, delta2: Array, w: Array) -> Solution:
-    """The Solution of a fit by least squares, ridge regression's too; no checks. Course 3.3, 6.1."""
-    return solution_of(penalized_least_squares(X, y, delta2, w))
-
-
-@jax.jit
-def solution_of(solved: Solved) -> Solution:
-    """What was solved, with its status. Course 3.3, 6.1."""
-    theta, half_gradient, cost, rank, way = solved
-    status = jnp.where(rank < theta.size, Status.RANK_DEFICIENT, Status.CONVERGED)
-    status = jnp.where(jnp.isfinite(cost), status, Status.NOT_FINITE).astype(jnp.int32)
-    gradient_norm, method = jnp.linalg.norm(2 * half_gradient), Method.ORTHOGONAL + way
-    return Solution(theta, cost, gradient_norm, jnp.array(1), status, method=method)
+    X, y, w, delta2 = inputs.regression_problem(X, y, weights=weights)
+    return forward_only(least_squares_solution(penalized_least_squares(X, y, delta2, w)), "linear.fit")

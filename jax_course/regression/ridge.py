@@ -12,17 +12,17 @@ The fit is least squares again, on √penalty as d more examples with target 0:
 
     J = ‖ [y; 0] − [X; diag(√penalty)] θ ‖²
 
-Many penalties at once, from one factorisation, with their errors of leaving one out: `regression.ridge_path`.
+Many penalties at once from one factorisation, and their leave-one-out errors: `regression.ridge_path`.
 """
 
 import jax.numpy as jnp
 from jax import Array
 
-from jax_course import boundary, checks
+from jax_course import inputs
 from jax_course.differentiation import forward_only
-from jax_course.linalg import gram, product, transpose_product
-from jax_course.optimization.solution import Solution
-from jax_course.regression import linear
+from jax_course.inputs.types import ArrayLike
+from jax_course.linalg import gram, penalized_least_squares, product, transpose_product
+from jax_course.regression.least_squares_solution import least_squares_solution
 from jax_course.regression.linear import predict
 from jax_course.regression.ridge_path import (
     budget,
@@ -32,7 +32,7 @@ from jax_course.regression.ridge_path import (
     leave_one_out,
     path,
 )
-from jax_course.typing import ArrayLike
+from jax_course.solution import Solution
 
 __all__ = [
     "budget",
@@ -60,8 +60,8 @@ def cost(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0
     >>> cost(jnp.array([2.0]), jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]), penalty=0.5)
     Array(12., dtype=float64)
     """
-    theta, X, y = checks.regression(theta, X, y)
-    delta2, w = checks.penalties(penalty, theta), checks.example_weights(weights, X)
+    theta, X, y = inputs.regression(theta, X, y)
+    delta2, w = inputs.penalties(penalty, theta), inputs.example_weights(weights, X)
     residual = product(X, theta) - y
     return jnp.sum(w * residual**2) + jnp.sum(delta2 * theta**2)
 
@@ -74,8 +74,8 @@ def gradient(
     >>> gradient(jnp.array([2.0]), jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]), penalty=0.5)
     Array([-12.], dtype=float64)
     """
-    theta, X, y = checks.regression(theta, X, y)
-    delta2, w = checks.penalties(penalty, theta), checks.example_weights(weights, X)
+    theta, X, y = inputs.regression(theta, X, y)
+    delta2, w = inputs.penalties(penalty, theta), inputs.example_weights(weights, X)
     residual = product(X, theta) - y
     return 2 * transpose_product(X, w * residual) + 2 * delta2 * theta
 
@@ -88,8 +88,8 @@ def hessian(
     >>> hessian(jnp.array([2.0]), jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]), penalty=0.5)
     Array([[11.]], dtype=float64)
     """
-    theta, X, y = checks.regression(theta, X, y)
-    delta2, w = checks.penalties(penalty, theta), checks.example_weights(weights, X)
+    theta, X, y = inputs.regression(theta, X, y)
+    delta2, w = inputs.penalties(penalty, theta), inputs.example_weights(weights, X)
     return 2 * (gram(X, w) + jnp.diag(delta2))
 
 
@@ -108,21 +108,19 @@ def hessian_product(
     ...                 penalty=0.5)
     Array([33.], dtype=float64)
     """
-    theta, X, y = checks.regression(theta, X, y)
-    delta2, w = checks.penalties(penalty, theta), checks.example_weights(weights, X)
-    v = checks.direction(v, theta)
+    theta, X, y = inputs.regression(theta, X, y)
+    delta2, w = inputs.penalties(penalty, theta), inputs.example_weights(weights, X)
+    v = inputs.direction(v, theta)
     return 2 * transpose_product(X, w * product(X, v)) + 2 * delta2 * v
 
 
 def fit(X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, weights: ArrayLike = 1.0) -> Solution:
-    """θ = (XᵀX + δ²I)⁻¹Xᵀy, by the same algorithms as `linear.fit`. Course 6.1.
+    """θ = (XᵀX + δ²I)⁻¹Xᵀy, shape (d,), by the algorithms of `linear.fit`. Course 6.1.
 
     Where the penalty leaves the minimiser undetermined: the one of least norm, status RANK_DEFICIENT.
 
     >>> fit(jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]), penalty=3.5).theta
     Array([2.], dtype=float64)
     """
-    X = boundary.training_design(X)
-    y = boundary.finite(checks.targets(y, X), "y")
-    delta2 = boundary.column_penalties(penalty, X)
-    return forward_only(linear.least_squares_fit(X, y, delta2, boundary.counts(weights, X)), "ridge.fit")
+    X, y, w, delta2 = inputs.regression_problem(X, y, penalty=penalty, weights=weights)
+    return forward_only(least_squares_solution(penalized_least_squares(X, y, delta2, w)), "ridge.fit")

@@ -1,16 +1,18 @@
-"""The same pure functions over several devices and several hosts, and over data larger than memory.
+"""Fits and training on several devices and several hosts, and on data larger than memory.
 
-A cost is a sum over examples, so that rows spread over devices, batches of a file and mini-batches are one fold.
+A cost is a sum over examples: over rows spread over devices, over batches of a file, over mini-batches.
 """
 
-from jax_course.scale.batches import Batches, DataError, Skipping, from_npy, from_table, mapped, skipping, watched
+from jax_course.scale.batches import Batches, DataError, mapped
 from jax_course.scale.classifiers import fit_logistic, fit_softmax
+from jax_course.scale.files import from_npy, from_table
 from jax_course.scale.fold import fold
 from jax_course.scale.least_squares import fit_linear, fit_ridge
-from jax_course.scale.rehearsal import rehearse
+from jax_course.scale.local_processes import rehearse
 from jax_course.scale.sharding import Spread, mesh_of, shard, spread_parameters
 from jax_course.scale.standardization import standardize
 from jax_course.scale.training import train
+from jax_course.scale.wrappers import Skipping, skipping, with_progress
 
 __all__ = [
     "Batches",
@@ -32,7 +34,7 @@ __all__ = [
     "spread_parameters",
     "standardize",
     "train",
-    "watched",
+    "with_progress",
 ]
 
 

@@ -1,16 +1,16 @@
 """`python -m jax_course.scale FILE [ARGUMENT…]`: run a program in several processes on this machine.
 
-Exit code: 0 where all ended well, otherwise that of the first that did not; 2 on wrong use.
+Exit code: 0 if all succeeded, else that of the first that did not; 2 for wrong arguments.
 """
 
 import argparse
 from pathlib import Path
 
-from jax_course.scale.rehearsal import rehearse
+from jax_course.scale.local_processes import rehearse
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse, and run."""
+    """Parse the arguments and run the program; the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m jax_course.scale",
         description="Run a program in several processes on this machine, joined as they would be on several hosts.",

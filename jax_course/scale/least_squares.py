@@ -1,17 +1,17 @@
 r"""Linear and ridge regression of data larger than memory.
 
     A = Σ XᵀX + diag(δ²),  b = Σ Xᵀy,  A θ = b                                        one pass
-    θ ← θ + A⁻¹ (Σ Xᵀ(y − Xθ) − δ²θ)           where A alone leaves too few digits,   a pass each
+    θ ← θ + A⁻¹ (Σ Xᵀ(y − Xθ) − δ²θ)           if A alone gives too few digits,      a pass each
 
 The result is that of `linear.fit` and `ridge.fit` of all rows at once, to the digits that these have. Memory: two
 batches and d² numbers, whatever the number of rows.
 
-`checkpoint` names a file that is written after the first pass, whole or not at all; a call that finds it goes on from
-there, on the same source. It is data: nothing in it is run. One of another problem is refused; of the data, the first
-32 MB are compared, and the number of rows where the source knows it.
+`checkpoint` names a file that is written after the first pass, atomically. A call that finds it goes on from there, on
+the same source. It holds data only, no code. A checkpoint of another problem is refused; of the data, the first 32 MB
+are compared, and the number of rows if the source knows it.
 
-In a program of several processes each gives a source of its own rows, and the result, in all of them, is that of the
-rows of all. The first process that has rows reads and writes the checkpoint.
+In a program of several processes each gives a source of its own rows, and all get the result for the rows of all. The
+first process that has rows reads and writes the checkpoint.
 """
 
 from collections.abc import Iterable
@@ -22,21 +22,24 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jax_course import boundary, checks
+from jax_course import inputs
+from jax_course.inputs.types import ArrayLike
 from jax_course.linalg import Factored, gram_and_moment, residual_moments, shortest_solution, spd_factor
-from jax_course.optimization.solution import Method, Solution, Status
 from jax_course.scale import processes
 from jax_course.scale.batches import Pair
-from jax_course.scale.fold import fold
-from jax_course.scale.start import File, begin, keep, resumed, solution
-from jax_course.typing import ArrayLike
+from jax_course.scale.fold import global_sums
+from jax_course.scale.start import File, begin, load_fit, save_fit, solution
+from jax_course.solution import Method, Solution, Status
 
-ENOUGH = 1e-13  # of θ: what the digits of A may leave to a further pass
-MOST_PASSES = 8
+ERROR_OF_THETA = 1e-13  # relative; an estimate above it asks for a further pass
+EXPLAINED = 1e-2  # of Σy²: below, the cost is a difference of much larger numbers, and a further pass sums it anew
+MAX_PASSES = 8  # each multiplies the error by about ε / rcond; the loop ends once a pass does not halve it
 
 
 def fit_linear(source: Iterable[Pair], *, checkpoint: File = None) -> Solution:
-    """θ of least Σ (y − ŷ)² over all rows of a source. Course 3.3.
+    """The θ (d,) that minimises Σ (y − ŷ)² over all rows of a source. Course 3.3.
+
+    RANK_DEFICIENT and errors: as for `fit_ridge`.
 
     >>> import numpy as np
     >>> fit_linear([(np.array([[1.0, 0.0], [1.0, 1.0]]), np.array([1.0, 3.0]))]).theta
@@ -46,9 +49,11 @@ def fit_linear(source: Iterable[Pair], *, checkpoint: File = None) -> Solution:
 
 
 def fit_ridge(source: Iterable[Pair], *, penalty: ArrayLike = 0.0, checkpoint: File = None) -> Solution:
-    """θ of least Σ (y − ŷ)² + Σ penalty θ² over all rows of a source; steps are passes. Course 6.1.
+    """The θ (d,) that minimises Σ (y − ŷ)² + Σ penalty θ² over all rows of a source; steps are passes. Course 6.1.
 
+    penalty: at least 0, a number or one for each column. checkpoint: a file to go on from, see the module.
     RANK_DEFICIENT: A is singular within rounding; of all minimisers theta is the one of least norm, to half the digits.
+    DataError: a row is not finite, or a file cannot be read. CheckpointError: the checkpoint is of another fit.
 
     >>> import numpy as np
     >>> fit_ridge([(np.array([[1.0]]), np.array([3.0])), (np.array([[2.0]]), np.array([7.0]))], penalty=3.5).theta
@@ -56,34 +61,37 @@ def fit_ridge(source: Iterable[Pair], *, penalty: ArrayLike = 0.0, checkpoint: F
     """
     begun = begin(source, checkpoint, penalty)
     theta = jnp.zeros(begun.columns, begun.dtype)
-    delta2 = boundary.nonnegative(checks.penalties(penalty, theta))
-    number = jnp.zeros((), theta.dtype)
-    like = theta, solution(theta, number, number, 0, Status.CONVERGED, Method.NORMAL_EQUATIONS)
-    sums = (lambda theta: fold(source, _moments)[0]), (lambda theta: fold(source, _residuals, theta)[0])
-    return processes.led_by(begun.leader, _fit(theta, delta2, begun.data, checkpoint), sums, like)
+    delta2 = inputs.nonnegative(inputs.penalties(penalty, theta))
+    zero = jnp.zeros((), theta.dtype)
+    template = theta, solution(theta, zero, zero, 0, Status.CONVERGED, Method.NORMAL_EQUATIONS)
+    sums = (lambda theta: global_sums(source, _moments)[0]), (lambda theta: global_sums(source, _residuals, theta)[0])
+    return processes.led_by(begun.leader, _fit(theta, delta2, begun.data, checkpoint), sums, template)
 
 
 MOMENTS, RESIDUALS = 0, 1  # the sums of a pass
 
 
 def _fit(theta: Array, delta2: Array, data: np.ndarray, checkpoint: File) -> processes.Fit[Solution]:
-    """The fit, from the sums that it asks for."""
+    """The fit as a generator: it yields which sums it needs, and is sent them."""
     d, dtype = theta.size, theta.dtype
-    reached = resumed(checkpoint, _Reached(_Moments(*(jnp.zeros((d,) * n, dtype) for n in (2, 1, 0))), data))
+    reached = load_fit(checkpoint, _Reached(_Moments(*(jnp.zeros((d,) * n, dtype) for n in (2, 1, 0))), data))
     if reached is None:
         reached = _Reached((yield MOMENTS, theta), data)
-        keep(checkpoint, reached)
+        save_fit(checkpoint, reached)
     G, b, yy = reached.moments
-    factored, theta, digits = _solved(G, b, delta2)
+    factored, theta, error = _solved(G, b, delta2)
     g, cost, passes = G @ theta + delta2 * theta - b, _cost(theta, G, b, yy, delta2), 1
     size = jnp.max(jnp.abs(theta / factored.scale))
-    # where nearly all of y is explained, the cost is a difference of what is much larger
-    while factored.is_regular() and passes < MOST_PASSES and (digits > ENOUGH or (passes == 1 and cost < 1e-2 * yy)):
+    while (
+        factored.is_regular()
+        and passes < MAX_PASSES
+        and (error > ERROR_OF_THETA or (passes == 1 and cost < EXPLAINED * yy))
+    ):
         moment, squares = yield RESIDUALS, theta
         g, cost, passes = delta2 * theta - moment, squares + jnp.sum(delta2 * theta**2), passes + 1
         step = factored.solve(g)
-        last, digits = digits, jnp.max(jnp.abs(step / factored.scale)) / jnp.where(size > 0, size, 1)
-        if passes > 2 and digits > last / 2:
+        last, error = error, jnp.max(jnp.abs(step / factored.scale)) / jnp.where(size > 0, size, 1)
+        if passes > 2 and error > last / 2:
             break
         theta = theta - step
     status = Status.CONVERGED if factored.is_regular() else Status.RANK_DEFICIENT
@@ -120,7 +128,7 @@ def _residuals(X: Array, y: Array, w: Array, theta: Array) -> tuple[Array, Array
 
 @jax.jit
 def _solved(G: Array, b: Array, delta2: Array) -> tuple[Factored, Array, Array]:
-    """The factor of A, θ, and the relative error that rounding in A may leave in it."""
+    """The factor of A, θ, and an estimate of its relative error by the rounding of A."""
     factored = spd_factor(G + jnp.diag(delta2))
     theta = factored.solve(b)
     theta = theta + factored.solve(b - G @ theta - delta2 * theta)

@@ -6,6 +6,10 @@ One process leads a fit: it decides at which θ all sum next, and when the fit e
 differ by a rounding error, where their processors differ, and one would then wait for the others for ever.
 
 An error in one process is raised in all of them, with its message. In a program of one process nothing is sent.
+
+Every process must take part in the same collectives in the same order, or the others wait for it. So `connect`,
+`exchange`, `total`, `broadcast` and `led_by` are called by all processes alike; code that may fail in one process alone
+stands inside `shared_errors`, which takes part in the next `exchange` on its behalf, and must contain no collective.
 """
 
 import json
@@ -21,51 +25,63 @@ from jax import Array
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, PartitionSpec
 
-REPORT = 4096  # bytes of JSON that a process sends in an exchange
-MESSAGE = 1000  # characters of an error; each takes four bytes at most
+REPORT_BYTES = 2**14  # of JSON that a process sends in an exchange
+ERROR_LENGTH = 1000  # characters; one takes at most 12 bytes of JSON
 ENDED, FAILED = -1, -2  # in place of the number of a request
 
 Result = TypeVar("Result")
-Fit = Generator[tuple[int, Array], Any, Result]  # yields which sums it needs, and θ; is sent these sums
+Fit = Generator[tuple[int, Array], Any, Result]  # yields the number of the sums it needs, and θ; is sent the sums
+
+
+def connect() -> None:
+    """Connect the processes, before any of them reads a file.
+
+    All must reach the first collective within 30 s of each other, or gloo fails; for later ones they wait longer.
+    """
+    exchange(None)
 
 
 @contextmanager
 def shared_errors() -> Iterator[None]:
-    """What is raised here is raised in the others too, by the `exchange` that they wait in."""
+    """Raise an error of the block in the other processes too, in the `exchange` that they wait in."""
     try:
         yield
     except Exception as error:
         if jax.process_count() > 1:
-            _gathered({"error": f"{type(error).__name__}: {error}"[:MESSAGE]})
+            _gathered({"error": f"{type(error).__name__}: {error}"[:ERROR_LENGTH]})
         raise
 
 
 def exchange(report: Any) -> list[Any]:
-    """What every process reports, in their order: plain data for JSON. RuntimeError: one of them reports an error."""
+    """The reports of all processes, in their order. RuntimeError: one of them had an error.
+
+    report: plain data for JSON, short in every process.
+    """
     if jax.process_count() == 1:
         return [report]
-    reports = _gathered({"report": report})
-    for number, one in enumerate(reports):
-        if "error" in one:
-            raise RuntimeError(f"process {number} failed, and this one ends with it: {one['error']}")
-    return [one["report"] for one in reports]
+    messages = _gathered({"report": report})
+    for number, message in enumerate(messages):
+        if "error" in message:
+            raise RuntimeError(f"process {number} failed, and this one ends with it: {message['error']}")
+    return [message["report"] for message in messages]
 
 
-def _gathered(content: dict[str, Any]) -> list[dict[str, Any]]:
-    said = json.dumps(content, ensure_ascii=False).encode()
-    padded = np.frombuffer(said.ljust(REPORT), np.uint8)
+def _gathered(message: dict[str, Any]) -> list[dict[str, Any]]:
+    """The messages of all processes."""
+    padded = np.frombuffer(json.dumps(message).encode().ljust(REPORT_BYTES), np.uint8)
     return [json.loads(row.tobytes()) for row in multihost_utils.process_allgather(padded)]
 
 
 def total(tree: Any) -> Any:
-    """The sum of the trees of all processes, of the same arrays in each: one all-reduce.
+    """The sum of a pytree over all processes, by one all-reduce. Its arrays have the same shapes in each.
 
     >>> total(jnp.array([1.0, 2.0]))
     Array([1., 2.], dtype=float64)
     """
     if jax.process_count() == 1:
         return tree
-    mesh = Mesh(np.array(jax.devices()).reshape(jax.process_count(), -1), ("processes", "devices"))
+    devices = sorted(jax.devices(), key=lambda device: device.process_index)
+    mesh = Mesh(np.array(devices).reshape(jax.process_count(), -1), ("processes", "devices"))
     stacked = multihost_utils.host_local_array_to_global_array(
         jax.tree.map(lambda leaf: np.asarray(leaf)[None], tree), mesh, PartitionSpec("processes")
     )
@@ -75,37 +91,37 @@ def total(tree: Any) -> Any:
 
 @partial(jax.jit, out_shardings=PartitionSpec())
 def _sum_of_rows(stacked: Any) -> Any:
-    """Of each dtype one vector, so that one all-reduce sums all leaves."""
+    """The sum of every leaf over its first axis. Leaves of one dtype are joined, so that one all-reduce serves all."""
     leaves, structure = jax.tree.flatten(stacked)
     sums: list[Any] = [None] * len(leaves)
     for dtype in {leaf.dtype: None for leaf in leaves}:
-        alike = [i for i, leaf in enumerate(leaves) if leaf.dtype == dtype]
-        together = jnp.concatenate([leaves[i].reshape(len(leaves[i]), -1) for i in alike], axis=1)
-        ends = np.cumsum([leaves[i][0].size for i in alike])[:-1]
-        for i, part in zip(alike, jnp.split(jnp.sum(together, axis=0, dtype=dtype), ends), strict=True):
+        numbers = [i for i, leaf in enumerate(leaves) if leaf.dtype == dtype]
+        joined = jnp.concatenate([leaves[i].reshape(len(leaves[i]), -1) for i in numbers], axis=1)
+        ends = np.cumsum([leaves[i][0].size for i in numbers])[:-1]
+        for i, part in zip(numbers, jnp.split(jnp.sum(joined, axis=0, dtype=dtype), ends), strict=True):
             sums[i] = part.reshape(leaves[i].shape[1:])
     return structure.unflatten(sums)
 
 
 def broadcast(tree: Any, leader: int) -> Any:
-    """The tree of the process of this number, in all of them: arrays of the same shapes and dtypes."""
+    """The leader's pytree, in all processes. Each gives one of the same shapes and dtypes."""
     if jax.process_count() == 1:
         return tree
-    sent = multihost_utils.broadcast_one_to_all(tree, is_source=jax.process_index() == leader)
-    return jax.tree.map(jnp.asarray, sent)
+    received = multihost_utils.broadcast_one_to_all(tree, is_source=jax.process_index() == leader)
+    return jax.tree.map(jnp.asarray, received)
 
 
 def led_by(
-    leader: int, fit: Fit[Result], answers: Sequence[Callable[[Array], Any]], like: tuple[Array, Result]
+    leader: int, fit: Fit[Result], answers: Sequence[Callable[[Array], Any]], template: tuple[Array, Result]
 ) -> Result:
-    """The result of the fit that the process `leader` runs; every process answers its requests, and gets the result.
+    """The result of a fit that the process `leader` runs; all processes compute the sums it asks for.
 
-    fit: yields (number, theta) and is sent answers[number](theta), which all processes compute together.
-    like: a theta and a result of the shapes and dtypes of those to come.
+    fit: yields (number, theta) and is sent answers[number](theta).
+    template: a theta and a result with the shapes and dtypes of those of the fit.
     """
     answer = None
     while True:
-        number, theta, result = ENDED, *like
+        number, theta, result = ENDED, *template
         error: Exception | None = None
         if jax.process_index() == leader:
             try:

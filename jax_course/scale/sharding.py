@@ -1,12 +1,12 @@
-r"""Rows over the devices of a mesh, parameters too: the functions of this package then run spread, without a change.
+r"""Rows and parameters spread over the devices of a mesh. The functions of this package then run on all devices.
 
-    Σ over examples = Σ over devices Σ over the rows there
+    Σ over examples = Σ over devices Σ over the rows of a device
 
-JAX's compiler splits every program where its inputs lie. A device works on the rows that it has, and what travels is
-what a sum over examples comes to: d numbers for a gradient, d² for a Hessian, whatever the number of rows.
+JAX's compiler splits every program as its inputs are spread. A device computes with its own rows. Devices exchange only
+sums over examples: d numbers for a gradient, d² for a Hessian, whatever the number of rows.
 
-A device must have as many rows as every other. What is missing is filled with rows whose weight is 0: sums do not
-notice them at all. `fit`, `cost`, `gradient` and `hessian` of the models take the weights.
+All devices must have the same number of rows. They are padded with rows of weight 0, which change no sum. `fit`,
+`cost`, `gradient` and `hessian` of the models take the weights.
 
     X, y, weights = shard(X, y)
     logistic.fit(X, y, weights=weights, penalty=1.0)
@@ -24,14 +24,14 @@ from jax import Array
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from jax_course import boundary, checks
-from jax_course.typing import ArrayLike
+from jax_course import inputs
+from jax_course.inputs.types import ArrayLike
 
 ROWS, PARAMETERS = "rows", "parameters"  # the axes of a mesh
 
 
 class Spread(NamedTuple):
-    """X (m', d), y (m',) or None, and weights: (m',), or a scalar where no row had to be filled in."""
+    """X (m', d), y (m',) or None, and weights: (m',), or a scalar if no row was padded."""
 
     X: Array
     y: Any
@@ -39,46 +39,50 @@ class Spread(NamedTuple):
 
 
 def mesh_of(devices: int | None = None, *, parameters: int = 1) -> Mesh:
-    """A mesh of so many devices, all there are by default, with axes `rows` and `parameters`, so many along the latter.
+    """A mesh of this number of devices, by default all, with the axes `rows` and `parameters`.
+
+    parameters: the number of devices along that axis. ValueError: it does not divide the number of devices.
 
     >>> dict(mesh_of(1).shape)
     {'rows': 1, 'parameters': 1}
     """
-    there = jax.devices()
-    count = len(there) if devices is None else int(checks.whole(devices, "devices"))
-    if not 1 <= count <= len(there):
-        raise ValueError(f"devices must be 1…{len(there)}, so many JAX has; got {devices}")
-    if not 1 <= checks.whole(parameters, "parameters") <= count or count % parameters:
+    available = jax.devices()
+    count = len(available) if devices is None else int(inputs.whole(devices, "devices"))
+    if not 1 <= count <= len(available):
+        raise ValueError(f"devices must be 1…{len(available)}, so many JAX has; got {devices}")
+    if not 1 <= inputs.whole(parameters, "parameters") <= count or count % parameters:
         raise ValueError(f"parameters must divide the number of devices, {count}; got {parameters}")
     shape = count // parameters, parameters
-    return jax.make_mesh(shape, (ROWS, PARAMETERS), (AxisType.Auto,) * 2, devices=there[:count])
+    return jax.make_mesh(shape, (ROWS, PARAMETERS), (AxisType.Auto,) * 2, devices=available[:count])
 
 
 def shard(X: ArrayLike, y: ArrayLike | None = None, *, weights: ArrayLike = 1.0, mesh: Mesh | None = None) -> Spread:
-    """The rows of X (m, d), y (m,) and weights (a scalar or (m,)) over the axis `rows` of a mesh, in their order.
+    """X (m, d), y (m,) and weights (a scalar or (m,)) spread by rows, in their order, over the axis `rows` of a mesh.
 
-    mesh: `mesh_of()` by default. The rows filled in have the weight 0. In several processes: the rows of this one,
-    which come after those of the processes before it.
+    mesh: `mesh_of()` by default. Padded rows have the weight 0. In a program of several processes each gives its own
+    rows; they follow those of the processes before it.
+    ValueError: X or the weights are not finite, shapes do not match, or the mesh lacks an axis.
 
     >>> shard(jnp.ones((3, 2)), jnp.arange(3.0)).weights
     Array(1., dtype=float64)
     """
     mesh = mesh_of() if mesh is None else _checked(mesh)
-    X = boundary.finite(checks.design(X), "X")
-    w = boundary.nonnegative(checks.example_weights(weights, X), "weights")
-    each = [X] if y is None else [X, checks.one_per_row(y, X)]
+    X = inputs.finite(inputs.design(X), "X")
+    w = inputs.nonnegative(inputs.example_weights(weights, X), "weights")
+    each = [X] if y is None else [X, inputs.one_per_row(y, X)]
     counts, rows = _counts_and_rows(len(X), mesh)
-    lies = NamedSharding(mesh, PartitionSpec(ROWS))
+    sharding = NamedSharding(mesh, PartitionSpec(ROWS))
     if w.ndim or np.any(counts != rows):
-        w = _placed(_filled(jnp.broadcast_to(w, (len(X),)), rows, jnp.zeros_like(X[:1, 0])), lies)
-    spread = [_placed(_filled(a, rows, a[:1]), lies) for a in each]
+        w = _placed(_padded(jnp.broadcast_to(w, (len(X),)), rows, jnp.zeros_like(X[:1, 0])), sharding)
+    spread = [_placed(_padded(a, rows, a[:1]), sharding) for a in each]
     return Spread(spread[0], None if y is None else spread[1], w)
 
 
 def spread_parameters(theta: Any, mesh: Mesh) -> Any:
-    """Every leaf spread over the axis `parameters` of a mesh by its last axis: the classes, or the units of a layer.
+    """A pytree whose leaves are spread by their last axis, the classes or the units, over the axis `parameters`.
 
-    Leaves whose last axis the devices do not divide, and scalars, lie on all of them.
+    Scalars, and leaves whose last axis the number of devices does not divide, are copied to all devices.
+    ValueError: the mesh lacks an axis.
 
     >>> spread_parameters(jnp.zeros((2, 4)), mesh_of(1)).shape
     (2, 4)
@@ -106,7 +110,7 @@ def _checked(mesh: Mesh) -> Mesh:
 
 
 def _counts_and_rows(m: int, mesh: Mesh) -> tuple[np.ndarray, int]:
-    """How many rows each process has, and how many all of them hold once filled up."""
+    """The number of rows of each process, and the number that each has after padding."""
     processes = len({device.process_index for device in mesh.devices.flat})
     if mesh.shape[ROWS] % processes:
         raise ValueError(f"the axis rows must have parts for each of {processes} processes; got {mesh.shape[ROWS]}")
@@ -117,11 +121,11 @@ def _counts_and_rows(m: int, mesh: Mesh) -> tuple[np.ndarray, int]:
     return counts, -(-int(np.max(counts)) // parts) * parts
 
 
-def _filled(a: Array, rows: int, row: Array) -> Array:
-    """With this row repeated at the end until there are so many."""
+def _padded(a: Array, rows: int, row: Array) -> Array:
+    """The array with copies of a row appended, up to this number of rows."""
     missing = rows - len(a)
     return jnp.concatenate([a, jnp.repeat(row, missing, axis=0)]) if missing else a
 
 
-def _placed(a: Array, lies: NamedSharding) -> Array:
-    return jax.make_array_from_process_local_data(lies, np.asarray(a))
+def _placed(a: Array, sharding: NamedSharding) -> Array:
+    return jax.make_array_from_process_local_data(sharding, np.asarray(a))

@@ -1,9 +1,8 @@
 """`python -m jax_course.verify package.module:case`: the doctor from a shell.
 
-A case is a function without arguments that returns what `verify.derivatives` (or, with a model module in the place of
-the cost, `verify.model`) is to be called with: a tuple, whose last element may be a dictionary of keywords. A model
-module alone, `package.module`, is examined on small random data. Exit code 0: right, 1: wrong, 2: undecided, or bad
-arguments.
+A case is a function without arguments. It returns the arguments of `verify.derivatives`, or of `verify.model` if the
+first one is a model module: a tuple, whose last element may be a dictionary of keywords. A model module alone,
+`package.module`, is examined on small random data. Exit code 0: right, 1: wrong, 2: undecided, or bad arguments.
 """
 
 import argparse
@@ -26,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         report = _report(options.target)
-    except Exception as error:  # whatever the reader's module does on its way, it is no verdict
+    except Exception as error:  # the reader's module may raise anything, and that is no verdict
         print(f"{options.target}: {type(error).__name__}: {error}", file=sys.stderr)
         return 2
     print(report.to_json() if options.json else report)

@@ -1,15 +1,15 @@
-r"""Central differences with an error bar for every entry, and what they show beside a number: kinks.
+r"""Central and one-sided differences with an error bar for every entry.
 
     D(h) = (f(x + h e) − f(x − h e)) / 2h = f' + c₂h² + c₄h⁴ + …        one-sided: f' + c₁h + c₂h² + …
     T_k0 = D(ρᵏh),  T_kj = T_kj−1 + (T_kj−1 − T_k−1,j−1) / (qʲ − 1),  q = 1/ρ²; one-sided 1/ρ     Richardson, Ridders
 
-There is no step to choose. Truncation falls and rounding grows along the rows, and the entry of the tableau is kept
-whose doubt is least. Its doubt, the error bar, is the sum of three: how far its neighbours are, what rounding leaves of
-f after a division by h, and how far smaller steps contradict it beyond their own rounding. Without the third, a step so
+There is no step to choose. Truncation falls and rounding grows along the rows, and the entry of the tableau with the
+smallest error bar is kept. Its error bar is the sum of three: its distance from its neighbours; the rounding of f
+divided by h; and its distance from what smaller steps give, beyond their own rounding. Without the third, a step so
 long that f has saturated is believed: softplus seen from afar is a pair of lines with a wrong slope between them.
-Rounding is that of the values, or what the smallest steps scatter by, if that is more; steps so small that the values
-do not answer at all (float32 somewhere inside) say nothing. What scatters more and more towards the smallest steps is
-no rounding but a function that changes over less than the smallest step: then nothing is known.
+Rounding is that of the values, or the scatter of the smallest steps if that is larger. Steps so small that the values
+do not change at all (float32 somewhere inside) are left out. A scatter that grows towards the smallest steps is no
+rounding: the function changes over less than the smallest step, and the error bar is infinite.
 
 Source: C. J. F. Ridders, Accurate computation of F'(x) and F'(x)F''(x), Adv. Eng. Software 4 (1982).
 """
@@ -19,14 +19,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-LEVELS = 14
+LEVELS = 14  # steps, from 1e-1 to 4e-9 in units of a direction: from where f is smooth to where rounding hides it
 RATIO = 0.27  # of one step to the next: no power of two, with which rounding would repeat from level to level
 STEPS = 0.1 * RATIO ** np.arange(LEVELS)
-ORDERS = 6  # beyond, extrapolation amplifies rounding and gains nothing
+ORDERS = 6  # columns of the tableau; further ones amplify rounding and gain nothing
 
 
 class Differences(NamedTuple):
-    """Derivatives along each direction, and how far they may be off."""
+    """Derivatives along each of k directions, (k,) or (k, q) for values with q entries, and their error bars."""
 
     value: np.ndarray
     error: np.ndarray
@@ -35,9 +35,13 @@ class Differences(NamedTuple):
 def along(
     values: Callable[[np.ndarray], np.ndarray], point: np.ndarray, directions: np.ndarray, noise: float = 1e-15
 ) -> Differences:
-    """Derivatives of values (points → numbers, or rows of numbers) along each of the directions.
+    """Derivatives of values (points (p, n) → (p,) or (p, q)) at a point (n,) along directions (k, n).
 
-    noise: how far the values may be off, in units of the value.
+    noise: the relative error of the values.
+
+    >>> slope = along(lambda x: x[:, 0] ** 3, np.array([2.0]), np.array([[1.0]]))
+    >>> bool(abs(slope.value[0] - 12) < slope.error[0] < 1e-9)
+    True
     """
     if 1 < len(directions) and 2 * LEVELS * directions.size > 2e7:  # a direction at a time, for memory
         parts = [along(values, point, direction[None], noise) for direction in directions]
@@ -52,7 +56,12 @@ def along(
 def one_sided(
     values: Callable[[np.ndarray], np.ndarray], point: np.ndarray, directions: np.ndarray
 ) -> tuple[Differences, Differences]:
-    """Slopes just before and just after the point along each direction."""
+    """Slopes just before and just after a point (n,) along directions (k, n).
+
+    >>> before, after = one_sided(lambda x: np.abs(x[:, 0]), np.array([0.0]), np.array([[1.0]]))
+    >>> before.value.round(9).tolist(), after.value.round(9).tolist()
+    ([-1.0], [1.0])
+    """
     sides = []
     for side in (-1.0, 1.0):
         offsets = side * STEPS[:, None, None] * directions
@@ -79,10 +88,10 @@ def _limit(slopes: np.ndarray, rounding: np.ndarray, steps: np.ndarray, q: float
     for order in range(1, ORDERS):
         finer = tableau[1:] + np.diff(tableau, axis=0) / (q**order - 1)
         neighbours = np.maximum(np.abs(finer - tableau[1:]), np.abs(finer - tableau[:-1]))
-        doubt = neighbours + rounding[order:] + _contradiction(finer, 3 * rounding[order:])
-        doubt = np.where(np.isfinite(doubt), doubt, np.inf)
-        level = np.argmin(doubt, axis=0)[None]
-        smallest = np.take_along_axis(doubt, level, axis=0)[0]
+        bar = neighbours + rounding[order:] + _contradiction(finer, 3 * rounding[order:])
+        bar = np.where(np.isfinite(bar), bar, np.inf)
+        level = np.argmin(bar, axis=0)[None]
+        smallest = np.take_along_axis(bar, level, axis=0)[0]
         best = np.where(smallest < error, np.take_along_axis(finer, level, axis=0)[0], best)
         error = np.minimum(error, smallest)
         tableau = finer
@@ -90,7 +99,7 @@ def _limit(slopes: np.ndarray, rounding: np.ndarray, steps: np.ndarray, q: float
 
 
 def _contradiction(estimates: np.ndarray, rounding: np.ndarray) -> np.ndarray:
-    """How far any estimate from a smaller step lies beyond its rounding."""
+    """The distance of each estimate from those of smaller steps, beyond their rounding."""
     low, high = estimates - rounding, estimates + rounding
     # the narrowest band that all smaller steps allow: running extremes from the smallest step up
     floor = np.maximum.accumulate(low[::-1], axis=0)[::-1]
@@ -99,6 +108,10 @@ def _contradiction(estimates: np.ndarray, rounding: np.ndarray) -> np.ndarray:
 
 
 def complex_step(values: Callable[[np.ndarray], np.ndarray], point: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """Im f(x + ihv) / h along each direction: nothing cancels, so exact where f is analytic in floating point."""
+    """Im f(x + ihv) / h along directions (k, n), shape (k,): nothing cancels, so it is exact if f is analytic.
+
+    >>> complex_step(lambda x: np.exp(x[:, 0]), np.array([0.0]), np.array([[1.0]])).tolist()
+    [1.0]
+    """
     h = 1e-30
     return np.imag(values(point + 1j * h * directions)) / h

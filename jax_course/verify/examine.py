@@ -1,6 +1,6 @@
-r"""The examination: the witnesses are heard, and what disagrees is diagnosed.
+r"""The examination: every witness is compared with the reader's derivative, and what differs is diagnosed.
 
-Reference. Reverse-mode autodiff where JAX can trace the cost; central differences where it cannot.
+Reference. Reverse-mode autodiff if JAX can trace the cost; central differences if it cannot.
 
 Points. The point given and a few beside it, seeded: a formula that is right is right in a neighbourhood, and a missing
 penalty does not show at θ = 0.
@@ -8,176 +8,162 @@ penalty does not show at θ = 0.
 
 import contextlib
 import time
-from functools import cache
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jax_course.functions import Function
-from jax_course.verify.arbitration import arbitrate, autodiff_is_off
-from jax_course.verify.circumstances import (
-    averages,
-    biases,
-    divided_parts,
-    hessians_at,
-    lengths,
-    notes_on,
-    on_fewer,
-    on_single_examples,
-    penalty_parts,
-    scalars,
-    stand_ins,
-    term_parts,
-)
-from jax_course.verify.counterfactuals import otherwise
+from jax_course.compile_cache import Function
+from jax_course.verify.analytic import build_derivative
+from jax_course.verify.arbiter import arbitrate, autodiff_is_wrong
+from jax_course.verify.context import EPS, PROBES, Context, Derivative, entry_scales, first_line, leaf_scales
 from jax_course.verify.diagnosis import diagnose
-from jax_course.verify.evaluation import (
-    evaluate,
-    is_differentiable,
-)
+from jax_course.verify.evaluation import evaluate
+from jax_course.verify.evidence import Evidence
 from jax_course.verify.findings import HARMLESS, Finding, Kind, Witness
-from jax_course.verify.given import derivative_of
-from jax_course.verify.ground import (
-    PROBES,
-    Derivative,
-    Ground,
-    first_line,
-    own_sizes,
-    sizes_of,
-)
 from jax_course.verify.numerical import without_autodiff
+from jax_course.verify.parameters import flatten_inputs
 from jax_course.verify.report import Report
-from jax_course.verify.subject import subject_of
-from jax_course.verify.suspicion import Evidence
-from jax_course.verify.witnesses import along_directions, judge, overruled, rounding, second_order, without_opinion
+from jax_course.verify.tracing import is_differentiable
+from jax_course.verify.witnesses import (
+    along_directions,
+    autodiff_abstains,
+    compare,
+    explained,
+    precision_scaling,
+    second_order,
+)
+
+FULL_HESSIAN = 600  # parameters; with more, the eigenvalues of the Hessian are not computed
 
 
-def examine(cost, params, arguments, keywords, hands) -> Report:
-    """The report on the derivatives in `hands`: a dictionary of gradient, hessian, hessian_product."""
+class Checked(NamedTuple):
+    """The outcome of the checks of one derivative."""
+
+    findings: list[Finding]
+    witnesses: list[Witness]
+    notes: list[str]
+
+
+def examine(cost: Callable, params: Any, arguments: tuple, keywords: dict[str, Any], hands: dict) -> Report:
+    """The report on the derivatives in `hands`, a dictionary of gradient, hessian, hessian_product. See `derivatives`.
+
+    >>> examine(lambda x: x**2, 3.0, (), {}, {"gradient": lambda x: 2 * x}).headline
+    'RIGHT: gradient'
+    """
     started = time.perf_counter()
-    subject, point = subject_of(cost, params, arguments, keywords)
-    cost, hands = Function(cost), {of: Function(hand) for of, hand in hands.items()}
-    once = is_differentiable(subject, cost, point, jax.grad)
-    twice = once and bool(hands.keys() - {"gradient"}) and is_differentiable(subject, cost, point, jax.hessian)
-    ground = Ground(subject, cost, point[None], once, twice)
-    problem = _cost_at(ground)
+    inputs, point = flatten_inputs(cost, params, arguments, keywords)
+    cost, hands = Function(cost), {name: Function(hand) for name, hand in hands.items()}
+    once = is_differentiable(inputs, cost, point, jax.grad)
+    twice = once and bool(hands.keys() - {"gradient"}) and is_differentiable(inputs, cost, point, jax.hessian)
+    context = Context(inputs, cost, point[None], once, twice)
+    problem = _check_cost(context)
     if problem:
-        return Report((problem,), (), (), subject.layout.size, 1, time.perf_counter() - started)
-    ground = ground._replace(points=_points(ground))
-    if "gradient" not in hands and once and autodiff_is_off(ground):
-        ground = ground._replace(once=False, twice=False)
+        return Report((problem,), (), (), inputs.layout.size, 1, time.perf_counter() - started)
+    context = context._replace(points=_points(context))
+    if "gradient" not in hands and once and autodiff_is_wrong(context):
+        context = context._replace(has_gradient=False, has_hessian=False)
     findings, witnesses, notes = [], [], []
     gradient_is_right = False
-    for of, hand in hands.items():
-        derivative, structural = derivative_of(ground, of, hand, hands.get("gradient") if gradient_is_right else None)
-        if structural or derivative is None:
-            findings += structural
-            witnesses.append(Witness("structure", of, "disagrees", float("nan"), "compared before any number"))
-            continue
-        found, heard, said = _hear(ground, derivative)
-        findings, witnesses, notes = findings + found, witnesses + heard, notes + said
-        if of == "gradient":
-            gradient_is_right = not [f for f in found if f.kind not in HARMLESS]
-            if gradient_is_right and Kind.AUTODIFF in {f.kind for f in found}:
-                ground = ground._replace(once=False, twice=False)  # then the reader's gradient is the better witness
+    for name, hand in hands.items():
+        derivative, structural = build_derivative(
+            context, name, hand, hands.get("gradient") if gradient_is_right else None
+        )
+        if derivative is None:
+            witness = Witness("structure", name, "disagrees", float("nan"), "compared before any number")
+            checked = Checked(structural, [witness], [])
+        else:
+            checked = run_checks(context, derivative)
+        findings, witnesses, notes = findings + checked.findings, witnesses + checked.witnesses, notes + checked.notes
+        if name == "gradient" and derivative is not None:
+            gradient_is_right = all(finding.kind in HARMLESS for finding in checked.findings)
+            if gradient_is_right and Kind.AUTODIFF in {finding.kind for finding in checked.findings}:
+                context = context._replace(has_gradient=False, has_hessian=False)  # the reader's gradient is better
     seconds = time.perf_counter() - started
-    return Report(tuple(findings), tuple(witnesses), tuple(notes), subject.layout.size, len(ground.points), seconds)
+    return Report(tuple(findings), tuple(witnesses), tuple(notes), inputs.layout.size, len(context.points), seconds)
 
 
-def _cost_at(ground: Ground) -> Finding | None:
-    """Raise what cannot be a cost; a finding where it is not finite at the point given."""
+def run_checks(context: Context, derivative: Derivative) -> Checked:
+    """Compare one derivative with every witness, and diagnose what differs."""
+    points = context.points if len(derivative.identity) == len(context.points) else context.points[[0, -1]]
+    hand = derivative.hand(context.inputs, points)
+    if derivative.reference is None:
+        witnesses = autodiff_abstains(context, derivative.name)
+        findings, reference, tolerance, numerical = without_autodiff(context, derivative, points, hand)
+    else:
+        reference = derivative.reference(context.inputs, points)
+        tolerance, precision = precision_scaling(context, derivative, points, hand, reference)
+        findings, reference, tolerance, numerical = arbitrate(context, derivative, hand, reference, tolerance)
+        name = "reverse-mode autodiff" if derivative.name == "gradient" else "autodiff"
+        witnesses = [compare(name, derivative.name, hand, reference, tolerance), precision]
+    witnesses.append(numerical)
+    if derivative.name == "gradient":
+        witnesses += along_directions(context, derivative, hand, tolerance)
+    else:
+        witnesses.append(second_order(context, derivative, hand))
+    if (unknown := ~np.isfinite(reference[0]) & np.isfinite(hand[0])).any():
+        remark = f"autodiff and differences give no reliable number in {unknown.sum()} of {unknown.size} entries"
+        witnesses = [witness._replace(verdict="abstains", remark=remark) for witness in witnesses]
+    wrong = diagnose(Evidence(context, derivative, points, hand=hand, reference=reference, tolerance=tolerance))
+    if findings and not wrong:
+        witnesses = [explained(witness) for witness in witnesses]
+    return Checked(findings + wrong, witnesses, _hessian_notes(context, derivative, hand))
+
+
+def _check_cost(context: Context) -> Finding | None:
+    """Raise if it is no cost; a finding if it is not finite at the point given."""
     try:
-        value = evaluate(ground.subject, ground.cost, ground.points)
+        value = evaluate(context.inputs, context.cost, context.points)
     except Exception as error:
         raise ValueError(f"the cost raised {type(error).__name__}: {first_line(error)}") from error
     if not isinstance(value, np.ndarray) or value.shape != (1,):
-        shapes = ", ".join(str(np.shape(leaf)[1:]) for leaf in jax.tree_util.tree_leaves(value))
-        raise ValueError(
-            f"the cost must return one number; it returned {_described(value)} of shape {shapes or 'none'}"
-        )
+        shapes = ", ".join(str(np.shape(leaf)[1:]) for leaf in jax.tree_util.tree_leaves(value)) or "none"
+        described = "an array" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
+        raise ValueError(f"the cost must return one number; it returned {described} of shape {shapes}")
     if not jnp.issubdtype(value.dtype, jnp.floating):
         raise TypeError(f"the cost must return a floating-point number; it returned {value.dtype}")
     number = float(value[0])
     if np.isfinite(number):
         return None
-    sentence = f"the cost is {number} at the point given, where no derivative can be judged: choose another point."
+    sentence = f"the cost is {number} at the point given, where no derivative can be examined: choose another point."
     return Finding(Kind.NONFINITE, "cost", "cost", (), number, None, sentence)
 
 
-def _described(value: Any) -> str:
-    return "an array" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
+def _points(context: Context) -> np.ndarray:
+    """The point given and a few beside it, (1 + PROBES, n): near enough that the cost keeps its size, or is finite.
 
-
-def _points(ground: Ground) -> np.ndarray:
-    """The point given and a few beside it: near enough that the cost keeps its size, or is finite at least.
-
-    A small parameter moves by the size of its leaf, or, where that is too far, by its own.
+    A small parameter moves by the size of its leaf, or, if that is too far, by its own.
     """
-    point, layout = ground.points[0], ground.subject.layout
-    rng, of_leaf = np.random.default_rng(0), sizes_of(layout, point)
-    own = own_sizes(layout, point)
-    at = float(np.asarray(evaluate(ground.subject, ground.cost, point[None]))[0])
-    for farthest in (10 * abs(at), np.inf):
-        for reach in (0.1 * of_leaf, 0.1 * own, 0.01 * of_leaf, 0.001 * of_leaf):
-            beside = point + reach * rng.standard_normal((PROBES, point.size))
+    point, layout = context.points[0], context.layout
+    rng = np.random.default_rng(0)
+    leaf, entry = leaf_scales(layout, point), entry_scales(layout, point)
+    center = float(context.values(point[None])[0])
+    for largest_change in (10 * abs(center), np.inf):
+        for distance in (0.1 * leaf, 0.1 * entry, 0.01 * leaf, 0.001 * leaf):
+            beside = point + distance * rng.standard_normal((PROBES, point.size))
             beside = beside.astype(np.float32).astype(np.float64)
             with contextlib.suppress(Exception):  # outside of its domain a cost may raise
-                values = np.asarray(evaluate(ground.subject, ground.cost, beside))
-                near = np.isfinite(values) & (np.abs(values - at) <= farthest)
-                if near.all():
+                values = context.values(beside)
+                if (np.isfinite(values) & (np.abs(values - center) <= largest_change)).all():
                     return np.concatenate([point[None], beside])
     return point[None]
 
 
-def _hear(ground: Ground, derivative: Derivative) -> tuple[list[Finding], list[Witness], list[str]]:
-    points = ground.points if len(derivative.identity) == len(ground.points) else ground.points[[0, -1]]
-    of, subject = derivative.of, ground.subject
-    hand = derivative.hand(subject, points)
-    if derivative.reference is None:
-        heard = without_opinion(ground, of)
-        found, reference, tolerance, arbiter = without_autodiff(ground, derivative, points, hand)
-    else:
-        reference = derivative.reference(subject, points)
-        tolerance, precision = rounding(ground, derivative, points, hand, reference)
-        found, reference, tolerance, arbiter = arbitrate(ground, derivative, hand, reference, tolerance)
-        name = "reverse-mode autodiff" if of == "gradient" else "autodiff"
-        heard = [judge(name, of, hand, reference, tolerance), precision]
-    heard.append(arbiter)
-    if of == "gradient":
-        heard += along_directions(ground, derivative, hand, reference, tolerance)
-    else:
-        heard.append(second_order(ground, derivative, hand))
-    if (unknown := ~np.isfinite(reference[0]) & np.isfinite(hand[0])).any():
-        why = f"autodiff gives no number in {unknown.sum()} of {unknown.size} entries, and differences none to rely on"
-        heard = [witness._replace(verdict="abstains", remark=why) for witness in heard]
-    wrong = diagnose(_evidence(ground, derivative, points, hand, reference, tolerance))
-    if found and not wrong:
-        heard = [overruled(witness) for witness in heard]
-    return found + wrong, heard, notes_on(ground, derivative, hand)
-
-
-def _evidence(ground: Ground, derivative: Derivative, points, hand, reference, tolerance) -> Evidence:
-    return Evidence(
-        derivative.of,
-        derivative.layout,
-        ground.subject.layout,
-        points,
-        hand,
-        reference,
-        tolerance,
-        penalty_parts(ground, derivative, points, reference),
-        lambda: divided_parts(ground, derivative, points, reference),
-        scalars(ground.subject),
-        derivative.identity,
-        biases(ground, derivative),
-        lengths(ground.subject),
-        lambda chosen: on_fewer(ground, derivative, chosen),
-        lambda: averages(ground),
-        lambda: on_single_examples(ground, derivative),
-        lambda: stand_ins(ground, points, derivative),
-        lambda: hessians_at(ground, derivative),
-        lambda: otherwise(ground, derivative, points),
-        cache(lambda: term_parts(ground, derivative, points)),
-    )
+def _hessian_notes(context: Context, derivative: Derivative, hand: np.ndarray) -> list[str]:
+    """Symmetry, definiteness and rank of the reader's Hessian at the point given."""
+    n = context.layout.size
+    if derivative.name != "hessian" or n > FULL_HESSIAN or not np.isfinite(hand[0]).all():
+        return []
+    H = context.layout.block_matrix(hand[0])
+    if np.abs(H - H.T).max() > 1e-8 * np.abs(H).max():
+        return ["your Hessian is not symmetric"]
+    eigenvalues = np.linalg.eigvalsh(H)
+    tiny = n * EPS * 10 * np.abs(eigenvalues).max()
+    rank = int((np.abs(eigenvalues) > tiny).sum())
+    kind = "positive" if eigenvalues[0] > -tiny else "negative" if eigenvalues[-1] < tiny else None
+    sign = f"{kind} {'definite' if rank == n else 'semi-definite'}" if kind else "indefinite"
+    null = "" if rank == n else f", a null space of dimension {n - rank}"
+    spectrum = f"eigenvalues {eigenvalues[0]:.3g} … {eigenvalues[-1]:.3g}"
+    return [f"your Hessian is symmetric, {sign}, rank {rank} of {n}{null}; {spectrum}"]

@@ -1,13 +1,17 @@
-"""What can be wrong with a derivative, and how one mistake is told."""
+"""The kinds of mistakes in a derivative, and the records of what was found."""
 
 import enum
 from typing import Any, NamedTuple
 
 
 class Kind(enum.StrEnum):
-    """The kind of a mistake; its value is what the kind means."""
+    """The kind of a mistake; its value is what the kind means.
 
-    SIGN = "the sign is turned"
+    >>> Kind.SIGN.name, Kind.SIGN.value
+    ('SIGN', 'the sign is wrong')
+    """
+
+    SIGN = "the sign is wrong"
     FACTOR = "a constant factor"
     TRANSPOSE = "rows and columns are exchanged"
     PENALTY = "the penalty's part"
@@ -31,10 +35,18 @@ HARMLESS = (Kind.KINK, Kind.AUTODIFF)
 
 
 class Finding(NamedTuple):
-    """One mistake: its kind, in which derivative, which leaf and entry of the parameters, both values, a sentence."""
+    """One mistake, or one reason why a difference is none.
+
+    derivative: "gradient", "hessian", "hessian_product", or "cost" where the cost itself has no value. leaf: the name
+    of the parameter array; index: the entry in it, () for a scalar. hand, reference: both values there, where there are
+    any. sentence: the mistake in words.
+
+    >>> Finding(Kind.SIGN, "gradient", "theta", (2,), -1.0, 1.0, "`theta`: yours has the wrong sign.").where
+    'theta[2]'
+    """
 
     kind: Kind
-    of: str
+    derivative: str
     leaf: str
     index: tuple[int, ...]
     hand: Any
@@ -43,15 +55,38 @@ class Finding(NamedTuple):
 
     @property
     def where(self) -> str:
-        """The entry in the reader's own terms."""
+        """The entry in the names of the reader's parameters."""
         return self.leaf + (f"[{', '.join(map(str, self.index))}]" if self.index else "")
 
 
+class Guess(NamedTuple):
+    """The kind of a mistake, and the end of its sentence, after the names of the leaves."""
+
+    kind: Kind
+    words: str
+
+
 class Witness(NamedTuple):
-    """What one way of computing a derivative says about the reader's: agrees, disagrees or abstains, and why."""
+    """One way of computing a derivative, and whether the reader's agrees with it.
+
+    derivative: as in `Finding`. verdict: "agrees", "disagrees" or "abstains". error: the largest difference in units of
+    the largest entry; NaN where there is none. remark: the reason of the verdict.
+
+    >>> Witness("complex step", "gradient", "agrees", 1e-16, "along 6 directions").verdict
+    'agrees'
+    """
 
     name: str
-    of: str
+    derivative: str
     verdict: str
     error: float
     remark: str
+
+
+def abstention(name: str, derivative: str, reason: str) -> Witness:
+    """A witness that has nothing to compare with.
+
+    >>> abstention("complex step", "gradient", "the cost does not take complex numbers").verdict
+    'abstains'
+    """
+    return Witness(name, derivative, "abstains", float("nan"), reason)

@@ -1,4 +1,4 @@
-"""The report: a verdict, what is wrong and where, and what each witness said, on one screen, in a page, or as JSON."""
+"""The report: the verdict, the mistakes with their places, and the witnesses; as text, as a page, or as JSON."""
 
 import html
 import json
@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from jax_course.verify.findings import HARMLESS, Finding, Witness
 
-WIDTH = 80
+WIDTH = 80  # columns of a terminal
 
 
 class WrongDerivative(AssertionError):
-    """What `Report.raise_if_wrong` raises; `report` is the report."""
+    """The error of `Report.raise_if_wrong` and `assert_derivatives`; it carries the report in `report`."""
 
     def __init__(self, report: "Report"):
         super().__init__(f"\n{report}")
@@ -22,7 +22,14 @@ class WrongDerivative(AssertionError):
 
 
 class Report(NamedTuple):
-    """What the examination found."""
+    """The result of an examination.
+
+    findings: the mistakes, and the reasons why a difference is none. witnesses: each way of computing a derivative and
+    its verdict. notes: on the reader's Hessian. parameters, points: their numbers. seconds: the examination's.
+
+    >>> Report((), (Witness("complex step", "gradient", "agrees", 0.0, ""),), (), 3, 4, 0.1).headline
+    'RIGHT: gradient'
+    """
 
     findings: tuple[Finding, ...]
     witnesses: tuple[Witness, ...]
@@ -33,44 +40,44 @@ class Report(NamedTuple):
 
     @property
     def ok(self) -> bool | None:
-        """True: right as far as every witness can tell. False: wrong. None: it cannot be decided."""
-        if any(finding.of == "cost" for finding in self.findings):
+        """True: right, as far as the witnesses can tell. False: wrong. None: undecided."""
+        if any(finding.derivative == "cost" for finding in self.findings):
             return None
         if any(finding.kind not in HARMLESS for finding in self.findings):
             return False
         if any(witness.verdict == "disagrees" for witness in self.witnesses):
             return None
-        checked = {witness.of for witness in self.witnesses}
-        decided = {witness.of for witness in self.witnesses if witness.verdict == "agrees"}
+        checked = {witness.derivative for witness in self.witnesses}
+        decided = {witness.derivative for witness in self.witnesses if witness.verdict == "agrees"}
         return True if checked and checked == decided else None
 
     def raise_if_wrong(self) -> "Report":
-        """This report, unless something is wrong: then `WrongDerivative`, an AssertionError that carries it."""
+        """This report. Errors: `WrongDerivative`, an AssertionError, if a derivative is wrong."""
         if self.ok is False:
             raise WrongDerivative(self)
         return self
 
     @property
     def headline(self) -> str:
-        """The verdict in a line."""
-        checked = list(dict.fromkeys(witness.of for witness in self.witnesses))
+        """The verdict in a line: RIGHT, WRONG or UNDECIDED, and the derivatives."""
+        checked = list(dict.fromkeys(witness.derivative for witness in self.witnesses))
         if self.ok:
             return f"RIGHT: {_and(checked)}"
         if self.ok is None:
-            return "UNDECIDED: " + (_and(checked) if not self.findings else "no derivative could be judged")
-        wrong = list(dict.fromkeys(f.of for f in self.findings if f.kind not in HARMLESS))
+            return "UNDECIDED: " + (_and(checked) if not self.findings else "no derivative could be examined")
+        wrong = list(dict.fromkeys(f.derivative for f in self.findings if f.kind not in HARMLESS))
         return f"WRONG: {_and(wrong)}"
 
     def __str__(self) -> str:
         lines = [self.headline]
         for finding in sorted(self.findings, key=lambda finding: finding.kind in HARMLESS):
-            lines += textwrap.wrap(_told(finding), WIDTH, initial_indent="  ", subsequent_indent="    ")
+            lines += textwrap.wrap(_line(finding), WIDTH, initial_indent="  ", subsequent_indent="    ")
             if finding.index or finding.hand is not None:
                 lines.append(f"    {_values(finding)}")
         lines.append("")
         for witness in self.witnesses:
-            of, name, verdict, error, _ = _row(witness)
-            lines.append(f"  {of:<16}{name:<28}{verdict:<10} {error}".rstrip())
+            derivative, name, verdict, error, _ = _row(witness)
+            lines.append(f"  {derivative:<16}{name:<28}{verdict:<10} {error}".rstrip())
         for note in self.notes:
             lines += textwrap.wrap(note, WIDTH, initial_indent="  ", subsequent_indent="    ")
         lines.append(f"  {self._scope()}")
@@ -82,7 +89,7 @@ class Report(NamedTuple):
         return f"{self.parameters} parameter{plural}, at the point given{beside}, float64, {self.seconds:.1f} s"
 
     def to_json(self) -> str:
-        """Everything in the report, for graders."""
+        """Everything in the report as a JSON object, for graders: the keys are the names of the fields."""
         return json.dumps(
             {
                 "ok": self.ok,
@@ -102,7 +109,7 @@ class Report(NamedTuple):
         )
 
     def to_html(self, path: str | Path) -> Path:
-        """Write the report as a page that needs nothing else; returns its path."""
+        """Write the report as one HTML page without other files; returns its path. Errors: OSError."""
         page = (
             '<!doctype html><html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -114,7 +121,7 @@ class Report(NamedTuple):
         return Path(path)
 
     def _repr_html_(self) -> str:
-        """What a notebook shows, on a light theme or a dark one: the verdict brings its own background."""
+        """The report in a notebook, on a light theme or a dark one: the verdict brings its own background."""
         color = {True: "#00704f", False: "#b3261e", None: "#7a6000"}[self.ok]
         badge = f"background:{color};color:#fff;padding:.1em .5em;border-radius:.2em"
         items = "".join(map(_item, self.findings))
@@ -131,7 +138,7 @@ class Report(NamedTuple):
 def _item(finding: Finding) -> str:
     values = f"<br/><code>{html.escape(_values(finding))}</code>" if finding.hand is not None else ""
     sentence = _marked(html.escape(_sentence(finding)))
-    return f"<li><b>{finding.kind.name}</b> in {html.escape(finding.of)}: {sentence}{values}</li>"
+    return f"<li><b>{finding.kind.name}</b> in {html.escape(finding.derivative)}: {sentence}{values}</li>"
 
 
 def _table(witnesses: tuple[Witness, ...]) -> str:
@@ -152,11 +159,11 @@ def _table(witnesses: tuple[Witness, ...]) -> str:
 
 def _row(witness: Witness) -> tuple[str, ...]:
     error = "" if math.isnan(witness.error) else f"{witness.error:.0e}"
-    return witness.of, witness.name, witness.verdict, error, witness.remark
+    return witness.derivative, witness.name, witness.verdict, error, witness.remark
 
 
-def _told(finding: Finding) -> str:
-    return f"{finding.kind.name} in {finding.of}: {_sentence(finding)}"
+def _line(finding: Finding) -> str:
+    return f"{finding.kind.name} in {finding.derivative}: {_sentence(finding)}"
 
 
 def _values(finding: Finding) -> str:

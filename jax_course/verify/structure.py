@@ -1,4 +1,4 @@
-"""Structure, shapes and kinds of number, compared before any value is."""
+"""Structure, shapes and dtypes of a derivative, compared before any value is."""
 
 from typing import Any
 
@@ -7,27 +7,32 @@ import jax.numpy as jnp
 import numpy as np
 
 from jax_course.verify.findings import Finding, Kind
-from jax_course.verify.subject import Layout
+from jax_course.verify.parameters import Layout
 
 
-def structural_findings(layout: Layout, of: str, output: Any, value: Any) -> list[Finding]:
-    """A finding where the output is not structured, shaped and typed as the derivative must be."""
+def structural_findings(layout: Layout, derivative: str, output: Any, value: Any) -> list[Finding]:
+    """Findings where the output has not the structure, shapes and dtypes of the derivative of a cost with that value.
+
+    >>> layout = Layout(None, ("w",), ((2,),))
+    >>> structural_findings(layout._replace(treedef=jax.tree.structure(0)), "gradient", np.ones(3), 1.0)[0].sentence
+    '`w`: yours has shape (3,) where (2,) is expected.'
+    """
     expected = layout.tree(np.zeros(layout.size))
-    if of == "hessian":
+    if derivative == "hessian":
         outer = expected
         expected = jax.tree_util.tree_map(
             lambda row: jax.tree_util.tree_map(lambda col: np.zeros(row.shape + col.shape), outer), outer
         )
     if output is None:
         sentence = "yours returns nothing (None): is `return` missing in front of its last line?"
-        return [Finding(Kind.SHAPE, of, of, (), None, None, sentence)]
+        return [Finding(Kind.SHAPE, derivative, derivative, (), None, None, sentence)]
     ours, theirs = (_described(tree) for tree in (expected, output))
     if isinstance(output, list) and list(ours) == [""]:
         sentence = f"yours is a list of {len(output)} where an array is expected: say np.array([...])."
-        return [Finding(Kind.SHAPE, of, of, (), _listed(theirs), _listed(ours), sentence)]
+        return [Finding(Kind.SHAPE, derivative, derivative, (), _listed(theirs), _listed(ours), sentence)]
     if list(ours) != list(theirs):
         sentence = f"yours is not structured as the parameters are: expected {_listed(ours)}; got {_listed(theirs)}."
-        return [Finding(Kind.SHAPE, of, of, (), _listed(theirs), _listed(ours), sentence)]
+        return [Finding(Kind.SHAPE, derivative, derivative, (), _listed(theirs), _listed(ours), sentence)]
     findings = []
     for (path, leaf), got in zip(ours.items(), theirs.values(), strict=True):
         name = path or layout.names[0]
@@ -36,12 +41,12 @@ def structural_findings(layout: Layout, of: str, output: Any, value: Any) -> lis
             kind = Kind.TRANSPOSE if transposed else Kind.SHAPE
             hint = ": rows and columns are exchanged" if transposed else ""
             sentence = f"`{name}`: yours has shape {got.shape} where {leaf.shape} is expected{hint}."
-            findings.append(Finding(kind, of, name, (), got.shape, leaf.shape, sentence))
+            findings.append(Finding(kind, derivative, name, (), got.shape, leaf.shape, sentence))
         elif not jnp.issubdtype(got.dtype, jnp.floating) or (
             jnp.finfo(got.dtype).bits < jnp.finfo(np.asarray(value).dtype).bits
         ):
             sentence = f"`{name}`: yours is {got.dtype} though the cost is {np.asarray(value).dtype}: digits are lost."
-            findings.append(Finding(Kind.DTYPE, of, name, (), str(got.dtype), str(leaf.dtype), sentence))
+            findings.append(Finding(Kind.DTYPE, derivative, name, (), str(got.dtype), str(leaf.dtype), sentence))
     return findings
 
 

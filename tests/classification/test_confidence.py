@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from jax_course import logistic, softmax
-from jax_course.classification import logistic_confidence, logits, softmax_confidence
+from jax_course import logistic, losses, softmax
+from jax_course.classification import logistic_confidence, softmax_confidence
 from tests import references
 from tests.classification import literal
 
@@ -73,6 +73,13 @@ def test_two_classes_have_the_intervals_of_logistic_regression():
     np.testing.assert_allclose(found[:, :, 1], expected, rtol=1e-8)
 
 
+def test_a_class_that_hardly_occurs_costs_the_others_no_digits():
+    theta = FITTED[logistic]
+    rare = np.append(-23.0, np.zeros(D - 1))  # π = 1e-10: a variance of 1e10 / M beside those of the other two
+    errors = np.asarray(COMPILED[softmax, "standard_errors"](np.stack([-theta / 2, theta / 2, rare], axis=1), X))
+    np.testing.assert_allclose(errors[:, 1], COMPILED[logistic, "standard_errors"](theta, X), rtol=1e-9)
+
+
 def test_the_deviation_of_a_probability_is_that_of_the_delta_method():
     theta = FITTED[softmax]
 
@@ -91,9 +98,9 @@ def test_the_deviation_of_a_probability_is_that_of_the_delta_method():
 
 def test_another_reference_class():
     theta = FITTED[softmax]
-    of_class_0 = np.asarray(COMPILED[softmax, "standard_errors"](theta, X))
-    of_class_2 = np.asarray(jax.jit(partial(softmax.standard_errors, reference=2))(theta, X))
-    np.testing.assert_allclose(of_class_0[:, 2], of_class_2[:, 0], rtol=1e-12)
+    against_0 = np.asarray(COMPILED[softmax, "standard_errors"](theta, X))
+    against_2 = np.asarray(jax.jit(partial(softmax.standard_errors, reference=2))(theta, X))
+    np.testing.assert_allclose(against_0[:, 2], against_2[:, 0], rtol=1e-12)
     with pytest.raises(ValueError, match="reference must be a class 0…2; got 3"):
         jax.jit(partial(softmax.confidence_interval, reference=3))(theta, X)
 
@@ -105,8 +112,11 @@ def test_a_weight_of_two_is_two_examples(model):
 
     @jax.jit
     def covariance_and_band(X, weights):
-        of_X = partial(model.covariance, weights=weights), partial(model.predict_interval, X_new=FIRST, weights=weights)
-        return [function(FITTED[model], X) for function in of_X]
+        functions = (
+            partial(model.covariance, weights=weights),
+            partial(model.predict_interval, X_new=FIRST, weights=weights),
+        )
+        return [function(FITTED[model], X) for function in functions]
 
     with_counts, repeated = covariance_and_band(X, counts), covariance_and_band(again, np.ones(M, int))
     for found, expected in zip(with_counts, repeated, strict=True):
@@ -137,7 +147,7 @@ def test_where_the_hessian_is_singular_there_is_no_interval(monkeypatch):
     for module in (logistic_confidence, softmax_confidence):  # each of these is many programs otherwise
         monkeypatch.setattr(module, "inverse_root", jax.jit(module.inverse_root))
     monkeypatch.setattr(softmax_confidence, "spd_factor", jax.jit(softmax_confidence.spd_factor))
-    monkeypatch.setattr(logits, "curvature", jax.jit(logits.curvature))
+    monkeypatch.setattr(losses, "class_hessian", jax.jit(losses.class_hessian))
     X = np.ones((5, 2))
     for model, theta in ((logistic, np.zeros(2)), (softmax, np.zeros((2, K)))):
         with pytest.raises(ValueError, match="the Hessian is singular: columns of X depend on each other"):

@@ -6,6 +6,7 @@ from scipy import optimize
 from sklearn.linear_model import LogisticRegression
 
 from jax_course import Status, data, logistic, softmax
+from jax_course.classification import newton_fit
 from tests import references
 from tests.classification import literal
 
@@ -210,7 +211,7 @@ def test_a_class_without_examples_is_named(y, weights, message, container):
 
 def test_the_number_of_classes_comes_from_the_labels_or_must_be_given(monkeypatch):
     X, y = three_classes()
-    monkeypatch.setattr(softmax, "_by_plain_newton", lambda X, y, delta2, *data: (delta2.shape, np.True_))
+    monkeypatch.setattr(newton_fit, "newton_stage", lambda loss, data, max_steps: (data.penalty.shape, np.True_))
     assert softmax.fit(X, y, penalty=1.0) == (5, 3)
     assert softmax.fit(X, y, classes=4, penalty=1.0) == (5, 4)
     with pytest.raises(ValueError, match="inside jit the number of classes must be given"):

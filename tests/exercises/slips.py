@@ -267,7 +267,7 @@ LATER = [
 
 
 def found(exercise: str, lines: str, folder: Path) -> tuple[str, set[str]]:
-    """How the answer is graded, and the kinds that the doctor names."""
+    """The outcome of the answer, and the kinds that the doctor names."""
     asked, cost = EXERCISES[exercise].asked, EXERCISES[exercise].cost
     names = [*inspect.signature(cost).parameters, *(["v"] if asked == "hessian_product" else [])]
     path = folder / "mine.py"

@@ -8,11 +8,11 @@ import pytest
 
 from experiments import EXPERIMENTS
 from experiments.book.build import BookError, build
-from experiments.book.ledger import CHAPTERS, ROWS, proven
+from experiments.book.ledger import CHAPTERS, ROWS, checked
 from experiments.book.row import Row, true
 from experiments.book.slips import SLIPS
-from experiments.lab import Fit, Proof
-from experiments.runner import Outcome
+from experiments.lab.result import Check, Fit
+from experiments.lab.runner import Outcome
 from jax_course import ridge
 
 ROW = next(row for row in ROWS if row.id == "3.2")
@@ -27,7 +27,7 @@ def outcomes(without=()):
             experiment, _, picture = figure.partition("/")
             captions[experiment][picture] = f"What to see in {picture} & why"
     witnesses = tuple(
-        Proof(f"E {n} as {how}", error, True)
+        Check(f"E {n} as {how}", error, True)
         for n in SLIPS
         for how, error in (("printed is wrong", 0.5), ("corrected is right", 1e-16))
     )
@@ -75,7 +75,7 @@ def test_the_front_page_counts_and_what_it_is_told_stays_text(tmp_path):
     numbers = {"by kind": [{"kind": "CHAIN_RULE", **counts}], "total": counts}
     (tmp_path / "mutations").mkdir()
     (tmp_path / "mutations" / "numbers.json").write_text(json.dumps({"numbers": numbers}))
-    page = build(outcomes(), proven([ROW]), tmp_path, quick=True, rows=[ROW]).read_text()
+    page = build(outcomes(), checked([ROW]), tmp_path, quick=True, rows=[ROW]).read_text()
     assert "a &lt;model&gt;" in page
     assert "<dd>1 of 2</dd>" in page
     assert "<td>chain rule</td>" in page
@@ -85,7 +85,7 @@ def test_a_wrong_function_fails_the_book_by_the_name_of_its_row(monkeypatch, tmp
     right = ridge.gradient
     monkeypatch.setattr(ridge, "gradient", lambda *arguments, **hyper: 1.01 * right(*arguments, **hyper))
     with pytest.raises(BookError, match=r"6\.1a: does not hold: ridge\.gradient"):
-        build(outcomes(), proven([ROW, RIDGE]), tmp_path, quick=True, rows=[ROW, RIDGE])
+        build(outcomes(), checked([ROW, RIDGE]), tmp_path, quick=True, rows=[ROW, RIDGE])
 
 
 @pytest.mark.parametrize(
@@ -93,9 +93,9 @@ def test_a_wrong_function_fails_the_book_by_the_name_of_its_row(monkeypatch, tmp
     [
         (ROW._replace(carried_by=("linear.nothing",)), "has no attribute 'nothing'"),
         (ROW._replace(carried_by=()), "no function carries it"),
-        (ROW._replace(carried_by=("linear.solution_of",)), "no test mentions linear.solution_of"),
-        (ROW._replace(prove=lambda: ()), "there is no proof"),
-        (ROW._replace(prove=lambda: (true("one", False),)), "does not hold: one"),
+        (ROW._replace(carried_by=("linear.least_squares_solution",)), "no test mentions linear.least_squares_solution"),
+        (ROW._replace(check_derivatives=lambda: ()), "there is no proof"),
+        (ROW._replace(check_derivatives=lambda: (true("one", False),)), "does not hold: one"),
         (ROW._replace(figures=("line_and_plane/nothing",)), "the figure line_and_plane/nothing is missing"),
         (ROW._replace(figures=("nothing/line",)), "the figure nothing/line is missing"),
         (ROW._replace(latex=(r"\frac{",)), "3.2: "),
@@ -103,14 +103,14 @@ def test_a_wrong_function_fails_the_book_by_the_name_of_its_row(monkeypatch, tmp
 )
 def test_what_is_missing_fails_the_book_by_the_name_of_the_row(row: Row, message, tmp_path):
     with pytest.raises(BookError, match=r"3\.2: ") as failed:
-        build(outcomes(), proven([row]), tmp_path, quick=True, rows=[row])
+        build(outcomes(), checked([row]), tmp_path, quick=True, rows=[row])
     assert message in str(failed.value)
 
 
 def test_all_that_is_missing_is_told_at_once(tmp_path):
-    left, proofs = outcomes(without=("line_and_plane", "statements", "errata")), proven(ROWS[:4])
+    left, checks = outcomes(without=("line_and_plane", "errata_in_words", "errata")), checked(ROWS[:4])
     with pytest.raises(BookError) as failed:
-        build(left, proofs, tmp_path, quick=True, rows=ROWS[:8])
+        build(left, checks, tmp_path, quick=True, rows=ROWS[:8])
     assert "3.1: " in str(failed.value)
     assert "3.2: " in str(failed.value)
     assert "3.3: the slip E 2 has no witness" in str(failed.value)

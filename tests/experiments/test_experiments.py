@@ -14,8 +14,10 @@ import pytest
 from PIL import Image
 
 import experiments
-from experiments import EXPERIMENTS, __main__, runner, step_sizes
+from experiments import EXPERIMENTS, FOLDERS, __main__, module_name
 from experiments.book.ledger import ROWS
+from experiments.ch07 import step_sizes
+from experiments.lab import runner
 
 mpl.use("Agg")
 
@@ -34,7 +36,7 @@ def test_every_experiment_runs_and_proves(name, made):
     assert record["title"]
     assert record["numbers"]
     assert record["proofs"]
-    assert all(proof["holds"] for proof in record["proofs"])
+    assert all(check["holds"] for check in record["proofs"])
     in_the_book = {figure.partition("/")[2] for row in ROWS for figure in row.figures if figure.startswith(f"{name}/")}
     assert in_the_book <= set(record["captions"])
     for picture in record["captions"]:
@@ -47,9 +49,10 @@ def test_every_experiment_runs_and_proves(name, made):
 
 
 def plant(monkeypatch, name, run):
-    module = types.ModuleType(f"experiments.{name}")
+    monkeypatch.setitem(FOLDERS, "planted", (*FOLDERS.get("planted", ()), name))
+    module = types.ModuleType(module_name(name))
     vars(module).update(TITLE=name, SECTION="0", run=run)
-    monkeypatch.setitem(sys.modules, f"experiments.{name}", module)
+    monkeypatch.setitem(sys.modules, module_name(name), module)
 
 
 def test_a_failure_is_reported_the_others_run_and_the_exit_code_is_1(monkeypatch, tmp_path, capsys):
@@ -69,9 +72,9 @@ def test_a_failure_is_reported_the_others_run_and_the_exit_code_is_1(monkeypatch
 
 
 def test_a_proof_that_does_not_hold_is_a_failure(monkeypatch, tmp_path, capsys):
-    from experiments.lab import Proof, Result
+    from experiments.lab.result import Check, Result
 
-    plant(monkeypatch, "cost_bowl", lambda quick: Result({}, {}, (Proof("linear.gradient", 0.5, False),), ()))
+    plant(monkeypatch, "cost_bowl", lambda quick: Result({}, {}, (Check("linear.gradient", 0.5, False),), ()))
     assert __main__.main(["cost_bowl", "--out", str(tmp_path)]) == 1
     assert "does not hold" in capsys.readouterr().out
 
@@ -79,7 +82,7 @@ def test_a_proof_that_does_not_hold_is_a_failure(monkeypatch, tmp_path, capsys):
 def test_a_wrong_gradient_does_not_pass_as_proven():
     import jax.numpy as jnp
 
-    from experiments.lab import prove
+    from experiments.lab.result import check_derivatives
     from jax_course import data, features, linear
 
     problem = data.line()
@@ -90,7 +93,7 @@ def test_a_wrong_gradient_does_not_pass_as_proven():
         gradient=lambda theta, X, y: linear.gradient(theta, X, y) * jnp.array([1.0, 1.0 + 1e-9]),
     )
     theta = linear.fit(X, problem.y).theta
-    assert [proof.holds for proof in prove("wrong", wrong, theta, X, problem.y)] == [False, True, True]  # pyright: ignore
+    assert [check.holds for check in check_derivatives("wrong", wrong, theta, X, problem.y)] == [False, True, True]  # pyright: ignore
 
 
 def test_processes_that_are_killed_are_reported(monkeypatch, tmp_path):
@@ -126,7 +129,7 @@ def test_an_experiment_follows_its_constants_and_computes_in_float64_wherever_it
     with jax.enable_x64(False):
         result = step_sizes.run(True)
     plt.close("all")
-    assert all(proof.holds for proof in result.proofs)
+    assert all(check.holds for check in result.checks)
     assert result.numbers["border by bisection"] == pytest.approx(2 / (2 + 1.25**0.5), rel=1e-12)
 
 
@@ -147,12 +150,12 @@ OTHER_CONSTANTS = {
 @pytest.mark.parametrize("name", OTHER_CONSTANTS)
 def test_with_other_constants_the_checks_hold_and_the_text_follows(name, monkeypatch):
     constants, says = OTHER_CONSTANTS[name]
-    experiment = importlib.import_module(f"experiments.{name}")
+    experiment = importlib.import_module(module_name(name))
     for constant, value in constants.items():
         monkeypatch.setattr(experiment, constant, value)
     result = experiment.run(True)
     plt.close("all")
-    assert [proof for proof in result.proofs if not proof.holds] == []
+    assert [check for check in result.checks if not check.holds] == []
     captions = [picture.caption for picture in result.pictures.values()]
-    text = " ".join([*captions, *(proof.of for proof in result.proofs), str(result.numbers)])
+    text = " ".join([*captions, *(check.claim for check in result.checks), str(result.numbers)])
     assert says in text

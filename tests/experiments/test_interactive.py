@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 from plotly.offline import get_plotlyjs
 
-from experiments.interactive.frames import Slider, interactive, percent, short, start_of
+from experiments.lab.frames import Slider, interactive, percent, short, start_of
 
 SLIDERS = Slider("m", ("3", "5"), 1), Slider("σ", ("a", "b", "c"), 2)
 FRAMES = [{0: {"y": [m, s]}} for m in (3, 5) for s in (1, 2, 3)]

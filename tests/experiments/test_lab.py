@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ElementTree
 
 from matplotlib.figure import Figure
 
-from experiments.lab import Picture, Proof, Result
+from experiments.lab.result import Check, Picture, Result
 
 
 def test_a_picture_is_an_image_with_its_caption_beside_and_for_those_who_cannot_see_it():
@@ -22,5 +22,5 @@ def test_a_picture_is_an_image_with_its_caption_beside_and_for_those_who_cannot_
 
 
 def test_a_result_is_one_line_in_a_shell():
-    checks = (Proof("a", 0.0, True), Proof("b", 1.0, False))
+    checks = (Check("a", 0.0, True), Check("b", 1.0, False))
     assert repr(Result({}, {"n": 1}, checks, ())) == "Result(pictures: none; 1 of 2 checks hold; 0 fits)"

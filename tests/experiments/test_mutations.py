@@ -2,8 +2,8 @@
 
 import pytest
 
-from experiments import mutations
-from experiments.mutations import KINDS, MODELS
+from experiments.doctor import mutations
+from experiments.doctor.mutations import KINDS, MODELS
 from jax_course.exercises.mutants import Fault
 from jax_course.verify import Kind
 
@@ -30,6 +30,6 @@ def test_what_is_rejected_and_named_is_counted_and_shown(fault, counts, monkeypa
     found = mutations.run(quick=False)
     assert tuple(found.numbers["total"].values()) == counts
     planted, rejected, named = counts
-    assert [proof.holds for proof in found.proofs] == [rejected == planted, named == planted, True]
+    assert [check.holds for check in found.checks] == [rejected == planted, named == planted, True]
     (axes,) = found.pictures["table"].figure.axes
     assert f"{named} of {planted}" in {text.get_text() for text in axes.texts}

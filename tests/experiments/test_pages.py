@@ -12,7 +12,8 @@ from experiments.book.ledger import CHAPTERS, ROWS
 
 CHROMIUM = next(filter(shutil.which, ("chromium", "chromium-browser", "google-chrome")), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
-PAGES = ("index.html", "book/index.html", *(f"book/chapter-{number}.html" for number in CHAPTERS))
+CHAPTER_PAGES = (f"book/chapter-{number}.html" for number in CHAPTERS)
+PAGES = ("index.html", "book/index.html", *CHAPTER_PAGES, "reference/index.html", "reference/logistic.html")
 WIDTHS = (380, 1280, 1920)
 LIVE = {row.id: row.chapter for row in ROWS if any(figure.endswith("/slider") for figure in row.figures)}
 OVERFLOWING = """() => [...document.querySelectorAll("body *")].filter(element =>

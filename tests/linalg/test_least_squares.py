@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jax_course.linalg import least_squares, minimum_norm, whiten
-from jax_course.linalg.extended import add_products
+from jax_course.linalg.double_double import add_products
 
 rng = np.random.default_rng(0)
 solve = jax.jit(least_squares)

@@ -7,8 +7,10 @@ import pytest
 
 from jax_course import linear, ridge
 from jax_course.linalg import normal_equations, penalized_least_squares, predictive_least_squares
-from jax_course.linalg.normal_equations import CHOLESKY, HALF_PRECISION, ORTHOGONAL
-from jax_course.optimization.solution import Method
+from jax_course.linalg.normal_equations import LeastSquaresMethod
+from jax_course.solution import Method
+
+ORTHOGONAL, NORMAL_EQUATIONS, HALF_PRECISION = LeastSquaresMethod
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -37,26 +39,26 @@ def exactly(X, y, penalty, weights: np.ndarray | float = 1.0):
 
 
 TALL = {
-    "few columns": (*problem(400, 4), 0.0, CHOLESKY),
+    "few columns": (*problem(400, 4), 0.0, NORMAL_EQUATIONS),
     "many columns": (*problem(400, 10), 0.0, HALF_PRECISION),
     "condition 100": (*problem(400, 10, 100), 0.0, HALF_PRECISION),
-    "condition 1e5": (*problem(400, 10, 1e5), 0.0, CHOLESKY),
+    "condition 1e5": (*problem(400, 10, 1e5), 0.0, NORMAL_EQUATIONS),
     "condition 1e9": (*problem(400, 10, 1e9), 0.0, ORTHOGONAL),
     "penalised": (*problem(400, 10, 1e9), 0.3, HALF_PRECISION),
-    "by column": (*problem(400, 4), np.array([0.0, 1.0, 2.0, 1e3]), CHOLESKY),
-    "units": (problem(400, 4)[0] * np.array([1e9, 1.0, 1e-9, 1e4]), problem(400, 4)[1], 0.0, CHOLESKY),
-    "wide": (*problem(20, 90), 0.0, CHOLESKY),
-    "wide, penalised": (*problem(20, 90), 0.7, CHOLESKY),
+    "by column": (*problem(400, 4), np.array([0.0, 1.0, 2.0, 1e3]), NORMAL_EQUATIONS),
+    "units": (problem(400, 4)[0] * np.array([1e9, 1.0, 1e-9, 1e4]), problem(400, 4)[1], 0.0, NORMAL_EQUATIONS),
+    "wide": (*problem(20, 90), 0.0, NORMAL_EQUATIONS),
+    "wide, penalised": (*problem(20, 90), 0.7, NORMAL_EQUATIONS),
     "wide, one column spared": (*problem(20, 90), np.eye(90)[0] * -0.7 + 0.7, ORTHOGONAL),
 }
 
 
 @pytest.mark.parametrize("name", TALL)
 def test_it_is_the_least_squares_solution_and_takes_the_way_that_the_condition_allows(name):
-    X, y, penalty, way = TALL[name]
+    X, y, penalty, method = TALL[name]
     delta2 = np.array(np.broadcast_to(penalty, X.shape[1]))
     solved = jax.device_get(penalized_least_squares(*map(jnp.asarray, (X, y, delta2, 1.0))))
-    assert int(solved.way) == way
+    assert int(solved.method) == method
     expected = exactly(X, y, penalty)
     size = np.linalg.norm(X, axis=0)
     wide = X.shape[0] < X.shape[1]
@@ -69,7 +71,7 @@ def test_it_is_the_least_squares_solution_and_takes_the_way_that_the_condition_a
     np.testing.assert_allclose(solved.cost, cost, rtol=1e-9, atol=1e-20)
     assert int(solved.rank) == (X.shape[0] if name == "wide" else X.shape[1])
     at_start = np.linalg.norm(X.T @ y)
-    assert np.linalg.norm(solved.gradient) <= (1e-9 if way == ORTHOGONAL else 1e-11) * at_start
+    assert np.linalg.norm(solved.gradient) <= (1e-9 if method == ORTHOGONAL else 1e-11) * at_start
 
 
 @pytest.mark.parametrize("d", [4, 10])
@@ -122,8 +124,8 @@ def test_predictions_have_their_digits_where_theta_has_them_not():
     X, y = problem(400, 10, condition=1e7)
     data, targets, delta2 = map(jnp.asarray, (X, y, np.full(10, 1e-9)))
     solved = jax.device_get(predictive_least_squares(data, targets, delta2))
-    assert solved.way == CHOLESKY
-    assert int(penalized_least_squares(data, targets, delta2, jnp.asarray(1.0)).way) == ORTHOGONAL
+    assert solved.method == NORMAL_EQUATIONS
+    assert int(penalized_least_squares(data, targets, delta2, jnp.asarray(1.0)).method) == ORTHOGONAL
     np.testing.assert_allclose(X @ solved.theta, X @ exactly(X, y, 1e-9), rtol=0, atol=1e-9 * np.max(np.abs(y)))
     y_on_nothing = predictive_least_squares(*map(jnp.asarray, (0 * X, y, np.zeros(10))))
     assert int(y_on_nothing.rank) == 0

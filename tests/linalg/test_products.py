@@ -3,7 +3,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jax_course.linalg import gram, gram_and_moment, product, residual_moments, there_and_back, transpose_product
+from jax_course.linalg import (
+    gram,
+    gram_and_moment,
+    product,
+    product_and_transpose_product,
+    residual_moments,
+    transpose_product,
+)
 from jax_course.linalg.blocks import ONE_READ
 from jax_course.linalg.grams import BLOCK, NARROW, SMALL
 from jax_course.linalg.products import TALL
@@ -79,7 +86,7 @@ def test_there_and_back_is_the_literal_product_and_its_pull(shape):
     def slope(Z, y):
         return jnp.sin(Z) * y.reshape(-1, *(1,) * (Z.ndim - 1))
 
-    both = jax.jit(lambda P, X, y: [there_and_back(slope, p, X, y) for p in (P[:, 0], P)])(P, X, y)
+    both = jax.jit(lambda P, X, y: [product_and_transpose_product(slope, p, X, y) for p in (P[:, 0], P)])(P, X, y)
     for (Z, moment), p in zip(both, (P[:, 0], P), strict=True):
         np.testing.assert_allclose(Z, X @ p, rtol=0, atol=1e-12)
         np.testing.assert_allclose(moment, X.T @ (np.sin(X @ p).T * y).T, rtol=0, atol=1e-9)

@@ -14,8 +14,8 @@ from jax_course import data
 from jax_course.early_stopping import early_stopping
 from jax_course.networks import costs, decay, layers, mlp, network
 from jax_course.optimization import optimizers
-from jax_course.train import each_epoch, load, train
-from tests.test_checkpoint import as_bytes
+from jax_course.training.train import each_epoch, load, train
+from tests.training.test_checkpoint import as_bytes
 
 KEY = jax.random.key(0)
 
@@ -98,7 +98,7 @@ def test_diabetes_is_stopped_before_it_overfits():
     held_out = {"held out": lambda theta, *_: net.cost(theta, X_test, y_test)}
     arguments = {"key": KEY, "epochs": 300, "batch_size": 32, "metrics": held_out}
     runs = each_epoch(net.gradient, optimizers.adam(0.01), net.init(KEY, X.shape[1]), X, y, **arguments)
-    best = early_stopping(runs, by="held out", patience=30)
+    best = early_stopping(runs, metric="held out", patience=30)
     last = train(net.gradient, optimizers.adam(0.01), net.init(KEY, X.shape[1]), X, y, **arguments)
     least, final = (np.asarray(run.history["held out"])[-1] for run in (best, last))
     assert 1 - least / np.sum((y_test - y_test.mean()) ** 2) > 0.4  # least squares: 0.48 to 0.52

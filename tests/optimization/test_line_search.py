@@ -27,7 +27,7 @@ FUNCTIONS = {
 FLAT_START = "Moré and Thuente 2"  # its slope at 0 is below the rounding of the others in float32
 
 
-def at_zero(function, dtype=np.float64):
+def trial_at_zero(function, dtype=np.float64):
     zero = jnp.zeros((), dtype)
     return Trial(zero, *jax.value_and_grad(function)(zero))
 
@@ -38,7 +38,7 @@ def search(function, **options):
     def along(alpha):
         return (*jax.value_and_grad(function)(alpha), 2 * alpha)
 
-    start = at_zero(function, options.pop("dtype", np.float64))
+    start = trial_at_zero(function, options.pop("dtype", np.float64))
     return start, strong_wolfe(along, start, jnp.zeros_like(start.value), **options)
 
 
@@ -54,10 +54,10 @@ def searches(dtype):
         start, step = search(function, c2=c2, dtype=dtype)
         return start, step, jax.grad(function)(step.taken.alpha), backtracking(function, start)
 
-    def of_function(name, c2):
+    def results(name, c2):
         return jax.device_get(program(list(FUNCTIONS).index(name), c2))
 
-    return of_function
+    return results
 
 
 @pytest.mark.parametrize("name", [name for name in FUNCTIONS if name != FLAT_START])
@@ -111,8 +111,8 @@ def test_what_has_no_step_says_so():
     @jax.jit
     def ends():
         start, step = search(uphill)
-        nowhere = strong_wolfe(up_at_once, Trial(*map(jnp.asarray, (0.0, 0.0, -1.0))), None)
-        return step, backtracking(uphill, start), nowhere, search(lambda a: -a)[1]
+        no_step = strong_wolfe(up_at_once, Trial(*map(jnp.asarray, (0.0, 0.0, -1.0))), None)
+        return step, backtracking(uphill, start), no_step, search(lambda a: -a)[1]
 
     *stay, endless = ends()
     for step in (*stay, endless):

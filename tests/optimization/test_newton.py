@@ -54,7 +54,7 @@ def test_directions_without_curvature_are_left_alone():
 
 
 def test_a_step_that_overflows_is_shortened():
-    """At the start the gradient is finite, and the square of its norm is not."""
+    """The gradient is finite at the start, the square of its norm is not."""
 
     def cost(t):
         return jnp.exp(t[0] ** 2) - 3 * t[0] + t[1] ** 2

@@ -11,7 +11,7 @@ from tests.cases import OPTIMIZERS
 
 
 def gradient(theta):
-    """Of a bowl with a kink-free bend, over a dictionary of leaves."""
+    """The gradient of a smooth convex cost of a dictionary of leaves."""
     return {"w": 3 * theta["w"] + jnp.sin(theta["w"]), "b": 0.1 * theta["b"]}
 
 

@@ -77,10 +77,10 @@ def unchanged(theta, step):
 
 def test_without_h_it_is_gradient_descent():
     """h = 0: every step is −η∇f, and G is the gradient."""
-    on_the_way = trace(proximal_gradient, lambda t: 2 * jnp.sum(t**2), np.ones(3), proximal=unchanged, max_steps=1)
-    eta = (1 - np.asarray(on_the_way.theta)[1]) / 4
+    trajectory = trace(proximal_gradient, lambda t: 2 * jnp.sum(t**2), np.ones(3), proximal=unchanged, max_steps=1)
+    eta = (1 - np.asarray(trajectory.theta)[1]) / 4
     np.testing.assert_allclose(eta, eta[0], rtol=1e-12)
-    np.testing.assert_allclose(on_the_way.gradient_norm, 4 * 3**0.5, rtol=1e-6)
+    np.testing.assert_allclose(trajectory.gradient_norm, 4 * 3**0.5, rtol=1e-6)
     assert 0.125 < eta[0] <= 0.25
 
 

@@ -1,4 +1,4 @@
-"""What a notebook shows of a solution."""
+"""A solution in a notebook: an HTML table."""
 
 import re
 import xml.etree.ElementTree as ElementTree
@@ -14,7 +14,7 @@ NUMBERS: Any = np.array(2.0), np.array(1e-9), np.array(3), np.array(Status.CONVE
 
 
 def cells(solution):
-    """Of the table, by row; it must be well-formed, and every row have its header."""
+    """The cells of the table by the header of their row; the table must be well-formed, and every row have a header."""
     rows = ElementTree.fromstring(solution._repr_html_())
     assert all(row[0].tag == "th" and row[0].get("scope") == "row" for row in rows)
     return {row[0].text or "": row[1].text or "" for row in rows}

@@ -81,16 +81,16 @@ def numbered(labels):
     ends = np.array([end for _, end in different], np.int32)
 
     values = [lambda theta, cost=cost, end=end: cost(theta[:end]) for cost, end in different]
-    both = list(map(jax.value_and_grad, values))
+    value_and_g = list(map(jax.value_and_grad, values))
 
     @jax.custom_jvp
     def value(theta, number):
         return jax.lax.switch(number, values, theta)
 
     @value.defjvp
-    def value_and_derivative(at, along):
-        value, gradient = jax.lax.switch(at[1], both, at[0])
-        return value, gradient @ along[0]
+    def value_and_derivative(primals, tangents):
+        value, gradient = jax.lax.switch(primals[1], value_and_g, primals[0])
+        return value, gradient @ tangents[0]
 
     @jax.jit
     def cost(theta, number):
@@ -126,17 +126,17 @@ def program(name, labels):
 @functools.cache
 def value_and_gradient(labels):
     cost, numbers = numbered(labels)
-    both = jax.jit(jax.value_and_grad(cost))
+    value_and_g = jax.jit(jax.value_and_grad(cost))
 
     def labelled(theta, label):
-        value, g = jax.device_get(both(theta, numbers[label]))
+        value, g = jax.device_get(value_and_g(theta, numbers[label]))
         return value, flat(g)
 
     return labelled
 
 
 def padded_end(name, labels, label, start, dtype: Any = np.float64, *, tolerance=1e-8, max_steps=10_000):
-    """Where a solver ends, theta without the parameters too many."""
+    """The solution of a solver, theta without the padding."""
     solve, numbers = program(name, labels)
     solution = jax.device_get(solve(padded(start, dtype), numbers[label], tolerance, max_steps))
     assert {leaf.dtype for leaf in (solution.theta["a"], *solution.theta["b"], solution.cost)} == {np.dtype(dtype)}
@@ -149,8 +149,8 @@ def padded_end(name, labels, label, start, dtype: Any = np.float64, *, tolerance
 def test_known_minima_are_reached_with_half_as_many_evaluations_again_as_scipy_at_most(name):
     for label, solution, g, _ in minima(name, tuple(COSTS), tuple(PROBLEMS), np.float64):
         assert np.linalg.norm(g) <= 1e-8, label
-        of_bfgs, of_lbfgs = EVALUATIONS_OF_SCIPY[label]
-        allowed = 1.5 * {"bfgs": of_bfgs, "lbfgs": of_lbfgs}.get(name, max(of_bfgs, of_lbfgs))
+        scipy = dict(zip(("bfgs", "lbfgs"), EVALUATIONS_OF_SCIPY[label], strict=True))
+        allowed = 1.5 * scipy.get(name, max(scipy.values()))
         assert int(solution.evaluations.function) <= allowed, label
         assert int(solution.evaluations.gradient) <= allowed, label
 
@@ -164,15 +164,15 @@ def test_known_minima_are_reached_in_float32(name):
 
 def minima(name, costs, labels, dtype):
     """The label, the solution, its gradient and that at the start, for problems whose minima are known."""
-    eps, both = np.finfo(dtype).eps, value_and_gradient(costs)
+    eps, value_and_g = np.finfo(dtype).eps, value_and_gradient(costs)
     for label in labels:
         problem = PROBLEMS[label]
-        _, g_at_start = both(padded(problem.start, dtype), label)
+        _, g_at_start = value_and_g(padded(problem.start, dtype), label)
         rounding = 10 * eps * np.linalg.norm(g_at_start)
-        enough = float(max(eps**0.5 / 2, rounding))
-        solution = padded_end(name, costs, label, problem.start, dtype, tolerance=enough, max_steps=1000)
+        tolerance = float(max(eps**0.5 / 2, rounding))
+        solution = padded_end(name, costs, label, problem.start, dtype, tolerance=tolerance, max_steps=1000)
         assert Status(int(solution.status)) is Status.CONVERGED, label
-        _, g = both(padded(solution.theta, dtype), label)
+        _, g = value_and_g(padded(solution.theta, dtype), label)
         # computed again by another program, whose rounding is another: as far as the start's gradient has digits
         np.testing.assert_allclose(solution.gradient_norm, np.linalg.norm(g), rtol=1e-3, atol=rounding)
         assert problem.distance(solution.theta) < (5e-3 if dtype is np.float64 else 5e-2), label
@@ -180,13 +180,13 @@ def minima(name, costs, labels, dtype):
 
 
 def test_the_functions_are_those_of_the_literature():
-    both = value_and_gradient(tuple(COSTS))
+    value_and_g = value_and_gradient(tuple(COSTS))
     for label, problem in PROBLEMS.items():
-        if problem.at_start is not None:
-            value, _ = both(padded(problem.start, np.float64), label)
-            np.testing.assert_allclose(value, problem.at_start, rtol=1e-14)
+        if problem.start_cost is not None:
+            value, _ = value_and_g(padded(problem.start, np.float64), label)
+            np.testing.assert_allclose(value, problem.start_cost, rtol=1e-14)
         for minimum in problem.minima:
-            assert np.linalg.norm(both(padded(minimum, np.float64), label)[1]) < 0.1
+            assert np.linalg.norm(value_and_g(padded(minimum, np.float64), label)[1]) < 0.1
 
 
 def test_evaluations_are_counted_as_they_happen():
@@ -220,7 +220,7 @@ ENDS = {
 
 @pytest.fixture(scope="module", params=SOLVERS)
 def end(request):
-    """Where a solver ends."""
+    """The solutions of one solver."""
     labels = tuple(COSTS) if request.param in EXACT else tuple(PLANE)
     return functools.partial(padded_end, request.param, labels)
 
@@ -293,8 +293,8 @@ def quadratic(d):
 @pytest.mark.parametrize("solve", [bfgs, nonlinear_cg])
 def test_with_exact_steps_d_steps_end_a_quadratic(solve):
     cost, minimum = quadratic(8)
-    on_the_way = trace(solve, cost, np.zeros(8), line_search=ExactStep(), max_steps=8, tolerance=0.0)
-    *_, before, last = np.asarray(on_the_way.theta)
+    trajectory = trace(solve, cost, np.zeros(8), line_search=ExactStep(), max_steps=8, tolerance=0.0)
+    *_, before, last = np.asarray(trajectory.theta)
     np.testing.assert_allclose(last, minimum, rtol=1e-9)
     assert np.linalg.norm(before - minimum) > 1e-5
 
@@ -475,22 +475,22 @@ def test_inside_a_program_the_data_may_be_an_argument():
 def test_a_trajectory_holds_every_point(end, request):
     start = np.array([-1.2, 1.0])
     solve = SOLVERS[request.node.callspec.params["end"]]
-    on_the_way = jax.device_get(trace(solve, rosenbrock, start, max_steps=40))
-    steps = int(on_the_way.solution.steps)
-    assert on_the_way.theta.shape == (41, 2)
-    np.testing.assert_array_equal(on_the_way.theta[0], start)
-    np.testing.assert_array_equal(on_the_way.theta[steps], on_the_way.solution.theta)
-    np.testing.assert_array_equal(on_the_way.theta[steps:], np.tile(on_the_way.theta[steps], (41 - steps, 1)))
-    costs = 100 * (on_the_way.theta[:, 1] - on_the_way.theta[:, 0] ** 2) ** 2 + (1 - on_the_way.theta[:, 0]) ** 2
-    np.testing.assert_allclose(on_the_way.cost, costs, rtol=1e-6, atol=1e-24)
-    assert np.all(np.diff(on_the_way.cost) <= 0)
-    np.testing.assert_allclose(end("valley", start, max_steps=40).theta, on_the_way.solution.theta, rtol=1e-6)
+    trajectory = jax.device_get(trace(solve, rosenbrock, start, max_steps=40))
+    steps = int(trajectory.solution.steps)
+    assert trajectory.theta.shape == (41, 2)
+    np.testing.assert_array_equal(trajectory.theta[0], start)
+    np.testing.assert_array_equal(trajectory.theta[steps], trajectory.solution.theta)
+    np.testing.assert_array_equal(trajectory.theta[steps:], np.tile(trajectory.theta[steps], (41 - steps, 1)))
+    costs = 100 * (trajectory.theta[:, 1] - trajectory.theta[:, 0] ** 2) ** 2 + (1 - trajectory.theta[:, 0]) ** 2
+    np.testing.assert_allclose(trajectory.cost, costs, rtol=1e-6, atol=1e-24)
+    assert np.all(np.diff(trajectory.cost) <= 0)
+    np.testing.assert_allclose(end("valley", start, max_steps=40).theta, trajectory.solution.theta, rtol=1e-6)
 
 
 def test_a_fixed_step_is_the_step_of_the_course():
     start = np.array([1.0, -2.0])
-    on_the_way = trace(gradient_descent, lambda t: jnp.sum(t**2), start, line_search=0.1, max_steps=4)
-    np.testing.assert_allclose(np.asarray(on_the_way.theta)[:, 0], 0.8 ** np.arange(5), rtol=1e-14)
+    trajectory = trace(gradient_descent, lambda t: jnp.sum(t**2), start, line_search=0.1, max_steps=4)
+    np.testing.assert_allclose(np.asarray(trajectory.theta)[:, 0], 0.8 ** np.arange(5), rtol=1e-14)
     same = trace(bfgs, rosenbrock, np.zeros(2), line_search=FixedStep(1e-3), max_steps=1)
     np.testing.assert_allclose(np.asarray(same.theta)[1], [2e-3, 0])  # the gradient at 0 is (-2, 0)
 

@@ -50,8 +50,8 @@ def test_values_are_those_of_scipy():
     def values(p):
         return [(bernoulli.pmf(x, p), bernoulli.log_pmf(x, p)) for x in (0, 1)], bernoulli.entropy(p)
 
-    by_outcome, entropy = values(p)
-    for x, (pmf, log_pmf) in enumerate(by_outcome):
+    masses, entropy = values(p)
+    for x, (pmf, log_pmf) in enumerate(masses):
         np.testing.assert_allclose(pmf, stats.bernoulli.pmf(x, p), rtol=1e-14)
         np.testing.assert_allclose(log_pmf, stats.bernoulli.logpmf(x, p), rtol=1e-13)
     np.testing.assert_allclose(entropy, stats.bernoulli.entropy(p), rtol=1e-13)
@@ -60,8 +60,8 @@ def test_values_are_those_of_scipy():
 @jax.jit
 def near_the_ends(p):
     x = jnp.array([1, 0])
-    by_p = [bernoulli.log_likelihood_derivative(x[i : i + 1], p) for i in range(2)]
-    return bernoulli.log_pmf(x, p), bernoulli.entropy(p), bernoulli.entropy_derivative(p), *by_p
+    derivatives = [bernoulli.log_likelihood_derivative(x[i : i + 1], p) for i in range(2)]
+    return bernoulli.log_pmf(x, p), bernoulli.entropy(p), bernoulli.entropy_derivative(p), *derivatives
 
 
 @pytest.mark.parametrize(
@@ -120,8 +120,8 @@ def test_no_derivative_is_nan_at_the_ends():
         return by_hand, by_autodiff, jax.vmap(entropy)(p), twice
 
     by_hand, by_autodiff, entropy, twice = derivatives(ENDS)
-    for of_each in (by_hand, by_autodiff):
-        np.testing.assert_array_equal(of_each, [[np.inf, 1], [-1, -np.inf]])
+    for slopes in (by_hand, by_autodiff):
+        np.testing.assert_array_equal(slopes, [[np.inf, 1], [-1, -np.inf]])
     np.testing.assert_array_equal(entropy, [np.inf, -np.inf])
     np.testing.assert_array_equal(twice, [[-np.inf, -np.inf], [-2, -np.inf]])
 
@@ -248,9 +248,11 @@ def test_what_is_no_probability_is_refused_and_nan_in_jit(p):
 
 
 @jax.jit
-def of_outcomes_in_jit(x):
-    by_p = (function(x, 0.3) for function in (bernoulli.pmf, bernoulli.log_pmf, bernoulli.log_likelihood_derivative))
-    return *by_p, bernoulli.fit(x)
+def functions_in_jit(x):
+    derivatives = (
+        function(x, 0.3) for function in (bernoulli.pmf, bernoulli.log_pmf, bernoulli.log_likelihood_derivative)
+    )
+    return *derivatives, bernoulli.fit(x)
 
 
 @pytest.mark.parametrize("outcome", [2, -1, 0.5, np.nan])
@@ -259,7 +261,7 @@ def test_what_is_no_outcome_is_refused_and_nan_in_jit(outcome):
     for call in (lambda x: bernoulli.pmf(x, 0.3), lambda x: bernoulli.log_pmf(x, 0.3), bernoulli.fit):
         with pytest.raises(ValueError, match=f"x must hold the outcomes 0 and 1; got {float(outcome)}"):
             call(x)
-    pmf, log_pmf, derivative, fitted = of_outcomes_in_jit(x)
+    pmf, log_pmf, derivative, fitted = functions_in_jit(x)
     np.testing.assert_array_equal(np.isnan([pmf, log_pmf]), [[False, True]] * 2)
     assert np.isnan([derivative, fitted]).all()
 

@@ -50,12 +50,12 @@ def test_values_are_those_of_scipy():
 
 
 @jax.jit
-def of_two_classes(x, p):
+def two_class_pairs(x, p):
     """The same by both modules."""
     both = jnp.stack([1 - p, p])
     by_class = categorical.entropy_gradient(both), categorical.log_likelihood_gradient(x, both)
     along = [
-        of_one - of_zero for of_zero, of_one in by_class
+        class_1 - class_0 for class_0, class_1 in by_class
     ]  # p₁ grows as p₀ shrinks: the −1 of the entropy drops out
     return {
         "pmf": (categorical.pmf(x, both), bernoulli.pmf(x, p)),
@@ -69,7 +69,7 @@ def of_two_classes(x, p):
 
 @pytest.mark.parametrize("p", [0.0, 2.0**-50, 0.3, 0.5, 1.0])
 def test_two_classes_are_a_bernoulli(p):
-    pairs = of_two_classes(np.array([0, 1, 1]), p)
+    pairs = two_class_pairs(np.array([0, 1, 1]), p)
     for name in ("pmf", "fit"):
         np.testing.assert_array_equal(*pairs[name])
     for name in ("log_pmf", "entropy"):
@@ -87,8 +87,10 @@ def test_certainty_is_exact(width):
             "pmf": categorical.pmf(x, p),
             "log_pmf": categorical.log_pmf(x, p),
             "entropy": categorical.entropy(p),
-            "entropy gradients": [of_p(p) for of_p in (categorical.entropy_gradient, jax.grad(categorical.entropy))],
-            "likelihood gradients": [of_p(certain, p) for of_p in likelihoods],
+            "entropy gradients": [
+                function(p) for function in (categorical.entropy_gradient, jax.grad(categorical.entropy))
+            ],
+            "likelihood gradients": [function(certain, p) for function in likelihoods],
             "likelihood gradient": categorical.log_likelihood_gradient(x, p),
         }
 

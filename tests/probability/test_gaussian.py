@@ -166,8 +166,8 @@ def test_a_nearly_singular_covariance_keeps_the_digits_of_its_derivatives():
     expected += [26685765.977895078622, -73471310.511583598666, 120705466.76376894697, -116785032.46277490755]
     expected += [61374749.721268697448, -13509648.521081565015]  # Σ⁻¹x to 60 digits
     *_, by_hand, by_autodiff = nearly_singular(x, np.zeros(10), HILBERT)
-    for by_mean, _ in (by_hand, by_autodiff):
-        np.testing.assert_allclose(by_mean, expected, atol=1e-10 * np.max(np.abs(expected)))
+    for mean_slope, _ in (by_hand, by_autodiff):
+        np.testing.assert_allclose(mean_slope, expected, atol=1e-10 * np.max(np.abs(expected)))
     np.testing.assert_allclose(by_autodiff[1], by_hand[1], atol=1e-12 * np.max(np.abs(by_hand[1])))
 
 

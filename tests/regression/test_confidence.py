@@ -41,24 +41,24 @@ def found(theta, X, y, X_new, confidence):
     }
 
 
-def of_diabetes(confidence=0.95):
+def diabetes_confidence(confidence=0.95):
     X, y, theta = diabetes()
     return jax.device_get(found(theta, X, y, X[:7] * 1.5, confidence))
 
 
 def test_errors_and_intervals_are_those_of_statsmodels(peer):
-    ours = of_diabetes()
+    ours = diabetes_confidence()
     np.testing.assert_allclose(ours["covariance"], peer.cov_params(), rtol=1e-10, atol=1e-10)
     np.testing.assert_allclose(ours["errors"], peer.bse, rtol=1e-10)
     for confidence in (0.5, 0.95, 0.999):
-        interval = of_diabetes(confidence)["interval"]
+        interval = diabetes_confidence(confidence)["interval"]
         np.testing.assert_allclose(np.stack(interval, axis=1), peer.conf_int(1 - confidence), rtol=1e-10)
 
 
 def test_bands_are_those_of_statsmodels(peer):
     X, _, _ = diabetes()
     frame = peer.get_prediction(X[:7] * 1.5).summary_frame(alpha=0.1)
-    ours = of_diabetes(0.9)
+    ours = diabetes_confidence(0.9)
     for end, theirs in zip(
         [*ours["mean"], *ours["new"]], ("mean_ci_lower", "mean_ci_upper", "obs_ci_lower", "obs_ci_upper"), strict=True
     ):
@@ -68,7 +68,7 @@ def test_bands_are_those_of_statsmodels(peer):
 def test_the_other_convention_divides_by_m():
     X, _, _ = diabetes()
     m, d = X.shape
-    ours = of_diabetes()
+    ours = diabetes_confidence()
     np.testing.assert_allclose(ours["errors by m"], ours["errors"] * np.sqrt((m - d) / m), rtol=1e-13)
     width = [interval.upper - interval.lower for interval in (ours["interval by m"], ours["interval"])]
     np.testing.assert_allclose(width[0] / width[1], np.sqrt((m - d) / m), rtol=1e-10)
@@ -85,7 +85,7 @@ def test_standard_errors_are_the_certified_ones():
 
 
 def test_the_covariance_is_the_inverse_hessian_of_the_likelihood():
-    ours = of_diabetes()
+    ours = diabetes_confidence()
     expected = np.linalg.inv(ours["hessian"] / (2 * ours["variance"]))
     np.testing.assert_allclose(ours["covariance"], expected, rtol=1e-8, atol=1e-12)
 
@@ -166,9 +166,9 @@ def test_the_bands_hold_the_truth_as_often_as_they_promise():
     @jax.vmap
     def held(y, y_new):
         theta = linear.fit(X, y).theta
-        of_theta = linear.confidence_interval(theta, X, y)
+        theta_interval = linear.confidence_interval(theta, X, y)
         mean, new = (band(theta, X, y, X_new) for band in (linear.mean_interval, linear.predict_interval))
-        pairs = ((of_theta, truth), (mean, X_new @ truth), (new, y_new))
+        pairs = ((theta_interval, truth), (mean, X_new @ truth), (new, y_new))
         return jnp.stack([(interval.lower < value) & (value < interval.upper) for interval, value in pairs])
 
     np.testing.assert_allclose(np.mean(np.asarray(held(Y, Y_new)), axis=0), 0.95, atol=0.005)

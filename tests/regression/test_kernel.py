@@ -10,9 +10,9 @@ from sklearn.gaussian_process.kernels import RBF
 from sklearn.kernel_ridge import KernelRidge
 
 from jax_course import Status, features, kernel, ridge
-from jax_course.optimization.solution import Method
-from jax_course.regression import kernel_blocks
-from jax_course.regression.kernel_blocks import kernel_product
+from jax_course.regression import kernel_fit
+from jax_course.regression.kernel_fit import kernel_product
+from jax_course.solution import Method
 
 # Solved with 80 digits: X, y, X_new, scale; penalty, theta, predictions, variances.
 SIX = {
@@ -121,11 +121,11 @@ def test_the_fit_is_that_of_scikit_learn(scale, penalty):
 
 def test_on_centers_it_is_ridge_regression_on_their_features():
     X, y = problem()
-    theta = kernel.fit(X, y, scale=2.0, penalty=0.3, centers=X[:5]).check().theta
+    theta = kernel.fit_on_centers(X, y, scale=2.0, penalty=0.3, centers=X[:5]).check().theta
     Phi = literal_kernel(X, X[:5], 2.0)
     np.testing.assert_allclose(theta, np.linalg.solve(Phi.T @ Phi + 0.3 * np.eye(5), Phi.T @ y), rtol=1e-9)
     np.testing.assert_allclose(kernel.predict(theta, X, centers=X[:5], scale=2.0), Phi @ theta, rtol=1e-12)
-    least_squares = kernel.fit(X, y, scale=2.0, centers=X[:5]).theta
+    least_squares = kernel.fit_on_centers(X, y, scale=2.0, centers=X[:5]).theta
     np.testing.assert_allclose(least_squares, np.linalg.lstsq(Phi, y)[0], rtol=1e-9)
 
 
@@ -147,15 +147,15 @@ def test_derivatives_in_the_scale():
     @jax.jit
     def hand_and_references(scale):
         theta = fit(scale)
-        by_fit = jax.jacfwd(lambda scale: kernel.fit(X, y, scale=scale, **hyper).theta)(scale)
-        slope = kernel.scale_derivative(theta, X, scale=scale, **hyper), jax.jacfwd(fit)(scale), by_fit
+        differentiated_fit = jax.jacfwd(lambda scale: kernel.fit(X, y, scale=scale, **hyper).theta)(scale)
+        slope = kernel.scale_derivative(theta, X, scale=scale, **hyper), jax.jacfwd(fit)(scale), differentiated_fit
         cost = jax.grad(lambda scale: kernel.cost(fit(scale), X, y, scale=scale, **hyper))(scale)
         return slope, (kernel.cost_scale_derivative(theta, X, scale=scale, **hyper), cost)
 
-    (slope, literal, by_fit), (of_cost, reference) = hand_and_references(2.0)
+    (slope, literal, differentiated_fit), (cost_slope, reference) = hand_and_references(2.0)
     np.testing.assert_allclose(slope, literal, rtol=1e-10)
-    np.testing.assert_allclose(slope, by_fit, rtol=1e-8)
-    np.testing.assert_allclose(of_cost, reference, rtol=1e-9)
+    np.testing.assert_allclose(slope, differentiated_fit, rtol=1e-8)
+    np.testing.assert_allclose(cost_slope, reference, rtol=1e-9)
 
 
 def test_leaving_one_out_is_leaving_one_out():
@@ -205,15 +205,15 @@ def test_equal_points_share_their_weight(penalty):
 def test_far_from_the_origin_no_digit_is_lost():
     X, y = problem()
     X = np.round(X * 2**20) / 2**20
-    here, there = (kernel.fit(X + shift, y, scale=1.0, penalty=0.1).theta for shift in (0.0, 2.0**20))
-    np.testing.assert_array_equal(here, there)
+    near, far = (kernel.fit(X + shift, y, scale=1.0, penalty=0.1).theta for shift in (0.0, 2.0**20))
+    np.testing.assert_array_equal(near, far)
 
 
 @pytest.mark.parametrize("penalty", [5e-5, 1e-1, 10.0])
 def test_many_points_are_fitted_without_the_kernel_in_memory(monkeypatch, penalty, width):
     """Without the kernel in memory: as near to (K + δ²I)θ = y as rounding allows, in few steps."""
     monkeypatch.setattr(kernel, "LARGEST_EXACT", 500)
-    monkeypatch.setattr(kernel_blocks, "POINTS", 256)
+    monkeypatch.setattr(kernel_fit, "PRECONDITIONER_POINTS", 256)
     X, y = problem(600, 3, width.dtype)
     solution = jax.device_get(kernel.fit(X, y, scale=2.0, penalty=penalty).check())
     assert solution.method == Method.CONJUGATE_GRADIENTS
@@ -228,24 +228,24 @@ def test_many_points_are_fitted_without_the_kernel_in_memory(monkeypatch, penalt
 
 
 def test_many_points_go_the_way_that_is_cheap_and_safe(monkeypatch):
-    monkeypatch.setattr(kernel, "MANY", 150)
-    monkeypatch.setattr(kernel_blocks, "POINTS", 250)  # read where a program for so many points is compiled
+    monkeypatch.setattr(kernel, "ITERATIVE_POINTS", 150)
+    monkeypatch.setattr(kernel_fit, "PRECONDITIONER_POINTS", 250)  # read where a program for so many points is compiled
 
-    def way(penalty, points):
+    def chosen_method(penalty, points):
         X, y = problem(points, 3)
         solution = kernel.fit(X, y, scale=0.5, penalty=penalty)
         theta = np.asarray(solution.theta)
         np.testing.assert_allclose(literal_kernel(X, X, 0.5) @ theta + penalty * theta, y, rtol=0, atol=1e-9)
         return Method(int(solution.method))
 
-    assert way(0.1, 200) is Method.CONJUGATE_GRADIENTS
-    assert way(1e-14, 200) is Method.CHOLESKY  # less than the rounding of K: nothing says that there is one solution
-    monkeypatch.setattr(kernel_blocks, "POINTS", 8)
-    assert way(1e-5, 201) is Method.CHOLESKY  # hardly preconditioned, it takes too many steps
+    assert chosen_method(0.1, 200) is Method.CONJUGATE_GRADIENTS
+    assert chosen_method(1e-14, 200) is Method.CHOLESKY  # below the rounding of K: may be singular
+    monkeypatch.setattr(kernel_fit, "PRECONDITIONER_POINTS", 8)
+    assert chosen_method(1e-5, 201) is Method.CHOLESKY  # hardly preconditioned, it takes too many steps
 
 
 def test_equal_points_among_many_share_their_weight_without_a_penalty(monkeypatch):
-    monkeypatch.setattr(kernel, "MANY", 10)
+    monkeypatch.setattr(kernel, "ITERATIVE_POINTS", 10)
     X, y = problem(8)
     solution = kernel.fit(X.repeat(2, axis=0), y.repeat(2), scale=0.2)
     assert Status(int(solution.status)) is Status.RANK_DEFICIENT
@@ -262,10 +262,10 @@ def test_float32_is_regular_where_the_penalty_makes_it_so():
 
 
 def test_a_product_by_blocks_is_the_product(monkeypatch):
-    monkeypatch.setattr("jax_course.regression.kernel_blocks.BLOCK", 1000)
+    monkeypatch.setattr("jax_course.regression.kernel_fit.BLOCK", 1000)
     X, y = problem(301)
-    by_blocks = jax.jit(kernel_product)(y, X, X, 0.7)
-    np.testing.assert_allclose(by_blocks, literal_kernel(X, X, 0.7) @ y, rtol=1e-12)
+    blockwise = jax.jit(kernel_product)(y, X, X, 0.7)
+    np.testing.assert_allclose(blockwise, literal_kernel(X, X, 0.7) @ y, rtol=1e-12)
 
 
 def test_float32_has_the_digits_that_the_condition_leaves(width):
@@ -309,7 +309,7 @@ def test_inside_jit_and_vmap_and_without_a_second_trace():
         (lambda X, y: kernel.fit(X, y, scale=1.0, penalty=-1.0), ValueError, "penalty must be finite and at least 0"),
         (lambda X, y: kernel.fit(X, y, scale=1.0, penalty=np.ones(3)), ValueError, "penalty must be a scalar"),
         (
-            lambda X, y: kernel.fit(X, y, scale=1.0, centers=np.ones((2, 3))),
+            lambda X, y: kernel.fit_on_centers(X, y, scale=1.0, centers=np.ones((2, 3))),
             ValueError,
             r"centers must have shape \(n, 2\), a row per center; got shape \(2, 3\)",
         ),

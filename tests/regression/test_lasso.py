@@ -8,7 +8,7 @@ from sklearn.linear_model import ElasticNet, lars_path
 
 from jax_course import Status, data, lasso, linear
 from jax_course.optimization import accelerated_proximal_gradient, soft_threshold
-from jax_course.regression import lasso_rounds
+from jax_course.regression import working_set
 from tests import references
 
 
@@ -37,7 +37,7 @@ def measures(factors):
     return program
 
 
-MEASURES = lasso.cost, lasso.duality_gap, lasso.certainly_zero
+MEASURES = lasso.cost, lasso.duality_gap, lasso.screened
 
 
 def measured(thetas, X, y, penalty):
@@ -60,12 +60,12 @@ def test_orthonormal_columns_are_thresholded():
     """XᵀX = I: θ_j = soft(x_jᵀy, penalty/2)."""
     X = np.kron(np.eye(15, 5), np.array([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]) / 2)
     y = np.tile([3.5, -0.25, 1.125, -2.0], 15)
-    of_penalty = {
+    expected = {
         1.0: [0.6875, 2.9375, 1.5625, 0.0],
         3.0: [0.0, 1.9375, 0.5625, 0.0],
         20.0: [0.0, 0.0, 0.0, 0.0],
     }
-    for penalty, theta in of_penalty.items():
+    for penalty, theta in expected.items():
         found = lasso.fit(X, y, penalty=penalty).check()
         np.testing.assert_allclose(found.theta, np.tile(theta, 5), rtol=1e-14, atol=1e-15)
 
@@ -138,7 +138,9 @@ def test_it_is_where_the_literal_iteration_ends(correlation):
 def test_where_no_parameter_is_0_the_subgradient_is_the_gradient(precision):
     X, y = sparse(dtype=precision.dtype)
     theta = np.random.default_rng(1).standard_normal(20).astype(precision.dtype)
-    both = jax.jit(lambda *given: [of(*given, penalty=0.7) for of in (lasso.subgradient, jax.grad(lasso.cost))])
+    both = jax.jit(
+        lambda *given: [function(*given, penalty=0.7) for function in (lasso.subgradient, jax.grad(lasso.cost))]
+    )
     hand, reference = both(theta, X, y)
     assert hand.dtype == precision.dtype
     np.testing.assert_allclose(hand, reference, atol=precision.tolerance * np.max(np.abs(reference)))
@@ -198,11 +200,11 @@ def test_wide_and_collinear_designs_are_certified(shape, share):
 
 def test_the_residual_and_the_gram_matrix_carry_it_to_the_same_end(monkeypatch):
     X, y = sparse(30, 200)
-    by_gram = lasso.fit(X, y, penalty=9.0).check()
-    monkeypatch.setattr(lasso_rounds, "GRAM", 0)
-    monkeypatch.delattr(lasso_rounds, "_on_the_gram")
-    by_residual = lasso.fit(X, y, penalty=9.0).check()
-    np.testing.assert_allclose(by_residual.theta, by_gram.theta, atol=1e-8)
+    gram_fit = lasso.fit(X, y, penalty=9.0).check()
+    monkeypatch.setattr(working_set, "GRAM", 0)
+    monkeypatch.delattr(working_set, "_on_the_gram")
+    residual_fit = lasso.fit(X, y, penalty=9.0).check()
+    np.testing.assert_allclose(residual_fit.theta, gram_fit.theta, atol=1e-8)
 
 
 @pytest.mark.parametrize(
@@ -212,16 +214,16 @@ def test_the_residual_and_the_gram_matrix_carry_it_to_the_same_end(monkeypatch):
 def test_a_working_set_leads_where_all_columns_lead_or_says_that_it_does_not(
     correlation, share, unit, on_few, monkeypatch
 ):
-    monkeypatch.setattr(lasso_rounds, "WORK", 0)
-    monkeypatch.setattr(lasso_rounds, "WORKING_SET", 32)
+    monkeypatch.setattr(working_set, "WORK", 0)
+    monkeypatch.setattr(working_set, "WORKING_SET", 32)
     X, y = sparse(128, 64, correlation=correlation)
     X = X * unit
     penalties = np.array([[0.5], [share]]) * np.max(2 * np.abs(X.T @ y)) * np.ones((1, X.shape[1]))
-    problem = lasso_rounds._problem(*map(jnp.asarray, (X, y, penalties)))
-    found, solved = lasso_rounds._on_a_working_set(problem, 10_000)
+    problem = working_set._problem(*map(jnp.asarray, (X, y, penalties)))
+    found, solved = working_set._on_a_working_set(problem, 10_000)
     assert bool(solved) == on_few
-    last = lasso_rounds._problem(*map(jnp.asarray, (X, y, penalties[1:])))
-    expected = np.asarray(lasso_rounds._on_the_gram(last, 10_000).theta) * unit
+    last = working_set._problem(*map(jnp.asarray, (X, y, penalties[1:])))
+    expected = np.asarray(working_set._on_the_gram(last, 10_000).theta) * unit
     thetas = [np.asarray(lasso.fit(X, y, penalty=penalties[1]).check().theta)]
     if on_few:
         path = np.asarray(lasso.path(X, y, penalties[:, 0]).check().theta)

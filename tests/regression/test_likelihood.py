@@ -58,10 +58,12 @@ def test_the_likeliest_parameters_are_least_squares_and_the_mean_square():
         arguments = theta, jnp.sqrt(linear.noise_variance(theta, X, y)), X, y
         return likelihood.gradient(*arguments), likelihood.hessian(*arguments)
 
-    (by_theta, by_sigma), ((of_theta, mixed), (_, of_sigma)) = jax.device_get(derivatives(theta, X, y))
-    assert np.max(np.abs(by_theta)) < 1e-12
-    assert abs(by_sigma) < 1e-12
-    assert np.linalg.eigvalsh(np.block([[of_theta, mixed[:, None]], [mixed[None, :], of_sigma]]))[0] > 0
+    (theta_slope, sigma_slope), ((theta_curvature, mixed), (_, sigma_curvature)) = jax.device_get(
+        derivatives(theta, X, y)
+    )
+    assert np.max(np.abs(theta_slope)) < 1e-12
+    assert abs(sigma_slope) < 1e-12
+    assert np.linalg.eigvalsh(np.block([[theta_curvature, mixed[:, None]], [mixed[None, :], sigma_curvature]]))[0] > 0
 
 
 def test_likelihood_and_variances_are_those_of_statsmodels():

@@ -18,8 +18,8 @@ def test_values_by_hand():
         return [linear.predict(theta, X), *derivatives, linear.hessian_product(theta, X, y, v)]
 
     expected = [3.0, 5.0], 4.0, [-4.0, -8.0], [[4.0, 6.0], [6.0, 10.0]], [-2.0, -4.0]
-    for value, by_hand in zip(values(theta, X, y, np.array([1.0, -1.0])), expected, strict=True):
-        np.testing.assert_array_equal(value, by_hand)
+    for value, hand in zip(values(theta, X, y, np.array([1.0, -1.0])), expected, strict=True):
+        np.testing.assert_array_equal(value, hand)
     np.testing.assert_allclose(linear.fit(X, y).theta, [-1.0, 4.0], rtol=1e-14)
 
 

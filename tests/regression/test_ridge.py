@@ -28,8 +28,8 @@ def test_values_by_hand():
         ]
 
     expected = 6.0, [-4.0, -6.0], [[5.0, 6.0], [6.0, 11.0]], [-1.0, -5.0]
-    for value, by_hand in zip(values(theta, X, y, v), expected, strict=True):
-        np.testing.assert_array_equal(value, by_hand)
+    for value, hand in zip(values(theta, X, y, v), expected, strict=True):
+        np.testing.assert_array_equal(value, hand)
     # (XᵀX + I)θ = Xᵀy: [[3, 3], [3, 6]] θ = [10, 17]
     np.testing.assert_allclose(ridge.fit(X, y, penalty=1.0).theta, [1.0, 7 / 3], rtol=1e-14)
 
@@ -124,6 +124,6 @@ def test_the_fit_does_not_form_the_gram_matrix():
     """With a tiny penalty the condition number is that of X, not its square."""
     X = np.linspace(0, 1, 30)[:, None] ** np.arange(9.0)
     y = X @ np.ones(9)
-    by_gram = jax.jit(linalg.spd_solve)(X.T @ X, X.T @ y).x
+    gram_solution = jax.jit(linalg.spd_solve)(X.T @ X, X.T @ y).x
     assert np.max(np.abs(np.asarray(ridge.fit(X, y, penalty=1e-24).theta) - 1)) < 1e-8
-    assert np.max(np.abs(np.asarray(by_gram) - 1)) > 1e-8
+    assert np.max(np.abs(np.asarray(gram_solution) - 1)) > 1e-8

@@ -6,7 +6,7 @@ import pytest
 from sklearn.linear_model import RidgeCV
 
 from jax_course import data, ridge
-from jax_course.linalg import spectrum
+from jax_course.linalg import gsvd
 
 PENALTIES = np.array([0.0, 1e-3, 1.0, 30.0, 1e4])
 FREE_BIAS = np.array([0.0, 1.0, 1.0, 0.3])
@@ -84,7 +84,7 @@ def test_the_error_is_infinite_where_the_others_determine_nothing():
 def test_the_constrained_form_and_the_penalised_one_are_one(factors):
     """Course 6.1: t(δ) falls, and the best within it is the ridge solution."""
     X, y = problem()
-    thetas, t = (np.asarray(of(X, y, PENALTIES, factors=factors)) for of in (ridge.path, ridge.budget))
+    thetas, t = (np.asarray(function(X, y, PENALTIES, factors=factors)) for function in (ridge.path, ridge.budget))
     np.testing.assert_allclose(t, np.sum(factors * np.square(thetas), axis=1), rtol=1e-11)
     assert np.all(np.diff(t) < 0)
     for penalty, budget, theta in zip(PENALTIES[1:], t[1:], thetas[1:], strict=True):
@@ -166,7 +166,7 @@ def work_to_save(monkeypatch):
     """Called, it makes small data take the ways of large data, in programs of their own."""
 
     def save():
-        monkeypatch.setattr(spectrum, "WORK", 0)
+        monkeypatch.setattr(gsvd, "WORK", 0)
         jax.clear_caches()
 
     yield save

@@ -42,7 +42,7 @@ def at_once(X: np.ndarray, y: np.ndarray) -> Spread:
     return Spread(jnp.asarray(X), jnp.asarray(y), jnp.ones(()))
 
 
-def of_numbers(spread: Spreading, X: np.ndarray, y: np.ndarray) -> dict[str, jax.Array]:
+def linear_fits(spread: Spreading, X: np.ndarray, y: np.ndarray) -> dict[str, jax.Array]:
     """Least squares."""
     given = spread(X, y)
     found = {"linear": linear.fit(*given[:2], weights=given.weights).check().theta}
@@ -51,13 +51,13 @@ def of_numbers(spread: Spreading, X: np.ndarray, y: np.ndarray) -> dict[str, jax
     return found
 
 
-def of_truth(spread: Spreading, X: np.ndarray, y: np.ndarray) -> dict[str, jax.Array]:
+def logistic_fit(spread: Spreading, X: np.ndarray, y: np.ndarray) -> dict[str, jax.Array]:
     """Two classes."""
     given = spread(X, y)
     return {"logistic": logistic.fit(*given[:2], weights=given.weights, penalty=0.5).check().theta}
 
 
-def of_classes(spread: Spreading, X: np.ndarray, y: np.ndarray, penalty: Any = 0.5) -> dict[str, jax.Array]:
+def softmax_fit(spread: Spreading, X: np.ndarray, y: np.ndarray, penalty: Any = 0.5) -> dict[str, jax.Array]:
     """Four classes."""
     given = spread(X, y)
     fitted = softmax.fit(*given[:2], weights=given.weights, penalty=penalty, classes=4).check()
@@ -83,41 +83,41 @@ def stepped(
 
 
 def network() -> Network:
-    """Of one hidden layer."""
+    """A network of one hidden layer."""
     return mlp([8, 4], "tanh", costs.cross_entropy())
 
 
-def of_few(spread: Spreading, mine: Callable[[np.ndarray], np.ndarray]) -> dict[str, jax.Array]:
+def all_fits(spread: Spreading, mine: Callable[[np.ndarray], np.ndarray]) -> dict[str, jax.Array]:
     """Everything, on the rows of this process."""
     X, y, truth, classes = problem(*SMALL)
-    found = of_numbers(spread, mine(X), mine(y)) | of_truth(spread, mine(X), mine(truth))
-    found |= of_classes(spread, mine(X), mine(classes)) | stepped(spread, mine(X), mine(classes))
+    found = linear_fits(spread, mine(X), mine(y)) | logistic_fit(spread, mine(X), mine(truth))
+    found |= softmax_fit(spread, mine(X), mine(classes)) | stepped(spread, mine(X), mine(classes))
     even = slice(len(X) // 40 * 40)
     return found | trained(spread, mine(X[even]), mine(classes[even]))
 
 
-def of_parameters(mesh: Mesh) -> dict[str, jax.Array]:
-    """Of parameters that are spread too: by classes, by units."""
+def fits_of_spread_parameters(mesh: Mesh) -> dict[str, jax.Array]:
+    """Fits whose parameters are spread too: by classes, by units."""
     X, _, _, classes = problem(*SMALL)
     spread, place = partial(shard, mesh=mesh), partial(spread_parameters, mesh=mesh)
-    found = of_classes(spread, X, classes, place(np.full((X.shape[1], 4), 0.5)))
+    found = softmax_fit(spread, X, classes, place(np.full((X.shape[1], 4), 0.5)))
     where = place(np.zeros(4)).sharding.spec[0]
     return found | stepped(spread, X, classes, place) | {"placed": where}
 
 
 def traffic(mesh: Mesh) -> list[str]:
-    """What devices send each other for derivatives, by blocks and not: shape, kind, kind, … and how many numbers."""
-    lies = NamedSharding(mesh, PartitionSpec("rows"))
-    said = []
+    """The collectives of derivatives, computed by blocks and not: shape, size, kind, kind, …"""
+    sharding = NamedSharding(mesh, PartitionSpec("rows"))
+    lines = []
     for m, d in ((1600, 4), (16_000, 200), (80_000, 20)):
-        X, y = (jax.ShapeDtypeStruct(shape, float, sharding=lies) for shape in ((m, d), (m,)))
+        X, y = (jax.ShapeDtypeStruct(shape, float, sharding=sharding) for shape in ((m, d), (m,)))
         theta = jax.ShapeDtypeStruct((d,), float)
         for function, size in ((linear.hessian, d * d), (logistic.hessian, d * d), (logistic.gradient, d)):
             compiled = jax.jit(function).lower(theta, X, y).compile().as_text() or ""
             moved = re.findall(r"= (\S+) (all-\w+|collective-\w+|reduce-scatter)\(", compiled)
             kinds = " ".join(kind for _, kind in moved)
-            said.append(f"{moved[0][0].split('[')[1].split(']')[0]} {size} {kinds}")
-    return said
+            lines.append(f"{moved[0][0].split('[')[1].split(']')[0]} {size} {kinds}")
+    return lines
 
 
 def on_explicit_axes(X: np.ndarray, y: np.ndarray) -> Spread:
@@ -138,31 +138,31 @@ def refused_inside_jit(X: np.ndarray, y: np.ndarray) -> str:
 
 
 def in_one_process() -> dict[str, Any]:
-    """By what is spread."""
+    """The results, by the kind of arrays that are spread."""
     whole, devices, parameters = mesh_of(), partial(shard, mesh=None), mesh_of(parameters=4)
     few, numbers, truths, _ = problem(*SMALL)
     X, _, truth, _ = problem(*LARGE)
     found: dict[str, dict[str, Any]] = {
-        "at once": of_few(at_once, np.asarray),
-        "devices": of_few(devices, np.asarray),
+        "at once": all_fits(at_once, np.asarray),
+        "devices": all_fits(devices, np.asarray),
     }
-    found |= {"many": of_truth(devices, X, truth), "parameters": of_parameters(parameters)}
-    found["explicit"] = of_numbers(on_explicit_axes, few, numbers) | of_truth(on_explicit_axes, few, truths)
+    found |= {"many": logistic_fit(devices, X, truth), "parameters": fits_of_spread_parameters(parameters)}
+    found["explicit"] = linear_fits(on_explicit_axes, few, numbers) | logistic_fit(on_explicit_axes, few, truths)
     found["refused"] = {"sentence": refused_inside_jit(few, numbers)}
     named = {f"{name}/{fit}": value for name, fits in found.items() for fit, value in fits.items()}
     return named | {"traffic": np.array(traffic(whole))}
 
 
 def in_several() -> dict[str, Any]:
-    """Of few rows and of many."""
+    """The results of few rows and of many."""
     number, count = jax.process_index(), jax.process_count()
 
     def mine(a: np.ndarray) -> np.ndarray:
         return a[len(a) * number // count : len(a) * (number + 1) // count]
 
     X, y, _, classes = problem(*LARGE)
-    many = of_numbers(shard, mine(X), mine(y)) | of_classes(shard, mine(X), mine(classes))
-    found = {"processes": of_few(shard, mine), "many": many}
+    many = linear_fits(shard, mine(X), mine(y)) | softmax_fit(shard, mine(X), mine(classes))
+    found = {"processes": all_fits(shard, mine), "many": many}
     return {f"{name}/{fit}": value for name, fits in found.items() for fit, value in fits.items()}
 
 

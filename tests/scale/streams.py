@@ -47,18 +47,18 @@ def mine(X: np.ndarray, y: np.ndarray) -> list[Pair]:
 class Failing:
     """A source that cannot be read in one process, after so many passes over it."""
 
-    def __init__(self, source: list[Pair], passes: int):
-        self.source, self.left = source, passes
+    def __init__(self, source: list[Pair], passes: int, message: str = "the disk is gone"):
+        self.source, self.left, self.message = source, passes, message
 
     def __iter__(self) -> Iterator[Pair]:
         self.left -= 1
         if self.left < 0 and jax.process_index() == 1:
-            raise OSError("the disk is gone")
+            raise OSError(self.message)
         return iter(self.source)
 
 
 def error(function: Callable[[], Any]) -> str:
-    """What it raises."""
+    """The error that the function raises, as text."""
     try:
         function()
     except Exception as raised:
@@ -66,8 +66,13 @@ def error(function: Callable[[], Any]) -> str:
     return ""
 
 
+def sums(X: jax.Array, y: jax.Array, w: jax.Array) -> dict[str, Any]:
+    """Two sums, and so many of such shapes that their description is long."""
+    return {"moment": w @ X, "rows": (w > 0).sum(), "many": [w.sum().reshape((1,) * 30)] * 50}
+
+
 def fits(names: tuple[str, ...]) -> dict[str, Any]:
-    """By name, and other sums, of the rows of all processes."""
+    """The fits of these names, and other sums, of the rows of all processes."""
     X, y, truth, classes = problem()
     each = {
         "linear": lambda: scale.fit_linear(mine(X, y)),
@@ -80,7 +85,8 @@ def fits(names: tuple[str, ...]) -> dict[str, Any]:
         f"{name} cost": fit.cost for name, fit in fitted.items()
     }
     units = scale.standardize(mine(X, y))
-    total, rows = scale.fold(mine(X, y), lambda X, y, w: {"moment": w @ X, "rows": (w > 0).sum()})
+    total, rows = scale.fold(mine(X, y), sums)
+    total["last of many"] = total.pop("many")[-1].reshape(())
     return found | total | {"mean": units.mean, "scale": units.scale, "counted": np.array(rows)}
 
 
@@ -93,7 +99,7 @@ def interrupted(file: Path) -> dict[str, Any]:
 
 
 def refusals() -> dict[str, str]:
-    """What each of these raises, in this process."""
+    """The errors that these calls raise in this process."""
     X, y, truth, classes = problem()
     second = jax.process_index() == 1
     other, narrow = mine(X[:, : 3 if second else 4], y), mine(X.astype("f4") if second else X, y)
@@ -110,13 +116,14 @@ def refusals() -> dict[str, str]:
         "none": error(lambda: scale.fit_linear(scale.from_table(target="y"))),
         "train": error(lambda: scale.train(*run, key=None, epochs=1, batch_size=10)),
         "file": error(lambda: scale.fit_softmax(Failing(mine(X, classes), 0), classes=3)),
+        "odd": error(lambda: scale.fit_linear(Failing(mine(X, y), 0, "file \udcff" + 900 * "\0"))),
         "twice": twice,
     }
 
 
 def gathered(text: str) -> list[str]:
     """The texts of all processes."""
-    padded = np.frombuffer(text.encode().ljust(2000), np.uint8)
+    padded = np.frombuffer(text.encode(errors="replace").ljust(2000), np.uint8)
     return [row.tobytes().decode().rstrip() for row in multihost_utils.process_allgather(padded)]
 
 

@@ -16,8 +16,8 @@ from tests.scale.fits import LARGE, problem
 FITS = Path(__file__).with_name("fits.py")
 
 
-def by_what_is_spread(file: Path) -> dict[str, dict[str, np.ndarray]]:
-    """What fits.py found, by the part of its names before the stroke."""
+def grouped(file: Path) -> dict[str, dict[str, np.ndarray]]:
+    """The results of fits.py, grouped by the part of their names before the stroke."""
     found = {}
     with np.load(file) as results:
         for name, value in results.items():
@@ -33,7 +33,7 @@ def in_one_process(tmp_path_factory):
     environment = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "8"}
     done = subprocess.run([sys.executable, FITS, file], capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
-    return by_what_is_spread(file)
+    return grouped(file)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def in_several_processes(tmp_path_factory):
     """The results of fits.py in two processes of two devices each."""
     file = tmp_path_factory.mktemp("several") / "found.npz"
     assert rehearse(str(FITS), [str(file)], processes=2, devices=2) == 0
-    return by_what_is_spread(file)
+    return grouped(file)
 
 
 def assert_alike(spread, alone, names):

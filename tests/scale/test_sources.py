@@ -22,7 +22,7 @@ PHI = np.concatenate([np.ones((M, 1)), X], axis=1)
 
 
 def batches(X, y=Y, starts=STARTS):
-    """Of unequal length, one of them empty."""
+    """Batches of unequal length, one of them empty."""
     return [(X[a:b], y[a:b]) for a, b in pairwise((*starts, len(X)))]
 
 
@@ -55,7 +55,7 @@ def test_a_table_with_a_column_of_ones_is_fitted_with_an_intercept(kind, tmp_pat
 def test_every_source_takes_maps_and_several_one_after_another():
     listed = scale.mapped(batches(X), features.with_bias)
     named = scale.Batches("prices", lambda: iter(batches(X)), M)
-    for source in (named, scale.skipping(named), scale.watched(named)):
+    for source in (named, scale.skipping(named), scale.with_progress(named)):
         result = source.map(lambda X: X / 2).map(lambda X: 2 * X).map(features.with_bias)
         assert (result.name, result.rows) == ("prices", M)
         np.testing.assert_array_equal(all_rows(result), all_rows(listed))
@@ -90,7 +90,7 @@ def test_batches_of_any_length_are_mapped_with_one_length_and_keep_their_rows():
 
 
 def test_maps_keep_the_bar(capfd):
-    source = scale.watched(scale.Batches("prices", lambda: iter(batches(X)), M)).map(features.with_bias)
+    source = scale.with_progress(scale.Batches("prices", lambda: iter(batches(X)), M)).map(features.with_bias)
     assert scale.fit_linear(source).status == Status.CONVERGED
     shown = capfd.readouterr().err
     assert "prices, pass 2" in shown
@@ -106,6 +106,15 @@ def test_a_row_that_is_not_finite_has_its_number_through_maps(tmp_path):
         with pytest.raises(DataError, match=r"prices\.parquet, row 1100: all numbers must be finite"):
             failing(source)
     np.testing.assert_array_equal(all_rows(scale.skipping(source)), quadratic(np.delete(PHI, 1100, axis=0)))
+
+
+def test_an_error_names_the_file_among_several(tmp_path):
+    bad = X.copy()
+    bad[1100, 1] = np.nan
+    files = [written(tmp_path / f"{i}.csv", bad[part], Y[part]) for i, part in enumerate((slice(700), slice(700, M)))]
+    source = scale.from_table(*files, target="price", rows=500).map(features.with_bias)
+    with pytest.raises(DataError, match=r"^\S*1\.csv, row 400: all numbers must be finite"):
+        scale.fit_linear(source)
 
 
 def test_what_a_map_raises_is_told_with_file_and_row(tmp_path):
@@ -163,10 +172,10 @@ def test_a_map_gives_a_row_for_each_row_by_that_row_alone(function, sentence):
 def test_a_source_of_one_pass_and_batches_that_are_no_pairs_are_refused():
     weighted: Any = [(X[:2], Y[:2]), (X, Y, Y)]
     no_function: Any = features.with_bias(X)
-    for changed in (scale.skipping, scale.watched, lambda source: scale.mapped(source, features.with_bias)):
+    for changed in (scale.skipping, scale.with_progress, lambda source: scale.mapped(source, features.with_bias)):
         with pytest.raises(TypeError, match="iterable more than once"):
             changed(iter(batches(X)))
-        with pytest.raises(TypeError, match=r"list, from row 2 on: a batch must be a pair \(X, y\); got 3 arrays"):
+        with pytest.raises(TypeError, match=r"from list, row 2 on: a batch must be a pair \(X, y\); got 3 arrays"):
             scale.fit_linear(changed(weighted))
     with pytest.raises(TypeError, match=r"a map must be a function of X, .*got Array"):
         scale.mapped(batches(X), no_function)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from functools import partial
 from importlib import import_module
 from itertools import pairwise
 
@@ -36,7 +37,7 @@ LARGEST_FIRST, GROWING = (0, 2902, 2902, 4302, 4303), (0, 700, 700, 2100, 2101)
 
 
 def batches(X, y, starts=LARGEST_FIRST):
-    """Of unequal length, one of them empty."""
+    """Batches of unequal length, one of them empty."""
     return [(X[a:b], y[a:b]) for a, b in pairwise((*starts, len(X)))]
 
 
@@ -55,9 +56,23 @@ def test_the_fit_is_that_of_all_rows(penalty, problem):
     X, y, truth, number = problem
     assert_alike(scale.fit_ridge(batches(X, y), penalty=penalty), ridge.fit(X, y, penalty=penalty))
     assert_alike(scale.fit_logistic(batches(X, truth), penalty=penalty), logistic.fit(X, truth, penalty=penalty))
-    of_classes = penalty if np.ndim(penalty) == 0 else penalty[:, None]
-    streamed = scale.fit_softmax(batches(X, number), classes=4, penalty=of_classes)
-    assert_alike(streamed, softmax.fit(X, number, penalty=of_classes))
+    class_penalty = penalty if np.ndim(penalty) == 0 else penalty[:, None]
+    streamed = scale.fit_softmax(batches(X, number), classes=4, penalty=class_penalty)
+    assert_alike(streamed, softmax.fit(X, number, penalty=class_penalty))
+
+
+def test_in_float32_the_fits_converge_in_about_as_many_passes(problem):
+    X, _, truth, number = problem
+    X = X.astype(np.float32)
+    fits = (scale.fit_logistic, truth.astype(np.float32)), (partial(scale.fit_softmax, classes=4), number)
+    for fit, target in fits:
+        expected = fit(batches(X.astype(float), target))
+        with jax.enable_x64(False):
+            found = fit(batches(X, target.astype(np.float32)))
+        assert int(found.status) == Status.CONVERGED
+        assert int(found.steps) <= int(expected.steps) + 1
+        size = np.max(np.abs(expected.theta))
+        np.testing.assert_allclose(found.theta, expected.theta, rtol=0, atol=1e-5 * size)
 
 
 def test_a_fit_that_is_stopped_goes_on_from_the_last_pass(problem, tmp_path):
@@ -113,13 +128,15 @@ def test_whole_numbers_in_one_batch_of_y_do_not_round_those_of_the_next(problem,
 
 def test_batches_of_another_precision_are_refused_not_rounded(problem):
     X, y, *_ = problem
-    with pytest.raises(DataError, match=r"from row 10 on: a batch must be X \(rows, 5\) of float32 .* got float64"):
+    with pytest.raises(
+        DataError, match=r"from list, row 10 on: a batch must be X \(rows, 5\) of float32 .* got float64"
+    ):
         scale.fit_linear([(X[:10].astype(np.float32), y[:10]), (X[10:], y[10:])])
 
 
 def test_where_the_first_rows_mislead_steps_are_halved_and_the_fit_is_that_of_all_rows(problem, monkeypatch):
     """The first batch is steep, and the rest has labels on the wrong side: Newton's step is too long for them."""
-    monkeypatch.setattr(import_module("jax_course.scale.start"), "FIRST", 1)
+    monkeypatch.setattr(import_module("jax_course.scale.start"), "FIRST_BYTES", 1)
     X, *_ = problem
     rng, z = np.random.Generator(np.random.PCG64(4)), X[:, 1] - 5 + (X[:, 2] - 5) / 15
     steep, exchanged = 30 * z + rng.logistic(size=len(X)) > 0, rng.random(len(X)) < 0.03
@@ -263,7 +280,7 @@ def test_what_cannot_be_a_source_is_refused(problem):
     X, y, truth, number = problem
     with pytest.raises(TypeError, match="iterable more than once"):
         scale.fit_linear(iter([(X, y)]))
-    with pytest.raises(DataError, match="from row 5003 on"):
+    with pytest.raises(DataError, match="from list, row 5003 on"):
         scale.fit_linear([(X, y), (X[:, :2], y)])
     with pytest.raises(DataError, match="at least one row"):
         scale.fit_linear([])
@@ -286,9 +303,9 @@ def test_a_checkpoint_of_another_fit_or_a_damaged_one_is_refused(problem, tmp_pa
         scale.fit_logistic(batches(X, truth), penalty=1.0, checkpoint=file)
 
 
-def test_the_passes_can_be_watched(problem, capfd):
+def test_the_passes_are_shown_as_a_bar(problem, capfd):
     X, y, *_ = problem
-    source = scale.watched(scale.skipping(scale.Batches("some rows", lambda: iter(batches(X, y)), len(X))))
+    source = scale.with_progress(scale.skipping(scale.Batches("some rows", lambda: iter(batches(X, y)), len(X))))
     assert_alike(scale.fit_linear(source), linear.fit(X, y))
     assert "some rows, pass" in capfd.readouterr().err
 

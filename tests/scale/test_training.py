@@ -98,7 +98,7 @@ def test_a_run_that_is_taken_up_ends_as_if_it_had_not_been_interrupted(tmp_path)
     for ours, theirs in zip(jax.tree.leaves(again[:2]), jax.tree.leaves(expected[:2]), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert again.m == 103
-    with pytest.raises(CheckpointError, match=r"differs in the window \(40 there, 50 here\)"):
+    with pytest.raises(CheckpointError, match=r"differs in the window \(40 in the file, 50 in this call\)"):
         run(epochs=5, window=50, checkpoint=path)
     with pytest.raises(CheckpointError, match="more than the 3 asked for"):
         run(window=40, checkpoint=path)
@@ -141,7 +141,7 @@ def test_a_fit_of_a_stream_does_not_go_on_with_other_data(tmp_path):
 
 @pytest.mark.parametrize("key", [KEY, None])
 def test_a_penalty_is_that_of_train(key):
-    """Without a key whatever the window: each has its share."""
+    """Each window has its share of the penalty."""
     penalty = np.array([0.0, 5.0, 5.0])
     expected = at_once(key=key, penalty=penalty).theta
     assert not np.allclose(expected, at_once(key=key).theta, rtol=1e-3)
@@ -168,7 +168,7 @@ run(epochs=100_000, window=40, checkpoint=sys.argv[1])
 
 
 def epochs_in(path):
-    """Of a file that is written all the time, and whole at any time."""
+    """The epochs in a checkpoint that is being replaced again and again, atomically."""
     if not path.exists():
         return -1
     with np.load(path) as file:
@@ -209,7 +209,7 @@ def test_a_row_that_breaks_the_run_is_named():
     [
         ({"source": []}, DataError, "at least one row"),
         ({"source": iter(batches())}, TypeError, "iterable more than once"),
-        ({"source": [(X, Y[:5])]}, DataError, "from row 0 on: a batch must be"),
+        ({"source": [(X, Y[:5])]}, DataError, "from list, row 0 on: a batch must be"),
         ({"window": 0}, ValueError, "window must be at least 1 row; got 0"),
         ({"window": 2.5}, TypeError, "window must be a whole number; got 2.5"),
         ({"batch_size": 0}, ValueError, "batch_size must be between 1"),

@@ -1,4 +1,4 @@
-"""What the doctor says of right derivatives, of wrong ones, and of what cannot be judged."""
+"""The doctor's reports on right derivatives, on wrong ones, and on inputs that cannot be examined."""
 
 from types import SimpleNamespace
 
@@ -42,7 +42,7 @@ def test_a_right_gradient_of_a_tree():
 def test_everything_a_model_exports():
     report = verify.model(logistic, THETA, X, Y, penalty=0.3)
     assert report.ok is True
-    assert {witness.of for witness in report.witnesses} == {"gradient", "hessian", "hessian_product"}
+    assert {witness.derivative for witness in report.witnesses} == {"gradient", "hessian", "hessian_product"}
     assert "positive definite, rank 4 of 4" in report.notes[0]
 
 
@@ -82,10 +82,10 @@ def test_leaves_with_different_mistakes_get_a_finding_each():
         return {"weights": -gradient["weights"], "bias": gradient["bias"] / len(x)}
 
     report = verify.derivatives(affine, AFFINE, X, gradient=wrong)
-    by_leaf = {finding.leaf: finding for finding in report.findings}
-    assert by_leaf["weights"].kind is Kind.SIGN
-    assert by_leaf["bias"].kind is Kind.FACTOR
-    assert "averaged where the cost sums (m = 30)" in by_leaf["bias"].sentence
+    leaves = {finding.leaf: finding for finding in report.findings}
+    assert leaves["weights"].kind is Kind.SIGN
+    assert leaves["bias"].kind is Kind.FACTOR
+    assert "averaged where the cost sums (m = 30)" in leaves["bias"].sentence
 
 
 def test_a_factor_that_depends_on_m_is_told_from_one_that_does_not():
@@ -276,7 +276,7 @@ def test_plain_numpy():
     hands = {"gradient": numpy_gradient, "hessian": numpy_hessian, "hessian_product": numpy_product}
     report = verify.derivatives(numpy_cost, THETA, X, Y, **hands)
     assert report.ok is True
-    verdicts = {(w.of, w.name): w.verdict for w in report.witnesses}
+    verdicts = {(w.derivative, w.name): w.verdict for w in report.witnesses}
     assert verdicts["gradient", "reverse-mode autodiff"] == "abstains"
     assert verdicts["gradient", "central differences"] == "agrees"
     wrong = verify.derivatives(numpy_cost, THETA, X, Y, gradient=numpy_gradient, hessian=lambda theta, X, y: X.T @ X)

@@ -1,4 +1,4 @@
-"""What kind of mistake is named, in models of several leaves and layers: those that students make."""
+"""The kinds that the doctor names for mistakes of students, in models of several leaves and layers."""
 
 import jax
 import jax.numpy as jnp
@@ -77,7 +77,7 @@ def named(report):
     return {f.kind for f in report.findings}, " ".join(f.sentence for f in report.findings)
 
 
-def of_linear(change):
+def change_linear(change):
     return named(verify.derivatives(linear, LINEAR, X, Y, gradient=lambda *a: change(linear_gradient(*a))))
 
 
@@ -120,7 +120,7 @@ def test_the_bias_of_a_layer():
         kinds, said = named(verify.derivatives(cost, NET, X, Y, gradient=lambda *a, b=bias: gradient(*a, bias=b)))
         assert kinds == {Kind.BIAS}
         assert words in said
-    assert of_linear(lambda g: g | {"b": 0 * g["b"]})[0] == {Kind.MISSING}
+    assert change_linear(lambda g: g | {"b": 0 * g["b"]})[0] == {Kind.MISSING}
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_the_bias_of_a_layer():
     ],
 )
 def test_rows_columns_and_factors(change, kind, words):
-    kinds, said = of_linear(change)
+    kinds, said = change_linear(change)
     assert (kinds, words in said) == ({kind}, True), said
 
 
@@ -282,17 +282,17 @@ def test_gauss_newton_of_several_leaves_and_of_a_mean():
         a, k = matrix(p, t) @ jnp.array([v["a"], v["k"]])
         return {"a": a, "k": k}
 
-    for given in ({"hessian": hessian}, {"hessian_product": product}):
-        kinds, said = named(verify.derivatives(decay, p, t, Y[:, 0], **given))
+    for derivative in ({"hessian": hessian}, {"hessian_product": product}):
+        kinds, said = named(verify.derivatives(decay, p, t, Y[:, 0], **derivative))
         assert (kinds, "Gauss–Newton" in said) == ({Kind.EXPECTED}, True), said
 
 
 def test_blocks_of_a_hessian_of_several_leaves():
     def hessian(p, X, y, penalty):
         s = logit_slope(X @ p["w"] + p["b"])
-        of_both = X.T @ s
-        of_w = (X.T * s) @ X + 2 * penalty * jnp.eye(D)
-        return {"w": {"w": of_w, "b": of_both}, "b": {"w": of_both, "b": s.sum()}}
+        cross = X.T @ s
+        weights = (X.T * s) @ X + 2 * penalty * jnp.eye(D)
+        return {"w": {"w": weights, "b": cross}, "b": {"w": cross, "b": s.sum()}}
 
     zero = {"w": {"b": 0.0}, "b": {"w": 0.0}}
 
@@ -300,11 +300,11 @@ def test_blocks_of_a_hessian_of_several_leaves():
         H = hessian(*a, **k)
         return {i: {j: H[i][j] * (1.0 if j not in zero[i] else 0.0) for j in H[i]} for i in H}
 
-    def of_the_block(*a, **k):
+    def with_a_diagonal_block(*a, **k):
         H = hessian(*a, **k)
         return H | {"w": H["w"] | {"w": jnp.diag(jnp.diag(H["w"]["w"]))}}
 
-    for wrong in (without_cross, of_the_block):
+    for wrong in (without_cross, with_a_diagonal_block):
         report = verify.derivatives(logit, LOGIT, X, LABEL, hessian=wrong, penalty=0.3)
         assert named(report)[0] == {Kind.DIAGONAL}, str(report)
 

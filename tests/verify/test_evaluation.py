@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from jax_course import logistic
-from jax_course.functions import Function
+from jax_course.compile_cache import Function
 from jax_course.verify import evaluation
-from jax_course.verify.subject import subject_of
+from jax_course.verify.parameters import flatten_inputs
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((12, 3)), np.arange(12) % 2
@@ -25,13 +25,13 @@ REFERENCES = {
 
 
 @pytest.mark.parametrize("count", [1, 5, 300])
-@pytest.mark.parametrize("of", REFERENCES)
-def test_one_by_one_and_in_a_loop_are_the_same(monkeypatch, of, count):
-    subject, point = subject_of(logistic.cost, np.zeros(3), (X, Y), {"penalty": 0.5})
+@pytest.mark.parametrize("values", REFERENCES)
+def test_one_by_one_and_in_a_loop_are_the_same(monkeypatch, values, count):
+    inputs, point = flatten_inputs(logistic.cost, np.zeros(3), (X, Y), {"penalty": 0.5})
     points = np.asarray(point) + RNG.standard_normal((count, 3))
     found = []
     for singly in (0, 1000):
         monkeypatch.setattr(evaluation, "SINGLY", singly)
-        found.append(of(subject, Function(logistic.cost), points))
+        found.append(values(inputs, Function(logistic.cost), points))
     np.testing.assert_allclose(found[0], found[1], rtol=1e-13, atol=1e-13)
-    np.testing.assert_allclose(found[0][-1], REFERENCES[of](points[-1]), rtol=1e-13, atol=1e-13)
+    np.testing.assert_allclose(found[0][-1], REFERENCES[values](points[-1]), rtol=1e-13, atol=1e-13)

@@ -13,12 +13,12 @@ ALIKE = ("factor 1/2", "penalty halved", "penalty subtracted")  # are found as a
 UNIFORM = ("sign", "factor 2", "factor 1/m", "factor K")
 # Softmax has everything that the others have, but for what their faults say.
 CASES = [
-    pytest.param(model, fault, d, id=f"{model}-{fault.of}-{fault.name}")
+    pytest.param(model, fault, d, id=f"{model}-{fault.derivative}-{fault.name}")
     for faults, size in ((GRADIENT, 5), (SECOND, 4))
     for model, fault, d in cases(faults, (size,))
     if model == ("softmax" if "softmax" in fault.models else fault.models[0])
     and fault.name not in ALIKE
-    and not (fault.of == "gradient" and fault.name in UNIFORM)
+    and not (fault.derivative == "gradient" and fault.name in UNIFORM)
 ]
 
 
@@ -26,7 +26,7 @@ CASES = [
 def test_a_mutant_is_rejected_and_named(model, fault, d):
     theta, X, y, keywords = problem(model, d, 0, badly_scaled=True)
     report = verify.derivatives(
-        MODELS[model].cost, theta, X, y, **{fault.of: jax.jit(mutant(model, fault))}, **keywords
+        MODELS[model].cost, theta, X, y, **{fault.derivative: jax.jit(mutant(model, fault))}, **keywords
     )
     assert report.ok is False
     assert fault.kind in {finding.kind for finding in report.findings}, str(report)

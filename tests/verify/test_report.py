@@ -1,4 +1,4 @@
-"""How the report reads: on a terminal, in a page, as JSON, from a shell."""
+"""The report on a terminal, in a page, as JSON, from a shell."""
 
 import json
 import re
@@ -87,8 +87,8 @@ def test_what_a_notebook_shows_is_readable_on_any_theme():
 
 
 def test_an_undecided_report_shows_no_empty_table_and_no_missing_value():
-    cost, theta, given = undecided_case()
-    report = verify.derivatives(cost, theta, **given)
+    cost, theta, derivative = undecided_case()
+    report = verify.derivatives(cost, theta, **derivative)
     assert "<table" not in report._repr_html_()
     assert "None" not in report._repr_html_() + str(report)
 

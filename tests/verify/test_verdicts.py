@@ -220,11 +220,11 @@ def test_sizes_that_differ_within_a_leaf_of_numpy():
     assert verdict(cost, point, gradient=lambda t: gradient(t) * np.array([1, 1.001, 1])) is False
 
 
-def by_keyword(t, power=2):
+def keyword_branch(t, power=2):
     return jnp.sum(t**2) if power == 2 else jnp.sum(t**3)
 
 
-def by_truth(t, penalty=0.0):
+def truth_branch(t, penalty=0.0):
     return jnp.sum(t**2) + (penalty * t @ t if penalty > 0 else 0.0)
 
 
@@ -250,8 +250,8 @@ def in_place(t):
 
 CLASSES = np.arange(30) % 3
 SORTS = {
-    "a keyword that is branched on": (by_keyword, FOUR, (), {"power": 3}, lambda t, power: 3 * t**2),
-    "a penalty that is branched on": (by_truth, FOUR, (), {"penalty": 0.5}, lambda t, penalty: 3 * t),
+    "a keyword that is branched on": (keyword_branch, FOUR, (), {"power": 3}, lambda t, power: 3 * t**2),
+    "a penalty that is branched on": (truth_branch, FOUR, (), {"penalty": 0.5}, lambda t, penalty: 3 * t),
     "a size": (lambda t, k: jnp.sum(t**2) * jnp.sum(jnp.eye(k)), FOUR, (3,), {}, lambda t, k: 2 * k * t),
     "a string": (lambda t, how: jnp.sum(t**2), FOUR, ("sum",), {}, lambda t, how: 2 * t),
     "a function": (lambda t, f: jnp.sum(f(t)), FOUR, (jnp.sin,), {}, lambda t, f: jnp.cos(t)),

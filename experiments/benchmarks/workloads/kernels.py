@@ -80,11 +80,11 @@ def ours(X: np.ndarray, y: np.ndarray, scale: float) -> Callable[[], Any]:
 def ours_on_centers(
     X: np.ndarray, y: np.ndarray, scale: float, centers: np.ndarray, X_new: np.ndarray
 ) -> Callable[[], Any]:
-    """`kernel.fit` on centers, and `kernel.predict`."""
+    """`kernel.fit_on_centers`, and `kernel.predict`."""
     data, mu, new = (jnp.asarray(X), jnp.asarray(y)), jnp.asarray(centers), jnp.asarray(X_new)
 
     def run():
-        theta = kernel.fit(*data, scale=scale, penalty=ON_WEIGHTS, centers=mu).theta
+        theta = kernel.fit_on_centers(*data, scale=scale, penalty=ON_WEIGHTS, centers=mu).theta
         return np.asarray(kernel.predict(theta, new, centers=mu, scale=scale))
 
     return run

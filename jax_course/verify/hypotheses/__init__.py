@@ -1,70 +1,75 @@
-"""The hypotheses: what each kind of mistake predicts, tested on the entries under suspicion. See `diagnosis`."""
+"""The hypotheses: every kind of mistake predicts an entry of the wrong derivative from the right one. See `diagnosis`.
 
-from jax_course.verify.hypotheses.chain_rule import chain_rule, function_of_a_parameter, function_of_each_parameter
+A hypothesis is a function of a `Part`, and returns a `Guess` if its prediction holds. In their docstrings h is the
+reader's derivative and r the reference.
+"""
+
+from jax_course.verify.hypotheses.chain_rule import chain_rule, function_of_a_parameter, functions_of_parameters
 from jax_course.verify.hypotheses.constants import (
     factor,
-    factor_but_for_the_penalty,
-    factor_here,
+    factor_at_the_point,
+    factor_beside_the_penalty,
+    factor_of_a_divided_part,
     factor_of_slices,
-    factor_of_what_a_keyword_divides,
     missing,
     nonfinite,
+    off_by_a_constant,
 )
-from jax_course.verify.hypotheses.elsewhere import off_by_a_constant, otherwise, unmoved
+from jax_course.verify.hypotheses.counterfactuals import constant_in_parameters, counterfactual
 from jax_course.verify.hypotheses.penalties import (
     bias,
     bias_of_a_gradient,
+    extra_penalty,
     penalty_of_another_form,
-    penalty_on_the_spared,
+    penalty_on_unpenalised,
     penalty_scaled,
-    penalty_too_much,
 )
-from jax_course.verify.hypotheses.places import exchanged, index, isolated, transpose
+from jax_course.verify.hypotheses.permutations import isolated_entries, other_leaf, permuted, transposed
 from jax_course.verify.hypotheses.second_order import (
     asymmetric,
     blocks_only,
     diagonal,
-    expected,
+    gauss_newton_or_fisher,
     reordered,
     row_and_column,
     triangle,
 )
 from jax_course.verify.hypotheses.terms import factor_of_a_term
 
-# The first that holds in every entry and at every point is the diagnosis: simple ones first, those of structure before
-# those that leave much open.
+# The first that holds in every entry and at every point is the diagnosis: simple ones first, and those with a constant
+# or none before those with a number for every example or point.
 STRUCTURAL = (
     nonfinite,
     diagonal,
     bias_of_a_gradient,
     missing,
     factor,
-    factor_but_for_the_penalty,
+    factor_beside_the_penalty,
     penalty_scaled,
     penalty_of_another_form,
-    penalty_on_the_spared,
-    penalty_too_much,
-    factor_of_what_a_keyword_divides,
-    expected,
+    penalty_on_unpenalised,
+    extra_penalty,
+    factor_of_a_divided_part,
+    gauss_newton_or_fisher,
     triangle,
     bias,
     row_and_column,
-    transpose,
-    index,
+    transposed,
+    permuted,
     reordered,
-    exchanged,
-    otherwise,
+    other_leaf,
+    counterfactual,
     factor_of_slices,
     factor_of_a_term,
-    function_of_each_parameter,
+    functions_of_parameters,
 )
 LOOSE = (
     blocks_only,
-    isolated,
-    unmoved,
+    isolated_entries,
+    constant_in_parameters,
     off_by_a_constant,
     function_of_a_parameter,
     chain_rule,
     asymmetric,
-    factor_here,
+    factor_at_the_point,
 )

@@ -1,9 +1,10 @@
-"""Hypotheses of a factor of the chain rule: one that differs between examples, or with the parameters."""
+"""Hypotheses on a factor of the chain rule: one that differs between examples, or with the parameters."""
 
 import numpy as np
 
-from jax_course.verify.findings import Kind
-from jax_course.verify.suspicion import Guess, Part
+from jax_course.verify.evidence import Part
+from jax_course.verify.findings import Guess, Kind
+from jax_course.verify.parameters import Layout
 
 FUNCTIONS = {
     "{}": lambda t: t,
@@ -16,7 +17,7 @@ FUNCTIONS = {
     "exp(−2 {})": lambda t: np.exp(-2 * t),
 }
 
-OF_SIGMOIDS = {
+SIGMOIDS = {
     "1/σ({})": lambda t: 1 + np.exp(-t),
     "1/(1 − σ({}))": lambda t: 1 + np.exp(t),
     "σ({})": lambda t: 1 / (1 + np.exp(-t)),
@@ -28,16 +29,16 @@ OF_SIGMOIDS = {
 }
 
 
-def function_of_each_parameter(part: Part) -> Guess | None:
+def functions_of_parameters(part: Part) -> Guess | None:
     """h_j = ± ρ(θ_j) r_j: a factor of an entry's own parameter, as where a function acts on each entry."""
-    if part.evidence.of != "gradient" or part.hand.shape[1] < 2:
+    if part.evidence.name != "gradient" or part.hand.shape[1] < 2:
         return None
-    theta = part.evidence.theta[part.rows][:, part.chosen]
-    name = part.evidence.parameters.names[part.leaves[0]] if len(part.leaves) == 1 else "θ"
-    for form, function in (FUNCTIONS | OF_SIGMOIDS).items():
-        for sign, turned in ((1, ""), (-1, ", with the wrong sign")):
+    theta = part.evidence.points[part.rows][:, part.chosen]
+    name = part.evidence.context.layout.names[part.leaves[0]] if len(part.leaves) == 1 else "θ"
+    for form, function in (FUNCTIONS | SIGMOIDS).items():
+        for sign, suffix in ((1, ""), (-1, ", with the wrong sign")):
             if part.holds(sign * function(theta) * part.reference):
-                words = f"in every entry yours is {form.format(name)} times the derivative{turned}."
+                words = f"in every entry yours is {form.format(name)} times the derivative{suffix}."
                 return Guess(Kind.CHAIN_RULE, words)
     return None
 
@@ -61,11 +62,11 @@ def function_of_a_parameter(part: Part) -> Guess | None:
 
 def chain_rule(part: Part) -> Guess | None:
     """h_i = ρ_i r_i for every single example i, one ρ_i for all or one for each column (output, unit, class)."""
-    found = part.evidence.examples()
+    found = part.evidence.singles
     if found is None:
         return None
     hand, reference, factors = found
-    for h, r in _by_units(part, hand[:, part.chosen], reference[:, part.chosen]):
+    for h, r in _units(part, hand[:, part.chosen], reference[:, part.chosen]):
         square = np.sum(r**2, axis=1)
         seen = square > 1e-24 * np.max(square, initial=0)
         ratio = np.sum(h * r, axis=1) / np.where(seen, square, 1)
@@ -82,32 +83,32 @@ def chain_rule(part: Part) -> Guess | None:
         if name:
             return Guess(Kind.CHAIN_RULE, f"yours is off by a factor that changes from example to example: {name}.")
         if h.shape[1] > 1:  # one number is always a multiple of another
-            return Guess(Kind.CHAIN_RULE, _told(ratio[seen]))
+            return Guess(Kind.CHAIN_RULE, _varying(ratio[seen]))
     return None
 
 
-def _by_units(part: Part, hand: np.ndarray, reference: np.ndarray):
-    """Rows by units (examples, rows, units): all entries as one unit; then one per entry of the last, the first axis.
+def _units(part: Part, hand: np.ndarray, reference: np.ndarray):
+    """Both derivatives as (examples, rows, units): all entries as one unit, then units along the last or first axis.
 
-    A bias of as many entries as a matrix has columns is one row more of it.
+    A bias with as many entries as a matrix has columns becomes a row of that matrix.
     """
-    ends = np.cumsum([0, *(int(np.prod(shape)) for shape in part.shapes)])
+    slices = Layout(None, (), tuple(part.shapes)).slices
     yield hand[..., None], reference[..., None]
-    if part.evidence.of == "hessian":
+    if part.evidence.name == "hessian":
         return
     for axis in (-1, 0):
         widths = {shape[axis] for shape in part.shapes if shape}
         if len(widths) != 1 or not all(part.shapes) or widths == {1}:
             continue
-        both = []
+        pair = []
         for values in (hand, reference):
             leaves = [
-                values[:, a:b].reshape(len(values), *shape)
-                for a, b, shape in zip(ends, ends[1:], part.shapes, strict=False)
+                values[:, entries].reshape(len(values), *shape)
+                for entries, shape in zip(slices, part.shapes, strict=True)
             ]
             moved = [np.moveaxis(leaf, axis if axis < 0 else 1, -1) for leaf in leaves]
-            both.append(np.concatenate([leaf.reshape(len(leaf), -1, leaf.shape[-1]) for leaf in moved], axis=1))
-        yield tuple(both)
+            pair.append(np.concatenate([leaf.reshape(len(leaf), -1, leaf.shape[-1]) for leaf in moved], axis=1))
+        yield tuple(pair)
 
 
 def _varies(ratio: np.ndarray, seen: np.ndarray) -> bool:
@@ -131,19 +132,19 @@ def _name(ratio: np.ndarray, seen: np.ndarray, factors: dict[str, np.ndarray]) -
         if values.shape[1] not in (1, ratio.shape[1]):
             continue
         values = np.broadcast_to(values, ratio.shape)
-        for form, expected in ((f"{name} is there once too often", values), (f"{name} is missing", 1 / values)):
-            for sign, turned in ((1, ""), (-1, ", and the sign is turned")):
+        for form, expected in ((f"{name} is a factor too many", values), (f"{name} is missing", 1 / values)):
+            for sign, suffix in ((1, ""), (-1, ", and the sign is wrong")):
                 if np.allclose(ratio[seen], sign * expected[seen], rtol=1e-5, atol=1e-12):
-                    return form + turned
+                    return form + suffix
     return None
 
 
-def _told(ratio: np.ndarray) -> str:
+def _varying(ratio: np.ndarray) -> str:
     changing = "yours is off by a factor that changes from example to example"
     if np.isin(np.round(ratio, 9), (0, 1)).all():
         return f"{changing}: 0 or 1, a mask."
     if np.isin(np.round(ratio, 9), (-1, 1)).all():
-        return f"{changing}: the sign is turned for some of them."
+        return f"{changing}: the sign is wrong for some of them."
     span = f"from {ratio.min():.4g} to {ratio.max():.4g}"
     if ratio.min() >= 0:
         return f"{changing}, {span}: a factor of the chain rule."
@@ -155,7 +156,7 @@ def _told(ratio: np.ndarray) -> str:
 
 def named_function(part: Part, ratio: np.ndarray) -> str | None:
     """The function of one of the parameters whose values at the points are these."""
-    theta, layout = part.evidence.theta[part.rows], part.evidence.parameters
+    theta, layout = part.evidence.points[part.rows], part.evidence.context.layout
     for j in range(min(theta.shape[1], 200)):
         leaf, index = layout.leaf_of(j)
         name = layout.names[leaf] + (f"[{', '.join(map(str, index))}]" if index else "")

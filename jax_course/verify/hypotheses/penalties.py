@@ -1,16 +1,16 @@
-"""Hypotheses about the penalty and about the bias, which a penalty spares.
+"""Hypotheses on the penalty, and on the bias, which is not penalised.
 
-p is what a keyword contributes to the reference; θ is the parameters for a gradient, the unit matrix for a Hessian, the
-direction for a product.
+p is the contribution of a keyword to the reference; θ is the parameters for a gradient, the unit matrix for a Hessian,
+the direction for a product.
 """
 
 from collections.abc import Iterator
 
 import numpy as np
 
-from jax_course.verify.findings import Kind
-from jax_course.verify.hypotheses.constants import reason
-from jax_course.verify.suspicion import FIT, Guess, Part
+from jax_course.verify.evidence import FIT, Part
+from jax_course.verify.findings import Guess, Kind
+from jax_course.verify.hypotheses.constants import origin
 
 TIMES = {-1.0: "is missing", 1.0: "is counted twice", -0.5: "is halved", -2.0: "has the wrong sign"}
 UNIT = {"gradient": "θ", "hessian": "the unit matrix", "hessian_product": "v"}
@@ -27,7 +27,7 @@ def penalty_scaled(part: Part) -> Guess | None:
                 words = f"the penalty {what}; yours is off by {a:+.4g} × what `{name}` contributes."
                 return Guess(Kind.PENALTY, words)
         if np.count_nonzero(p.any(axis=0)) > 1:  # a single entry could have any factor by accident
-            m = part.evidence.sizes.get("the number of examples m", 0)
+            m = part.evidence.examples
             divided = f", divided by m = {m:.0f}" if m and abs((1 + a) * m - 1) < 1e-6 else ""
             return Guess(Kind.PENALTY, f"yours has {1 + a:.6g} times what `{name}` contributes{divided}.")
     return None
@@ -36,13 +36,13 @@ def penalty_scaled(part: Part) -> Guess | None:
 def penalty_of_another_form(part: Part) -> Guess | None:
     """h − (r − p) = a θ/‖θ‖, a sign θ, a θ², a: for a Hessian a everywhere."""
     for _, p in _contributions(part):
-        left = part.hand - part.reference + p
+        left = part.hand - part.reference + p  # in place of the penalty's part
         penalised = np.asarray(p.any(axis=0))
-        if part.evidence.of == "hessian":
+        if part.evidence.name == "hessian":
             if part.constant(left, np.ones_like(left)) is not None:
                 return Guess(Kind.PENALTY, "the penalty is added to every entry; it belongs on the diagonal only.")
             continue
-        if part.evidence.of == "hessian_product":
+        if part.evidence.name == "hessian_product":
             for form, what in _products(part, p):
                 if part.constant(left, form) is not None:
                     return Guess(Kind.PENALTY, f"the penalty's part {what}.")
@@ -53,80 +53,84 @@ def penalty_of_another_form(part: Part) -> Guess | None:
             return Guess(Kind.PENALTY, "the penalty's part is a constant in every entry: it is not multiplied with θ.")
         for form, what in _forms(part, penalised):
             if part.constant(left, form) is not None:
-                return Guess(Kind.PENALTY, f"the penalty's part is that {what}.")
+                return Guess(Kind.PENALTY, f"the penalty's part {what}.")
     return None
 
 
 def _forms(part: Part, penalised: np.ndarray) -> Iterator[tuple[np.ndarray, str]]:
-    theta = np.where(penalised, part.of(part.evidence.identity), 0)
+    """Wrong forms of the penalty's part of a gradient, each with its words; to within a constant factor."""
+    theta = np.where(penalised, part.select(part.evidence.identity), 0)
     everything = part.evidence.identity[part.rows]
     p = np.stack([contribution for _, contribution in _contributions(part)]).sum(axis=0)
     slope = p * np.sign(theta)
     if penalised.sum() > 1 and np.ptp(slope[:, penalised]) <= FIT * np.abs(slope).max():  # p is a sign θ
-        yield np.abs(theta), "with |θ|, where the derivative of |θ| is sign θ"
-        yield theta, "of θ², with θ, where the derivative of |θ| is sign θ"
+        yield np.abs(theta), "has a factor |θ|; the derivative of |θ| is sign θ"
+        yield theta, "is that of θ², with a factor θ; the derivative of |θ| is sign θ"
     for values in (theta, everything):
         norm = np.linalg.norm(values, axis=1, keepdims=True)
-        yield p / np.where(norm > 0, norm, 1), "of ‖θ‖, not of its square"
-    yield p / np.where(theta != 0, np.abs(theta), 1), "of |θ|, not of θ²"
+        yield p / np.where(norm > 0, norm, 1), "is that of ‖θ‖, not of its square"
+    yield p / np.where(theta != 0, np.abs(theta), 1), "is that of |θ|, not of θ²"
     if penalised.sum() > 1:
-        yield p * theta, "of θ³, not of θ²: the penalty itself and not its derivative"
-        yield np.sum(p * theta, axis=1, keepdims=True) * penalised, "itself, one number, not its derivative"
+        yield p * theta, "is that of θ³, not of θ²: the penalty itself and not its derivative"
+        yield (
+            np.sum(p * theta, axis=1, keepdims=True) * penalised,
+            "is the penalty itself, one number, not its derivative",
+        )
         for constant in (p / np.where(theta != 0, theta, 1), penalised * 1.0):
-            yield np.where(theta != 0, constant, 0), "of θ, not of θ² or |θ|: a constant"
+            yield np.where(theta != 0, constant, 0), "is that of θ, not of θ² or |θ|: a constant"
 
 
 def _products(part: Part, p: np.ndarray) -> Iterator[tuple[np.ndarray, str]]:
     """The penalty's part of a product with θ, or with nothing, where p is its part of the product with v."""
-    v, theta = part.of(part.evidence.identity), part.evidence.theta[part.rows][:, part.chosen]
+    v, theta = part.select(part.evidence.identity), part.evidence.points[part.rows][:, part.chosen]
     diagonal = p / np.where(v != 0, v, 1)
     yield diagonal * theta, "is multiplied with θ, not with v"
     if p.shape[1] > 1:
         yield diagonal, "is not multiplied with v"
 
 
-def penalty_on_the_spared(part: Part) -> Guess | None:
+def penalty_on_unpenalised(part: Part) -> Guess | None:
     """h − r = a θ where p = 0, and 0 elsewhere."""
-    difference, theta = part.hand - part.reference, part.of(part.evidence.identity)
+    difference, theta = part.hand - part.reference, part.select(part.evidence.identity)
     for name, contribution in part.evidence.penalty.items():
-        spared = ~part.of(contribution).any(axis=0)
+        unpenalised = ~part.select(contribution).any(axis=0)
         if (
             not contribution.any()
-            or not spared.any()
-            or (np.abs(difference) > part.of(part.evidence.tolerance))[:, ~spared].any()
+            or not unpenalised.any()
+            or (np.abs(difference) > part.select(part.evidence.tolerance))[:, ~unpenalised].any()
         ):
             continue
-        a = part.constant(np.where(spared, difference, 0), np.where(spared, theta, 0))
+        a = part.constant(np.where(unpenalised, difference, 0), np.where(unpenalised, theta, 0))
         if a is not None:
-            words = f"yours penalises what `{name}` spares (the bias): {a:+.4g} × {UNIT[part.evidence.of]}."
+            words = f"yours penalises what `{name}` does not (the bias): {a:+.4g} × {UNIT[part.evidence.name]}."
             return Guess(Kind.PENALTY, words)
     return None
 
 
-def penalty_too_much(part: Part) -> Guess | None:
-    """h − r = a θ or a sign θ: a penalty that no keyword knows of."""
-    theta, difference = part.of(part.evidence.identity), part.hand - part.reference
+def extra_penalty(part: Part) -> Guess | None:
+    """h − r = a θ or a sign θ: a penalty that is in no keyword."""
+    theta, difference = part.select(part.evidence.identity), part.hand - part.reference
     if np.count_nonzero(theta.any(axis=0)) < 2:  # of one number, a linear gradient with a wrong constant looks the same
         return None
-    unit = UNIT[part.evidence.of]
+    unit = UNIT[part.evidence.name]
     for form, name in ((theta, unit), (np.sign(theta), f"sign {unit}")):
         if form is not theta and len(np.unique(form)) == 1:  # the signs are a constant, which may come from anywhere
             break
         a = part.constant(difference, form)
         if a is not None:
-            return Guess(Kind.PENALTY, f"yours is off by {a:+.6g} × {name}: a penalty too much, or one too little.")
-        if part.evidence.of != "gradient":
+            return Guess(Kind.PENALTY, f"yours is off by {a:+.6g} × {name}: a penalty is added, or missing.")
+        if part.evidence.name != "gradient":
             break
     return None
 
 
 def _contributions(part: Part) -> list[tuple[str, np.ndarray]]:
-    parts = [(name, part.of(contribution)) for name, contribution in part.evidence.penalty.items()]
+    parts = [(name, part.select(contribution)) for name, contribution in part.evidence.penalty.items()]
     return [(name, p) for name, p in parts if p.any()]
 
 
 def bias(part: Part) -> Guess | None:
-    """What is wrong is confined to the bias: its leaf, or the row of a column of ones."""
+    """h = r but for the bias: its leaf, or the row of a column of ones."""
     evidence = part.evidence
     biases = evidence.biases[part.chosen]
     if not part.whole or not part.wrong.any() or not biases[part.wrong].all() or evidence.biases.all():
@@ -135,9 +139,9 @@ def bias(part: Part) -> Guess | None:
     if not part.hand[:, wrong].any():
         return Guess(Kind.MISSING, "yours is 0 for the bias: it was never computed.")
     difference = np.where(wrong, part.hand - part.reference, 0)
-    a = part.constant(difference, np.where(wrong, part.of(evidence.identity), 0))
+    a = part.constant(difference, np.where(wrong, part.select(evidence.identity), 0))
     if a is not None and (evidence.penalty or wrong.sum() > 1):
-        unit = UNIT[evidence.of]
+        unit = UNIT[evidence.name]
         words = f"yours is off by {a:+.4g} × {unit} for the bias: it is penalised and should not be, or the reverse."
         return Guess(Kind.PENALTY, words)
     c = part.factor(wrong)
@@ -145,11 +149,11 @@ def bias(part: Part) -> Guess | None:
         return Guess(Kind.BIAS, "yours differs for the bias only: look at how it is summed.")
     if abs(c + 1) < FIT:
         return Guess(Kind.SIGN, "for the bias, and only there, yours has the wrong sign.")
-    turned = ", with the wrong sign" if c < 0 else ""
-    because = reason(evidence, part.chosen[wrong], abs(c)) or ("" if c < 0 else ": look at how it is summed")
-    return Guess(Kind.BIAS, f"for the bias, and only there, yours is {c:.6g} times the derivative{turned}{because}.")
+    suffix = ", with the wrong sign" if c < 0 else ""
+    because = origin(evidence, part.chosen[wrong], abs(c)) or ("" if c < 0 else ": look at how it is summed")
+    return Guess(Kind.BIAS, f"for the bias, and only there, yours is {c:.6g} times the derivative{suffix}{because}.")
 
 
 def bias_of_a_gradient(part: Part) -> Guess | None:
-    """The same, before factors are thought of: that only the bias is off says more."""
-    return None if part.evidence.of == "hessian" else bias(part)
+    """h = r but for the bias of a gradient: tried before factors, because it says more."""
+    return None if part.evidence.name == "hessian" else bias(part)

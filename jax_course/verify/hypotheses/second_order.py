@@ -1,4 +1,4 @@
-"""Hypotheses about Hessians and their products: what is left out of them, and what stands in their place."""
+"""Hypotheses on Hessians and their products: entries that are left out, and other matrices in their place."""
 
 import itertools
 import math
@@ -6,71 +6,70 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from jax_course.verify.findings import Kind
-from jax_course.verify.ground import as_matrix, by_blocks
-from jax_course.verify.hypotheses.places import moves
-from jax_course.verify.suspicion import FIT, Guess, Part
+from jax_course.verify.evidence import FIT, Part
+from jax_course.verify.findings import Guess, Kind
+from jax_course.verify.hypotheses.permutations import moves
+from jax_course.verify.probes import approximate_hessians
 
 
 def diagonal(part: Part) -> Guess | None:
     """h = r on the diagonal, or on diagonal blocks, and 0 off it."""
     if not part.whole:
         return None
-    if part.evidence.of == "hessian_product":
+    if part.evidence.name == "hessian_product":
         return _diagonal_times_v(part)
-    if part.evidence.of != "hessian":
+    if part.evidence.name != "hessian":
         return None
     for names, mask in _masks(part):
-        on, off = (by_blocks(part.evidence.parameters, values) for values in (mask, ~mask))
-        if (guess := _on_and_off(part, names, on, off)) is not None:
+        if (guess := _inside_or_outside(part, names, part.evidence.context.layout.block_entries(mask))) is not None:
             return guess
     return None
 
 
-def _on_and_off(part: Part, names: str, on: np.ndarray, off: np.ndarray) -> Guess | None:
-    evidence = part.evidence
-    wrong = np.asarray((np.abs(evidence.hand - evidence.reference) > evidence.tolerance).any(axis=0))
-    if not (np.abs(evidence.reference) > evidence.tolerance)[:, off].any():
+def _inside_or_outside(part: Part, names: str, inside: np.ndarray) -> Guess | None:
+    """h is right on the diagonal and scaled, or 0, off it; or the reverse. inside: whether an entry (E,) is on it."""
+    evidence, outside, wrong = part.evidence, ~inside, np.asarray(part.evidence.wrong.any(axis=0))
+    if not (np.abs(evidence.reference) > evidence.tolerance)[:, outside].any():
         return None  # nothing stands off it
-    of_part = Part(evidence, list(range(len(evidence.layout.names))), np.zeros_like(evidence.hand, bool), True)
-    if len(of_part.chosen) != len(on) or not evidence.hand.any():
+    everything = Part(evidence, list(range(len(evidence.layout.names))), whole=True)
+    if len(everything.chosen) != len(inside) or not evidence.hand.any():
         return None
-    if wrong[off].any() and not wrong[on].any():
-        if not evidence.hand[:, off].any():
+    if wrong[outside].any() and not wrong[inside].any():
+        if not evidence.hand[:, outside].any():
             return Guess(Kind.DIAGONAL, f"yours has only {names}, everything off it is 0.")
-        return _scaled(of_part.factor(off), f"off {names}, and right on it")
-    if wrong[on].any() and not wrong[off].any():
-        return _scaled(of_part.factor(on), f"on {names}, and right off it")
+        return _scaled(everything.factor(outside), f"off {names}, and right on it")
+    if wrong[inside].any() and not wrong[outside].any():
+        return _scaled(everything.factor(inside), f"on {names}, and right off it")
     return None
 
 
 def blocks_only(part: Part) -> Guess | None:
     """h = 0 off the diagonal blocks, whatever it is on them; or one block of several leaves has only its diagonal."""
     evidence = part.evidence
-    if evidence.of != "hessian":
+    if evidence.name != "hessian":
         return None
     for names, mask in _masks(part) if part.whole else ():
-        on, off = (by_blocks(evidence.parameters, values) for values in (mask, ~mask))
-        off_it = (np.abs(evidence.reference) > evidence.tolerance)[:, off].any()
-        if off_it and not evidence.hand[:, off].any() and evidence.hand[:, on].any(axis=0).all():
+        inside = evidence.context.layout.block_entries(mask)
+        needed = (np.abs(evidence.reference) > evidence.tolerance)[:, ~inside].any()
+        if needed and not evidence.hand[:, ~inside].any() and evidence.hand[:, inside].any(axis=0).all():
             return Guess(Kind.DIAGONAL, f"yours has only {names}, everything off it is 0, and it differs itself.")
     n = math.isqrt(len(part.chosen))
     if part.shapes == [(n, n)] and n > 1:
-        off = ~np.eye(n, dtype=bool).ravel()
-        if part.wrong[off].any() and not part.wrong[~off].any() and not part.hand[:, off].any():
+        inside = np.eye(n, dtype=bool).ravel()
+        if part.wrong[~inside].any() and not part.wrong[inside].any() and not part.hand[:, ~inside].any():
             return Guess(Kind.DIAGONAL, "yours has only the diagonal of this block, everything off it is 0.")
     return None
 
 
-def _scaled(c: float | None, where: str) -> Guess | None:
+def _scaled(c: float | None, place: str) -> Guess | None:
     if c is None:
         return None
     kind = Kind.MISSING if c == 0 else Kind.SIGN if abs(c + 1) < FIT else Kind.FACTOR
-    return Guess(kind, f"yours is {c:.6g} times the Hessian {where}.")
+    return Guess(kind, f"yours is {c:.6g} times the Hessian {place}.")
 
 
 def _diagonal_times_v(part: Part) -> Guess | None:
-    hessians = part.evidence.hessians()
+    hessians = part.evidence.hessians
     if hessians is None:
         return None
     v, hand, bar = part.evidence.identity, part.evidence.hand, part.evidence.tolerance
@@ -81,18 +80,18 @@ def _diagonal_times_v(part: Part) -> Guess | None:
         if (np.abs(hand - np.einsum("pij,pj->pi", hessians * mask, v)) <= bar).all():
             return Guess(Kind.DIAGONAL, f"yours is the product with only {names} of the Hessian.")
     p = sum(part.evidence.penalty.values(), np.zeros_like(hand))
-    for w, what in ((part.evidence.theta, "θ"), (np.ones_like(v), "a vector of ones")):
-        by_w = np.einsum("pij,pj->pi", hessians, w)
-        if (np.abs(hand - by_w) <= bar).all():
+    for w, what in ((part.evidence.points, "θ"), (np.ones_like(v), "a vector of ones")):
+        product = np.einsum("pij,pj->pi", hessians, w)
+        if (np.abs(hand - product) <= bar).all():
             return Guess(Kind.INDEX, f"yours is the Hessian's product with {what}, not with v.")
-        if p.any() and (np.abs(hand - by_w + p * w / np.where(v != 0, v, 1) - p) <= bar).all():
+        if p.any() and (np.abs(hand - product + p * w / np.where(v != 0, v, 1) - p) <= bar).all():
             return Guess(Kind.INDEX, f"but for the penalty, yours is the Hessian's product with {what}, not with v.")
     return None
 
 
 def _masks(part: Part) -> Iterator[tuple[str, np.ndarray]]:
-    """Masks of what lies on a diagonal: one entry, one leaf, one index of a leaf."""
-    layout = part.evidence.parameters
+    """Masks (n, n) of a diagonal, or of diagonal blocks: of leaves, or of equal indices in a leaf; with their names."""
+    layout = part.evidence.context.layout
     n = layout.size
     yield "the diagonal", np.eye(n, dtype=bool)
     if len(layout.shapes) > 1:
@@ -105,20 +104,19 @@ def _masks(part: Part) -> Iterator[tuple[str, np.ndarray]]:
         yield f"the block diagonal (equal index {axis})", grid[axis][:, None] == grid[axis][None, :]
 
 
-def expected(part: Part) -> Guess | None:
+def gauss_newton_or_fisher(part: Part) -> Guess | None:
     """h − p = c (Σ JᵀJ or Σ g gᵀ), or its product with v."""
     evidence = part.evidence
-    if evidence.of == "gradient" or not part.whole:
+    if evidence.name == "gradient" or not part.whole:
         return None
     hand, last = evidence.hand[-1], evidence.reference[-1]
     penalty = sum((contribution[-1] for contribution in evidence.penalty.values()), np.zeros_like(hand))
-    for name, matrix in evidence.expected():
-        prediction = matrix
-        if evidence.of == "hessian_product":
-            prediction = as_matrix(evidence.parameters, matrix) @ evidence.identity[-1]
+    for name, matrix in approximate_hessians(evidence.context, evidence.derivative):
+        is_product = evidence.name == "hessian_product"
+        prediction = matrix @ evidence.identity[-1] if is_product else evidence.context.layout.block_entries(matrix)
         scale = np.abs(prediction).max()
         if np.abs(last - penalty - prediction).max() <= 1e-3 * scale or not scale:
-            continue  # here it is the Hessian
+            continue  # at this point it is the Hessian
         c = float(np.sum((hand - penalty) * prediction) / np.sum(prediction**2))
         if abs(c) > FIT and np.abs(hand - penalty - c * prediction).max() <= 1e-6 * abs(c) * scale:
             times = "" if abs(c - 1) < FIT else f"{c:.6g} × "
@@ -142,14 +140,14 @@ def row_and_column(part: Part) -> Guess | None:
     ratio = np.sum(h * r, axis=1, keepdims=True) / np.maximum(np.sum(r**2, axis=1, keepdims=True), 1e-300)
     if not (np.abs(h - ratio * r) <= 1e-5 * (np.abs(h) + np.abs(r))).all():
         return None
-    where, c = f"row and column {j} of yours are", float(ratio[0, 0])
+    subject, c = f"row and column {j} of yours are", float(ratio[0, 0])
     if not part.hand.reshape(-1, n, n)[:, j].any():
-        return Guess(Kind.MISSING, f"{where} 0: never computed.")
+        return Guess(Kind.MISSING, f"{subject} 0: never computed.")
     if np.ptp(ratio) > 1e-5 * np.abs(ratio).max():
         name = part.evidence.layout.names[0]
-        words = f"{where} {c:.6g} times the Hessian's: the factor of a transformation of {name}[{j}] is missing."
+        words = f"{subject} {c:.6g} times the Hessian's: the factor of a transformation of {name}[{j}] is missing."
         return Guess(Kind.CHAIN_RULE, words)
-    return Guess(Kind.SIGN if abs(c + 1) < FIT else Kind.FACTOR, f"{where} {c:.6g} times the Hessian's.")
+    return Guess(Kind.SIGN if abs(c + 1) < FIT else Kind.FACTOR, f"{subject} {c:.6g} times the Hessian's.")
 
 
 def triangle(part: Part) -> Guess | None:

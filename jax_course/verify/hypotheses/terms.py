@@ -1,32 +1,32 @@
-"""Hypotheses of one term of the cost: its sign, a factor, a factor of a parameter, or that it is left out."""
+"""Hypotheses on one term of the cost: its sign, a factor, a function of a parameter, or that it is left out."""
 
 import numpy as np
 
-from jax_course.verify.findings import Kind
+from jax_course.verify.evidence import FIT, Part
+from jax_course.verify.findings import Guess, Kind
 from jax_course.verify.hypotheses.chain_rule import named_function
-from jax_course.verify.suspicion import FIT, Guess, Part
 
 
 def factor_of_a_term(part: Part) -> Guess | None:
-    """h = r − g + c g, where g is what one term of the cost contributes to r; or c(θ) g."""
-    for name, contribution in part.evidence.terms():
-        g = part.of(contribution)
+    """h = r − g + c g or r − g + c(θ) g, where g is the contribution of one term of the cost to r."""
+    for name, contribution in part.evidence.terms:
+        g = part.select(contribution)
         if not g.any():
             continue
         a = part.constant(part.hand - part.reference, g)
         if a is not None:
-            return _told(part, name, 1 + a)
+            return _term_guess(part, name, 1 + a)
         if form := _function(part, g):
             return Guess(Kind.CHAIN_RULE, f"{name} is {form} times what it should be; the others are right.")
     return None
 
 
-def _told(part: Part, name: str, c: float) -> Guess:
+def _term_guess(part: Part, name: str, c: float) -> Guess:
     if abs(c) < FIT:
         return Guess(Kind.MISSING, f"{name} is missing; the others are right.")
     if abs(c + 1) < FIT:
         return Guess(Kind.SIGN, f"{name} has the wrong sign; the others are right.")
-    m = part.evidence.sizes.get("the number of examples m", 0)
+    m = part.evidence.examples
     because = ""
     if m > 1 and abs(c * m - 1) < FIT:
         because = f" = 1/m: it is counted once, and not for each of the m = {m:g} examples"

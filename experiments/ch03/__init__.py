@@ -1,0 +1,1 @@
+"""Experiments of chapter 3 of the course."""

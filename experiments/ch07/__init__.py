@@ -1,0 +1,1 @@
+"""Experiments of chapter 7 of the course."""

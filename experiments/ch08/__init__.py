@@ -1,0 +1,1 @@
+"""Experiments of chapter 8 of the course."""

@@ -1,0 +1,1 @@
+"""Experiments of chapter 12 of the course."""

@@ -1,0 +1,1 @@
+"""What all experiments share: results, the runner, pages, style, interactive figures."""

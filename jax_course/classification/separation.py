@@ -1,0 +1,60 @@
+r"""Whether the classes can be separated, so that the cost has no minimum (Albert and Anderson, Biometrika 71, 1984).
+
+If some v has margins ≥ 0 on all examples and > 0 on one, the cost falls for ever along v.
+
+Complete separation: all margins are > 0. It shows in θ itself, which is tried after every step of Newton's method.
+
+Quasi-complete separation: some examples are tied, their margin is 0. The iterate is then a growing multiple of the
+separating direction v plus a bounded part fixed by the tied examples. The tied examples are those whose class stays
+uncertain; with H their Hessian, applying (I + H/μ)⁻¹ repeatedly keeps the null space of H, where v lies, and damps the
+rest. Every v on the way is tried.
+
+Only a v that separates proves anything: a margin counts as 0 within the rounding of its own sum Σ_j x_j v_j. A
+penalised parameter cannot escape, so only the others count in v.
+"""
+
+import jax.numpy as jnp
+from jax import Array, lax
+
+from jax_course.classification.objective import LinearCost
+from jax_course.linalg import product
+from jax_course.linalg.lapack import cho_solve, cholesky
+
+POWER_STEPS = 8  # in float64 four leave only rounding of what the ties see; float32 shrinks it more slowly
+DOUBTS = (1e-2, 1e-4, 1e-6, 1e-8)  # a class is uncertain while its π, or π(1 − π), is above; each is tried
+MARGIN_ROUNDINGS = 128  # with 32, ties of v from the solve below still counted as margins below 0
+
+
+def separates(cost: LinearCost, v: Array) -> tuple[Array, Array]:
+    """Whether v, like theta, separates the examples completely, and whether quasi-completely."""
+    v = jnp.where(cost.delta2 == 0, v, 0)
+    z, size = product(cost.X, v), product(jnp.abs(cost.X), jnp.abs(v))
+    margins, scale = cost.loss.margin(z, cost.y), size
+    if z.ndim == 2:  # a margin of K classes is the difference of two scores
+        scale = size + jnp.take_along_axis(size, cost.y[:, None], axis=1)
+    counts = cost.w.reshape((-1, 1) if z.ndim == 2 else -1) > 0
+    asked = jnp.isfinite(margins) & counts
+    margins = jnp.where(asked, margins, jnp.inf)
+    largest = jnp.max(margins, initial=0, where=asked)
+    rounding = MARGIN_ROUNDINGS * jnp.finfo(z.dtype).eps * (scale + largest)
+    return jnp.all(margins > rounding), jnp.all(margins >= -rounding) & jnp.any(asked & (margins > rounding))
+
+
+def is_quasi_separable(cost: LinearCost, X: Array, T: Array, w: Array, extra_curvature: Array) -> Array:
+    """Whether a quasi-complete separation is found from w, θ = T w, where Newton's method ended; X: the rows of X T."""
+    mu = jnp.sqrt(jnp.finfo(X.dtype).eps)
+    length = jnp.linalg.norm(X, axis=1, keepdims=True)
+    unit_rows = X / jnp.where(length > 0, length, 1)
+
+    def is_found(doubt: Array) -> Array:
+        H = cost.loss.hessian(product(X, w), unit_rows, (cost.w > 0).astype(X.dtype), doubt) + extra_curvature
+        L = cholesky(H.reshape(w.size, w.size) / mu + jnp.eye(w.size, dtype=X.dtype))
+
+        def purify(_: int, state: tuple[Array, Array]) -> tuple[Array, Array]:
+            v, found = state
+            found |= separates(cost, product(T, v.reshape(w.shape)))[1]
+            return cho_solve(L, v), found
+
+        return lax.fori_loop(0, POWER_STEPS, purify, (w.reshape(-1), jnp.array(False)))[1]
+
+    return jnp.any(lax.map(is_found, jnp.array(DOUBTS, X.dtype)))

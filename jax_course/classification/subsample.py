@@ -1,0 +1,114 @@
+r"""What a part of the examples tells of all of them, to a fit of a linear classifier.
+
+    A = G + 2 diag(δ²),  G = Σ w s x xᵀ over the part               the curvature, s = π(1 − π)
+
+Of K classes s is the mean curvature of an example over them, (1 − Σ π²)/(K − 1). G of a part is a rough estimate.
+Where what it has beside its diagonal is mostly chance, by the criterion of Ledoit and Wolf (J. Multivariate Analysis
+88, 2004), its diagonal alone is better.
+
+Separable classes. If v separates them, every example pulls the same way: gᵀv = −Σ |∂C/∂z_i| |x_i v|. The curvature of
+an example is at most |∂C/∂z_i|, since π(1 − π) ≤ |π − y|. So vᵀHv ≤ max|x_i v| Σ |∂C/∂z_i| |x_i v| ≤ max|x_i v| ‖g‖‖v‖:
+where g is small, and some of the examples alone have curvature in every direction, there is no such v. Of K classes the
+curvature is the variance of u_c = x v_c under π, at most Σ_c π_c (u_y − u_c)², and the same follows.
+"""
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from jax_course.classification.objective import LinearCost, weighted
+from jax_course.linalg import Factored, gram, product, spd_factor, sum_over_blocks, transpose_product
+
+SUBSAMPLE = 2**13  # examples at least, 16 for each column, and a sixteenth of all
+BLOCK = 1024  # rows
+HESSIAN_BLOCK = 4096
+NEAR = 64  # roundings of float32: a Hessian whose reciprocal condition is below has directions of nothing else
+LEAST_CURVATURE = 1e-4  # at the end, in units of that at the start
+GOLDEN = 0.6180339887498949
+
+
+def subsample(cost: LinearCost) -> LinearCost:
+    """The cost of some of the examples, evenly spread; the cost itself where there are not many."""
+    m, d = cost.X.shape
+    size = max(SUBSAMPLE, 16 * d, m // 16)
+    if size > m // 3:
+        return cost
+    rows = np.unique(np.floor(np.modf(np.arange(1, size + 1) * GOLDEN)[0] * m).astype(np.int32))
+    X, y = (jnp.asarray(a).at[rows].get(mode="promise_in_bounds") for a in (cost.X, cost.y))
+    return cost._replace(X=X, y=y, w=cost.w if cost.w.ndim == 0 else cost.w[rows])
+
+
+def gram_preconditioner(cost: LinearCost, theta: Array) -> tuple[Factored, Factored]:
+    """The factor of A at theta, of the diagonal of G alone where the rest of it is chance; and that of all of G."""
+    variance = cost.loss.mean_variance(product(cost.X, theta))
+    G = gram(cost.X, weighted(cost.w, variance))
+    penalty = jnp.diag(2 * jnp.mean(cost.delta2.reshape(len(G), -1), axis=1))
+    full = spd_factor(G + penalty)
+    chance = _ledoit_wolf_shrinkage(cost.X, cost.w * variance, G) > 0.5
+    G = jnp.where(chance, jnp.diag(jnp.diagonal(G)), G)
+    return spd_factor(G + penalty), full
+
+
+def hessian_preconditioner(cost: LinearCost, theta: Array, preconditioner: Factored) -> tuple[Factored, Array]:
+    """The factor of the Hessian of all d K parameters at theta, in float32, and whether it is near enough.
+
+    A vector added to all classes meets no curvature but the penalty's: there it has that of `preconditioner` too, of d.
+    """
+    (d, K), size = cost.delta2.shape, cost.delta2.size
+
+    def block_hessian(X: Array, w: Array) -> Array:
+        return cost.loss.hessian(*(a.astype(jnp.float32) for a in (product(X, theta), X, w)))
+
+    root = (preconditioner.L / preconditioner.scale[:, None]).astype(jnp.float32)
+    shift = product(root, root.T)[:, None, :, None] / K
+    penalty = jnp.diag(2 * cost.delta2.reshape(-1).astype(jnp.float32))
+    H = _sum_over_blocks(block_hessian, cost.X, cost.w, HESSIAN_BLOCK) + jnp.broadcast_to(shift, (d, K, d, K))
+    # a barrier, or the sums over the classes are made anew wherever H is read
+    factored = spd_factor(lax.optimization_barrier(H.reshape(size, size) + penalty))
+    # a preconditioner may be wrong along directions that only the rounding of a few entries decides
+    near = factored.is_regular(NEAR * jnp.finfo(jnp.float32).eps)
+    return Factored(*(a.astype(theta.dtype) for a in factored)), near
+
+
+def _ledoit_wolf_shrinkage(X: Array, w: Array, G: Array) -> Array:
+    """The share of chance in what G = Σ w x xᵀ has beside its diagonal, for columns in units of their lengths."""
+    scale = jnp.where(jnp.diagonal(G) > 0, 1 / jnp.sqrt(jnp.diagonal(G)), 0)
+    total = jnp.sum(jnp.broadcast_to(w, X.shape[:1]))
+    C = scale[:, None] * G * scale[None, :]
+    squares = _sum_over_blocks(lambda X, w: jnp.sum(w * (total * product(X**2, scale**2)) ** 2), X, w, BLOCK)
+    variance = (squares / total - jnp.sum(C**2)) / len(X)
+    distance = jnp.sum((C - jnp.diag(jnp.diagonal(C))) ** 2)
+    return jnp.clip(variance / jnp.where(distance > 0, distance, 1), 0, 1)
+
+
+def rounding(cost: LinearCost, theta: Array) -> Array:
+    """The norm of what rounding leaves of the gradient: each slope is rounded as 1, and along with its z.
+
+    As `LinearCost.rounded_gradient`, but block by block, and with the largest π(1 − π) instead of each.
+    """
+
+    def block_sum(X: Array, w: Array) -> Array:
+        size = jnp.abs(X)
+        return transpose_product(size, weighted(w, 1 + product(size, jnp.abs(theta)) / 4))
+
+    rounded = _sum_over_blocks(block_sum, cost.X, cost.w, BLOCK) + 2 * cost.delta2 * jnp.abs(theta)
+    return 8 * jnp.finfo(theta.dtype).eps * jnp.linalg.norm(rounded)
+
+
+def _sum_over_blocks(block_sum: Callable[[Array, Array], Array], X: Array, w: Array, rows: int) -> Array:
+    """Σ block_sum(X, w) over blocks of rows: for all of X at once it would take as much memory as X itself."""
+    if w.ndim:
+        return sum_over_blocks(block_sum, X, w, rows=rows)
+    return sum_over_blocks(lambda X: block_sum(X, w), X, rows=rows)
+
+
+def is_curved(cost: LinearCost, theta: Array, start: Factored) -> Array:
+    """Whether a subset has curvature at theta in every direction, in units of that at the start."""
+    few = min(len(cost.X), 4 * len(theta) + 1024)
+    X, w = cost.X[:few], cost.w if cost.w.ndim == 0 else cost.w[:few]
+    variance = w * cost.loss.min_variance(product(X, theta)) * (len(cost.X) / few)
+    H = gram(X, variance) + 2 * jnp.diag(jnp.min(cost.delta2.reshape(len(theta), -1), axis=1))
+    preconditioned = start.half_solve(start.half_solve(H).T)
+    return spd_factor(preconditioned).rcond * jnp.min(jnp.diagonal(preconditioned)) > LEAST_CURVATURE

@@ -1,0 +1,64 @@
+"""The data of a fit, checked in one pass: finite, of one shape and dtype, with weights and penalties."""
+
+from typing import NamedTuple
+
+import jax
+from jax import Array
+
+from jax_course.inputs import shapes, values
+from jax_course.inputs.types import ArrayLike
+
+
+class Problem(NamedTuple):
+    """X (m, d), y (m,), weights () or (m,), and a penalty for every parameter, of the shape of theta."""
+
+    X: Array
+    y: Array
+    weights: Array
+    penalty: Array
+
+
+def regression_problem(
+    X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, weights: ArrayLike = 1.0, name: str = "penalty"
+) -> Problem:
+    """Numbers y to be fitted by a theta (d,); name: what errors call the penalty.
+
+    Errors: TypeError and ValueError, which say what was expected and what came.
+
+    >>> regression_problem([[1.0], [2.0]], [3, 4], penalty=0.5).penalty
+    Array([0.5], dtype=float64)
+    """
+    X = values.training_design(X)
+    y = values.finite(shapes.targets(y, X), "y")
+    return Problem(X, y, values.training_weights(weights, X), values.column_penalties(penalty, X, name))
+
+
+def binary_problem(X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, weights: ArrayLike = 1.0) -> Problem:
+    """Labels y, 0 and 1, to be fitted by a theta (d,); both must occur. Inside jit another label becomes NaN.
+
+    >>> binary_problem([[1.0], [2.0]], [0, 1]).y
+    Array([0., 1.], dtype=float64)
+    """
+    X = values.training_design(X)
+    w = values.training_weights(weights, X)
+    return Problem(X, values.binary_labels(y, X, w), w, values.column_penalties(penalty, X))
+
+
+def classification_problem(
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    classes: int | None = None,
+    penalty: ArrayLike = 0.0,
+    weights: ArrayLike = 1.0,
+) -> Problem:
+    """Class numbers y, 0…K−1, to be fitted by a theta (d, K); K is `classes`, or one more than the largest number.
+
+    >>> classification_problem([[1.0], [2.0]], [0, 1]).penalty.shape
+    (1, 2)
+    """
+    X = values.training_design(X)
+    w = values.training_weights(weights, X)
+    y, K = values.class_labels(y, X, w, classes)
+    theta = jax.ShapeDtypeStruct((X.shape[1], K), X.dtype)
+    return Problem(X, y, w, values.nonnegative(shapes.penalties(penalty, theta)))

@@ -1,0 +1,207 @@
+"""Refusals of shapes and dtypes: what was expected and what came, before any work.
+
+Every public function is checked while it is traced, which costs nothing under jit. Values: `jax_course.inputs.values`.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jax_course.inputs.arrays import as_array, small_host_copy
+from jax_course.inputs.types import ArrayLike
+
+
+def design(X: ArrayLike) -> Array:
+    """X as an array of floating-point numbers, shape (m, d), m and d at least 1."""
+    X = as_array(X, "X")
+    if not jnp.issubdtype(X.dtype, jnp.floating):
+        hint = (
+            "give its real and imaginary parts as columns" if X.dtype.kind == "c" else "convert it with X.astype(float)"
+        )
+        raise TypeError(f"X must hold floating-point numbers; got {X.dtype}: {hint}")
+    if X.ndim != 2:
+        raise ValueError(
+            f"X must have shape (m, d), a row per example and a column per feature; got shape {X.shape}"
+            + (": for a single feature write X[:, None]" if X.ndim == 1 else "")
+        )
+    if 0 in X.shape:
+        raise ValueError(f"X must have at least one row and one column; got shape {X.shape}")
+    return X
+
+
+def linear(theta: ArrayLike, X: ArrayLike) -> tuple[Array, Array]:
+    """theta (d,) and X (m, d), of one dtype."""
+    X = design(X)
+    return _parameters(theta, X, (X.shape[1],), "one parameter per column of X"), X
+
+
+def regression(theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> tuple[Array, Array, Array]:
+    """theta (d,), X (m, d) and y (m,), of one dtype; whole numbers and truth values in y become that dtype."""
+    theta, X = linear(theta, X)
+    return theta, X, targets(y, X)
+
+
+def class_scores(theta: ArrayLike, X: ArrayLike) -> tuple[Array, Array]:
+    """theta (d, K) with K ≥ 2 and X (m, d), of one dtype."""
+    X = design(X)
+    theta = as_array(theta, "theta", like=X)
+    if theta.ndim != 2 or theta.shape[0] != X.shape[1] or theta.shape[1] < 2:
+        raise ValueError(
+            f"theta must have shape ({X.shape[1]}, K), a row per column of X and a column for each of K ≥ 2 classes; "
+            f"got shape {theta.shape}"
+        )
+    return _parameters(theta, X, theta.shape, "a row per column of X"), X
+
+
+def classification(theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> tuple[Array, Array, Array]:
+    """theta (d, K), X (m, d) and the class numbers y (m,)."""
+    theta, X = class_scores(theta, X)
+    return theta, X, class_numbers(y, X)
+
+
+def targets(y: ArrayLike, X: Array) -> Array:
+    """y as shape (m,) of the dtype of X."""
+    y = one_per_row(y, X)
+    if jnp.issubdtype(y.dtype, jnp.floating) and y.dtype != X.dtype:
+        raise TypeError(f"y must have the dtype of X, {X.dtype}; got {y.dtype}: convert one of them")
+    if y.dtype.kind == "c":
+        raise TypeError(f"y must hold real numbers; got {y.dtype}")
+    return y.astype(X.dtype)
+
+
+def target_rows(y: ArrayLike, z: Array) -> Array:
+    """y as an array of the shape and dtype of z."""
+    y = as_array(y, "y", like=z)
+    if y.shape != z.shape:
+        raise ValueError(f"y must have shape {z.shape}, that of the predictions; got shape {y.shape}")
+    if jnp.issubdtype(y.dtype, jnp.floating) and y.dtype != z.dtype:
+        raise TypeError(f"y must have the dtype of X, {z.dtype}; got {y.dtype}: convert one of them")
+    return y.astype(z.dtype)
+
+
+def class_numbers(y: ArrayLike, X: Array) -> Array:
+    """y as int32, shape (m,); what can be no class, negative or huge, becomes the largest number there is."""
+    y = as_array(y, "y", like=X)
+    if y.ndim == 2 and y.shape[0] == X.shape[0] and y.shape[1] > 1:
+        raise ValueError(
+            f"y must hold a class number per row of X, shape ({X.shape[0]},); got shape {y.shape}: of rows with a 1 in "
+            "the column of their class, np.argmax(y, axis=1) is the class number"
+        )
+    y = one_per_row(y, X)
+    if y.dtype.kind not in "iub":
+        raise TypeError(f"y must hold class numbers 0…K−1, integers; got {y.dtype}: convert it with y.astype(int)")
+    largest = jnp.iinfo(jnp.int32).max
+    if y.dtype.kind == "b":
+        return y.astype(jnp.int32)
+    known = small_host_copy(y)
+    if known is not None:
+        return jnp.asarray(np.where((known < 0) | (known > largest), np.int32(largest), known.astype(np.int32)))
+    beyond = y < 0 if jnp.iinfo(y.dtype).max <= largest else (y < 0) | (y > largest)
+    return jnp.where(beyond, largest, y.astype(jnp.int32))
+
+
+def penalties(penalty: ArrayLike, theta: Array | jax.ShapeDtypeStruct) -> Array:
+    """The penalty of every parameter: the scalar or array given, in the shape and dtype of theta."""
+    penalty = as_array(penalty, "penalty", like=theta)
+    if penalty.dtype.kind in "bc":
+        raise TypeError(f"penalty must hold real numbers; got {penalty.dtype}")
+    if penalty.ndim == 1 and theta.ndim == 2 and theta.shape[0] == theta.shape[1]:
+        raise ValueError(
+            f"penalty for theta of shape {theta.shape} must be a scalar or have two axes; got shape {penalty.shape}: "
+            "write penalty[:, None] for one per column of X, penalty[None, :] for one per class"
+        )
+    known = small_host_copy(penalty)
+    try:
+        if known is not None:
+            return jnp.asarray(np.broadcast_to(known.astype(theta.dtype), theta.shape))
+        return jnp.broadcast_to(penalty.astype(theta.dtype), theta.shape)
+    except ValueError:
+        raise ValueError(
+            f"penalty must be a scalar or broadcast against theta, shape {theta.shape}; got shape {penalty.shape}"
+        ) from None
+
+
+def per_center(theta: ArrayLike, centers: Array) -> Array:
+    """theta (n,), one per row of centers (n, d), in their dtype."""
+    theta = as_array(theta, "theta", like=centers)
+    if theta.shape != (len(centers),):
+        raise ValueError(f"theta must have shape ({len(centers)},), one per center; got shape {theta.shape}")
+    if theta.dtype != centers.dtype:
+        raise TypeError(f"theta must have the dtype of X, {centers.dtype}; got {theta.dtype}: convert one of them")
+    return theta
+
+
+def one_penalty(penalty: ArrayLike, X: Array) -> Array:
+    """A penalty that is the same for all parameters, a scalar in the dtype of X."""
+    penalty = as_array(penalty, "penalty", like=X)
+    if penalty.ndim:
+        raise ValueError(f"penalty must be a scalar, the same for all kernels; got shape {penalty.shape}")
+    return penalties(penalty, X[0, 0])
+
+
+def example_weights(weights: ArrayLike, X: Array) -> Array:
+    """The weights of the examples in the dtype of X: shape (m,), or () where all count alike."""
+    weights = as_array(weights, "weights", like=X)
+    if weights.dtype.kind == "c":
+        raise TypeError(f"weights must hold real numbers; got {weights.dtype}")
+    if weights.shape not in ((), (X.shape[0],)):
+        raise ValueError(
+            f"weights must be a scalar or have shape ({X.shape[0]},), a value per row of X; got shape {weights.shape}"
+        )
+    return weights.astype(X.dtype)
+
+
+def more_rows(X_new: ArrayLike, X: Array, name: str = "X_new") -> Array:
+    """More rows, at least one, with the columns and the dtype of X."""
+    X_new = as_array(X_new, name, like=X)
+    if X_new.ndim != 2 or X_new.shape[1] != X.shape[1] or not len(X_new):
+        raise ValueError(f"{name} must have shape (n, {X.shape[1]}), the columns of X; got shape {X_new.shape}")
+    if X_new.dtype != X.dtype:
+        raise TypeError(f"{name} must have the dtype of X, {X.dtype}; got {X_new.dtype}: convert one of them")
+    return X_new
+
+
+def direction(v: ArrayLike, theta: Array) -> Array:
+    """v as an array of the shape and dtype of theta."""
+    v = as_array(v, "v", like=theta)
+    if v.shape != theta.shape or v.dtype != theta.dtype:
+        raise ValueError(
+            f"v must be like theta, {theta.dtype} of shape {theta.shape}; got {v.dtype} of shape {v.shape}"
+        )
+    return v
+
+
+def whole(value: int | Array, name: str) -> int | Array:
+    """The value; refused where it is no whole number."""
+    array = value if isinstance(value, Array) else np.asarray(value)
+    if array.ndim != 0 or array.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be a whole number; got {value!r}")
+    return value
+
+
+def random_key(key: Array, name: str) -> Array:
+    """The key; refused where it is none."""
+    if isinstance(key, Array) and (jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.dtype == jnp.uint32):
+        return key
+    raise TypeError(f"{name} must be a random key, as jax.random.key(0) is; got {key!r}")
+
+
+def _parameters(theta: ArrayLike, X: Array, shape: tuple[int, ...], meaning: str) -> Array:
+    theta = as_array(theta, "theta", like=X)
+    if theta.shape != shape:
+        raise ValueError(f"theta must have shape {shape}, {meaning}; got shape {theta.shape}")
+    if theta.dtype != X.dtype:
+        raise TypeError(f"theta must have the dtype of X, {X.dtype}; got {theta.dtype}: convert one of them")
+    return theta
+
+
+def one_per_row(y: ArrayLike, X: Array) -> Array:
+    """y as shape (m,), of any numbers."""
+    y = as_array(y, "y", like=X)
+    if y.shape != (X.shape[0],):
+        raise ValueError(
+            f"y must have shape ({X.shape[0]},), a value per row of X; got shape {y.shape}"
+            + (": write np.ravel(y)" if y.ndim == 2 and y.shape[1] == 1 else "")
+        )
+    return y

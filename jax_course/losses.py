@@ -1,0 +1,260 @@
+r"""The losses of the course, as functions of the scores z and the targets y: one record each.
+
+                            ŷ(z)       value of an example                 slope ∂C/∂z      (∂²C/∂z²) u
+    squared_error           z          (y − z)²                            2(z − y)         2u              3.3, 11.3
+    binary_cross_entropy    σ(z)       −y log π − (1 − y) log(1 − π)       π − y            π(1 − π)u       8.4, 11.2
+    cross_entropy           softmax z  −log π_y                            π − 1_c(y)       π(u − ⟨π, u⟩)   9.2, 11.4
+
+What follows for a linear model z = Xθ, by the chain rule: gradient Xᵀ(w · slope), Hessian Σ w x xᵀ ∂²C/∂z². The cost of
+a network stands behind its last layer.
+
+The two cross-entropies take z, the logits, not π: −log π = softplus(−z) is finite for any z, and in the slope the
+factor (π − y)/(π(1 − π)) of ∂C/∂π (8.4) and σ' = π(1 − π) cancel before anybody divides by 0.
+
+Since Σ_l π_l = 1, the blocks on the diagonal of the Hessian of K classes are π_k(1 − π_k) = Σ_{l≠k} π_k π_l: minus the
+sum of the others. So one Gram matrix, of the columns π_k x, has the whole Hessian in it, and nothing cancels where a
+π_k is nearly 1.
+
+Shapes: z (m,) or (m, d), a row per example. squared_error: y like z, or (m,) for d = 1; binary_cross_entropy: d = 1,
+y (m,) of 0 and 1; cross_entropy: d = K, y (m,) class numbers 0…K−1. ŷ has the shape (m,) where d = 1, else (m, d).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.nn import softmax
+from jax.scipy.special import logsumexp
+
+from jax_course import inputs
+from jax_course.inputs.types import ArrayLike
+from jax_course.linalg import gram
+
+__all__ = ["Loss", "binary_cross_entropy", "cross_entropy", "squared_error"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+def _undefined(*_: Array) -> Array:
+    raise TypeError("this loss has no derivatives for the fit of a linear classifier; binary_cross_entropy has")
+
+
+class Loss(NamedTuple):
+    """A loss and its derivatives as functions of scores and targets. Course 8.4, 9.2.
+
+    The first five are what a network needs; the others, what the fit of a linear classifier needs besides.
+    """
+
+    prediction: Callable  # z → ŷ
+    values: Callable  # (z, y) → the loss of every example, (m,)
+    slope: Callable  # (z, y) → ∂C/∂z, like z
+    curvature_product: Callable  # (z, y, u) → (∂²C/∂z²) u, like z
+    targets: Callable  # (y, z) → y as the functions above take it; refused where it does not fit z
+    width: Callable  # d → None; refused where no z of that width fits
+    name: str
+    hessian: Callable = _undefined  # (z, X, w, doubt=0) → Σ w x xᵀ ∂²C/∂z², of probabilities more uncertain than doubt
+    margin: Callable = _undefined  # (z, y) → by how much each score is on the right side; inf for the own class
+    mean_variance: Callable = _undefined  # z → ∂²C/∂z² of every example, on average over the classes, (m,)
+    min_variance: Callable = _undefined  # z → a lower bound on ∂²C/∂z² in any direction, (m,)
+
+    def value(self, z: Array, y: Array) -> Array:
+        """The sum over the examples, a scalar."""
+        return jnp.sum(self.values(z, y))
+
+    def delta(self, z: Array, y: Array) -> Array:
+        """The slope, by the letter of the lecture: δ = ∂C/∂z. Course 10.2."""
+        return self.slope(z, y)
+
+
+def squared_error() -> Loss:
+    """(y − z)². Course 3.3, 11.3.
+
+    >>> C, z, y = squared_error(), jnp.array([[2.0]]), jnp.array([5.0])
+    >>> C.value(z, y), C.slope(z, y)
+    (Array(9., dtype=float64), Array([[-6.]], dtype=float64))
+    """
+    return Loss(
+        prediction=_without_unit_axis,
+        values=lambda z, y: _row_sums((y.reshape(z.shape) - z) ** 2),
+        slope=lambda z, y: 2 * (z - y.reshape(z.shape)),
+        curvature_product=lambda z, y, u: 2 * u,
+        targets=lambda y, z: inputs.targets(y, z) if z.shape[1] == 1 else inputs.target_rows(y, z),
+        width=lambda d: None,
+        name="squared_error",
+    )
+
+
+def binary_cross_entropy() -> Loss:
+    """−y log π − (1 − y) log(1 − π) with π = σ(z). Course 8.4, 11.2.
+
+    >>> C, z, y = binary_cross_entropy(), jnp.array([[0.0]]), jnp.array([1.0])
+    >>> C.value(z, y) / jnp.log(2), C.slope(z, y), C.value(1e4 * jnp.ones((1, 1)), jnp.zeros(1))
+    (Array(1., dtype=float64), Array([[-0.5]], dtype=float64), Array(10000., dtype=float64))
+    """
+
+    def hessian(z: Array, X: Array, w: Array, doubt: Array | float = 0.0) -> Array:
+        S = sigmoid_derivative(z)
+        return gram(X, weights=w * jnp.where(S <= doubt, 0, S))
+
+    return Loss(
+        prediction=lambda z: sigmoid(_without_unit_axis(z)),
+        values=lambda z, y: _row_sums(softplus((1 - 2 * y.reshape(z.shape)) * z)),
+        slope=lambda z, y: sigmoid(z) - y.reshape(z.shape),
+        curvature_product=lambda z, y, u: sigmoid_derivative(z) * u,
+        targets=lambda y, z: inputs.targets(y, z),
+        width=_one_logit,
+        name="binary_cross_entropy",
+        hessian=hessian,
+        margin=lambda z, y: (2 * y - 1) * z,
+        mean_variance=sigmoid_derivative,
+        min_variance=sigmoid_derivative,
+    )
+
+
+def cross_entropy() -> Loss:
+    """−log π_y with π = softmax(z). Course 9.2, 11.4.
+
+    >>> C, z, y = cross_entropy(), jnp.zeros((1, 2)), jnp.array([1])
+    >>> C.value(z, y) / jnp.log(2), C.slope(z, y)
+    (Array(1., dtype=float64), Array([[ 0.5, -0.5]], dtype=float64))
+    """
+
+    def slope(Z: Array, y: Array) -> Array:
+        pi = probabilities(Z)
+        return pi - indicator(y, pi)
+
+    def curvature_product(Z: Array, y: Array, u: Array) -> Array:
+        pi = probabilities(Z)
+        return pi * (u - jnp.sum(pi * u, axis=1, keepdims=True))
+
+    def hessian(Z: Array, X: Array, w: Array, doubt: Array | float = 0.0) -> Array:
+        pi = probabilities(Z)
+        return class_hessian(jnp.where(pi <= doubt, 0, pi), X, w)
+
+    def margin(Z: Array, y: Array) -> Array:
+        own = jnp.take_along_axis(Z, y[:, None], axis=1)
+        return jnp.where(indicator(y, Z) > 0, jnp.inf, own - Z)
+
+    return Loss(
+        prediction=probabilities,
+        values=lambda Z, y: jnp.where(y < Z.shape[1], minus_log_pi(Z, y), jnp.nan),
+        slope=slope,
+        curvature_product=curvature_product,
+        targets=lambda y, Z: inputs.class_numbers(y, Z),
+        width=_several_classes,
+        name="cross_entropy",
+        hessian=hessian,
+        margin=margin,
+        mean_variance=lambda Z: (1 - jnp.sum(probabilities(Z) ** 2, axis=1)) / max(1, Z.shape[1] - 1),
+        min_variance=lambda Z: jnp.min(probabilities(Z), axis=1),
+    )
+
+
+def _row_sums(values: Array) -> Array:
+    return values if values.ndim == 1 else jnp.sum(values, axis=1)
+
+
+def _without_unit_axis(z: Array) -> Array:
+    return z[:, 0] if z.ndim == 2 and z.shape[1] == 1 else z
+
+
+def _one_logit(d: int) -> None:
+    if d != 1:
+        raise ValueError(f"binary_cross_entropy needs a last layer of width 1, the logit of class 1; got {d}")
+
+
+def _several_classes(d: int) -> None:
+    if d < 2:
+        raise ValueError(f"cross_entropy needs a last layer with a width for each of K ≥ 2 classes; got {d}")
+
+
+# Two classes.
+
+
+@jax.custom_jvp
+@jax.jit
+def sigmoid(z: ArrayLike) -> Array:
+    """σ(z) = 1 / (1 + e⁻ᶻ), any shape; no overflow, and relative accuracy in both tails. Course 8.2.
+
+    Its derivative is the one written below, for autodiff too: through |z| it would be wrong at 0, and 0 beyond 37.
+
+    >>> sigmoid(jnp.array([0.0, -1000.0, 1000.0]))
+    Array([0.5, 0. , 1. ], dtype=float64)
+    """
+    z = jnp.asarray(z)
+    small = jnp.exp(-jnp.abs(z))
+    return jnp.where(z < 0, small, 1) / (1 + small)
+
+
+def sigmoid_derivative(z: ArrayLike) -> Array:
+    """σ'(z) = σ(z)(1 − σ(z)) = σ(z) σ(−z), any shape. Course 8.2.
+
+    >>> sigmoid_derivative(jnp.array([0.0]))
+    Array([0.25], dtype=float64)
+    """
+    z = jnp.asarray(z)
+    return sigmoid(z) * sigmoid(-z)
+
+
+@jax.custom_jvp
+@jax.jit
+def softplus(z: ArrayLike) -> Array:
+    """log(1 + eᶻ) = −log σ(−z), any shape; no overflow, and relative accuracy where it is tiny. Course 8.4.
+
+    Its derivative is σ(z), for autodiff too.
+
+    >>> softplus(jnp.array([0.0])) / jnp.log(2)
+    Array([1.], dtype=float64)
+    """
+    z = jnp.asarray(z)
+    return jnp.maximum(z, 0) + jnp.log1p(jnp.exp(-jnp.abs(z)))
+
+
+sigmoid.defjvps(lambda dz, sigma, z: sigmoid_derivative(z) * dz)
+softplus.defjvps(lambda dz, value, z: sigmoid(z) * dz)
+
+
+# K classes.
+
+
+def probabilities(Z: Array) -> Array:
+    """π of the scores Z (m, K), rows summing to 1, shape (m, K). Course 9.1."""
+    exp_Z = jnp.exp(Z - jnp.max(Z, axis=1, keepdims=True))
+    return exp_Z / jnp.sum(exp_Z, axis=1, keepdims=True)
+
+
+def minus_log_pi(Z: Array, y: Array) -> Array:
+    """log Σ_c e^{z_c − z_y} for every row: finite for any z, and with full relative accuracy where π_y is nearly 1."""
+    top_class = jnp.argmax(Z, axis=1)[:, None]
+    top = jnp.take_along_axis(Z, top_class, axis=1)
+    is_top = top_class == jnp.arange(Z.shape[1])[None, :]
+    others = jnp.sum(jnp.where(is_top, 0, jnp.exp(Z - top)), axis=1)
+    z_y = jnp.take_along_axis(Z, y[:, None], axis=1)
+    return (top - z_y)[:, 0] + jnp.log1p(others)
+
+
+def indicator(y: Array, pi: Array) -> Array:
+    """1_c(y_i), shape (m, K); NaN in the rows of a class number beyond K. Course 9.2."""
+    indicator = y[:, None] == jnp.arange(pi.shape[1], dtype=y.dtype)[None, :]
+    return jnp.where(y[:, None] < pi.shape[1], indicator.astype(pi.dtype), jnp.nan)
+
+
+def class_hessian(pi: Array, X: Array, w: Array) -> Array:
+    """Σ_i w_i (δ_kl Σ_n π_ik π_in − π_ik π_il) x_i x_iᵀ from one Gram matrix, shape (d, K, d, K). Course 9.3."""
+    shape = X.shape[1], pi.shape[1]
+    same_class = jnp.eye(pi.shape[1], dtype=bool)[None, :, None, :]
+    pi_x = (X[:, :, None] * pi[:, None, :]).reshape(X.shape[0], -1)
+    pi_pi_xx = jnp.where(same_class, 0, gram(pi_x, w).reshape(shape + shape))
+    one_minus_pi = jnp.where(same_class, jnp.sum(pi_pi_xx, axis=3, keepdims=True), 0)
+    return one_minus_pi - pi_pi_xx
+
+
+def log_odds(Z: Array) -> tuple[Array, Array]:
+    """η_c = log π_c/(1 − π_c), shape (m, K), and ∂η_c/∂z_l, (m, K, K): 1 where l = c, −π_l/(1 − π_c) elsewhere."""
+    own = jnp.eye(Z.shape[1], dtype=bool)[None, :, :]
+    others = jnp.where(own, -jnp.inf, Z[:, None, :])
+    return Z - logsumexp(others, axis=2), jnp.where(own, 1, -softmax(others, axis=2))

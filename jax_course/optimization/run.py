@@ -1,0 +1,165 @@
+"""Running an algorithm: one compiled loop, cached by what its functions compute.
+
+An algorithm is a start, a step from state to state, and an end that makes a Solution of the last state. A solver runs
+it to the end; `trace` also keeps every point.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, ParamSpec, Protocol
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+from jax.sharding import AxisType, PartitionSpec
+
+from jax_course.compile_cache import cached_by_value
+from jax_course.differentiation import forward_only, not_differentiable
+from jax_course.optimization.objective import Objective, Point, objective, parameters, tree, vector
+from jax_course.solution import Evaluations, Solution
+
+FORWARD = ("newton",)  # its last step −H⁻¹g has the derivative of the minimiser
+Settings = ParamSpec("Settings")
+
+
+class State(Protocol):
+    """The fields that the state of every algorithm has."""
+
+    @property
+    def point(self) -> Point: ...
+    @property
+    def running(self) -> Array: ...
+
+
+class Algorithm(NamedTuple):
+    """A loop in parts: start(f, x) → state, step(f, state) → state, end(f, state) → a Solution of x."""
+
+    start: Callable[[Objective, Array], Any]
+    step: Callable[[Objective, Any], Any]
+    end: Callable[[Objective, Any], Solution]
+
+
+class Task(NamedTuple):
+    """The arguments of a solver. A program is compiled for the algorithm, functions and shape, not for settings."""
+
+    algorithm: Callable[..., Algorithm]  # called with shape and settings
+    functions: Mapping[str, Callable | None]  # cost, gradient, … of trees like theta
+    theta: Any
+    settings: Mapping[str, Any]  # numbers: one program serves them all
+    shape: Mapping[str, int] = {}  # numbers that a program is compiled for
+
+
+class Trajectory(NamedTuple):
+    """All points of a run. theta, cost and gradient_norm have a leading axis of length max_steps + 1.
+
+    After entry `solution.steps` the last point is repeated.
+    """
+
+    theta: Any
+    cost: Array
+    gradient_norm: Array
+    solution: Solution
+
+
+def solver(prepare: Callable[Settings, Task]) -> Callable[Settings, Solution]:
+    """The solver that runs the task which `prepare` returns; `prepare` becomes its attribute `task`."""
+
+    @functools.wraps(prepare)
+    def solve(*arguments: Settings.args, **settings: Settings.kwargs) -> Solution:
+        solution = _program(RunMode(_run, _solution_specs), prepare(*arguments, **settings))
+        refused = forward_only if prepare.__name__ in FORWARD else not_differentiable
+        return refused(solution, prepare.__name__)
+
+    with_attributes: Any = solve
+    with_attributes.task = prepare
+    with_attributes.__signature__ = inspect.signature(prepare).replace(return_annotation=Solution)
+    return solve
+
+
+def trace(
+    solver: Callable[..., Solution], cost: Callable[[Any], Any], theta: Any, *, max_steps: int = 50, **settings: Any
+) -> Trajectory:
+    """All points of `solver(cost, theta, max_steps=max_steps, **settings)` as a `Trajectory`, for figures. Course 7.5.
+
+    TypeError: the solver is none of jax_course.optimization; further errors are those of the solver.
+
+    >>> from jax_course.optimization import gradient_descent
+    >>> trace(gradient_descent, lambda t: t**2, 1.0, line_search=0.25, max_steps=3).theta
+    Array([1.   , 0.5  , 0.25 , 0.125], dtype=float64)
+    """
+    prepare = getattr(solver, "task", None)
+    if prepare is None:
+        raise TypeError(f"solver must be one of jax_course.optimization; got {solver!r}")
+    task = prepare(cost, theta, max_steps=max_steps, **settings)
+    return _program(RunMode(functools.partial(_trace, length=max_steps), _trajectory_specs), task)
+
+
+def _program(mode: "RunMode", task: Task) -> Any:
+    program = _compiled(mode, task.algorithm, dict(task.functions), dict(task.shape))
+    return program(parameters(task.theta), dict(task.settings))
+
+
+@cached_by_value
+def _compiled(mode: "RunMode", algorithm: Callable, functions: Mapping[str, Any], shape: Mapping[str, int]) -> Callable:
+    @jax.jit
+    def program(theta: Any, settings: Mapping[str, Any]) -> Any:
+        def run(theta: Any) -> Any:
+            return mode.run(algorithm(**shape, **settings), objective(theta, **functions), theta)
+
+        return _with_shardings(run, theta, mode.result_specs)
+
+    return program
+
+
+def _with_shardings(run: Callable[[Any], Any], theta: Any, result_specs: Callable[[Any], Any]) -> Any:
+    """run(theta), also for a theta sharded over a mesh with explicit axes: the compiler then chooses the shardings of
+    all intermediate arrays, and trees like theta in the result are sharded like theta."""
+    shardings = jax.tree.map(lambda leaf: jax.typeof(leaf).sharding, theta)
+    meshes = [sharding.mesh for sharding in jax.tree.leaves(shardings) if not sharding.mesh.empty]
+    if not any(AxisType.Explicit in mesh.axis_types for mesh in meshes):
+        return run(theta)
+    with jax.sharding.use_abstract_mesh(meshes[0]):
+        specs = jax.tree.map(lambda sharding: sharding.spec, shardings)
+        return jax.sharding.auto_axes(run, out_sharding=result_specs(specs))(theta)
+
+
+class RunMode(NamedTuple):
+    """run(algorithm, f, theta) → result; result_specs: the PartitionSpecs of theta → those of the result."""
+
+    run: Callable[..., Any]
+    result_specs: Callable[[Any], Any]
+
+
+def _run(algorithm: Algorithm, f: Objective, theta: Any) -> Solution:
+    start = algorithm.start(f, vector(theta, theta))
+    state = lax.while_loop(lambda state: state.running, functools.partial(algorithm.step, f), start)
+    solution = algorithm.end(f, state)
+    return solution._replace(theta=tree(solution.theta, theta))
+
+
+def _trace(algorithm: Algorithm, f: Objective, theta: Any, length: int) -> Trajectory:
+    def step(state: State, _: None) -> tuple[State, Point]:
+        state = lax.cond(state.running, functools.partial(algorithm.step, f), lambda state: state, state)
+        return state, state.point
+
+    start = algorithm.start(f, vector(theta, theta))
+    state, points = lax.scan(step, start, length=length)
+    points = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), start.point, points)
+    solution = algorithm.end(f, state)
+    norms = jnp.linalg.norm(points.g, axis=1)
+    thetas = jax.vmap(lambda x: tree(x, theta))(points.x)
+    return Trajectory(thetas, points.f, norms, solution._replace(theta=tree(solution.theta, theta)))
+
+
+def _solution_specs(specs: Any) -> Solution:
+    one: Any = PartitionSpec()
+    return Solution(specs, one, one, one, one, Evaluations(one, one, one), one)
+
+
+def _trajectory_specs(specs: Any) -> Trajectory:
+    stacked = jax.tree.map(
+        lambda spec: PartitionSpec(None, *spec), specs, is_leaf=lambda spec: isinstance(spec, PartitionSpec)
+    )
+    one: Any = PartitionSpec()
+    return Trajectory(stacked, one, one, _solution_specs(specs))

@@ -1,0 +1,171 @@
+r"""The methods of kernel ridge regression with one kernel on each training point (course 6.4).
+
+    (K + δ²I) θ = y  by Cholesky's factor, or by conjugate gradients from products K θ
+    P = δ²I + B Bᵀ,  B = K_mn L⁻ᵀ,  K_nn = L Lᵀ                      the preconditioner, from n of the m points
+    P⁻¹v = (v − B (δ²I + BᵀB)⁻¹ Bᵀv) / δ²                            by Woodbury
+
+B Bᵀ is Nyström's approximation of K from n of the points: its large eigenvalues, which make conjugate gradients slow.
+If K does not fit in memory, K θ is computed by blocks of rows of K: memory is O(m n) for B and `BLOCK` numbers for a
+block, instead of O(m²). If it fits, conjugate gradients often cost less than its factor.
+
+Shapes: X (m, d), y (m,), scale and delta2 (), theta (m,). `regression.kernel` chooses the method.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from jax_course.features import rbf
+from jax_course.linalg import gram, product, rank_tolerance, spd_factor, transpose_product
+from jax_course.linalg.lapack import cholesky, eigh, solve_triangular
+from jax_course.solution import Method, Solution, Status
+
+BLOCK = 2**21  # numbers in a block of the kernel: 16 MB in float64
+PRECONDITIONER_POINTS = 512  # training points; fewer cost more steps, more cost a longer factor of K_nn
+ITERATIVE_STEPS = 60  # of conjugate gradients, which take as long as half a factor, until they are given up
+MOST_STEPS = 1000  # of conjugate gradients, until a fit is OUT_OF_STEPS
+TOLERANCE = {"float64": 1e-10, "float32": 1e-5}  # of ‖y − (K + δ²I)θ‖ relative to ‖y‖
+
+
+class WithBias(NamedTuple):
+    """The parameters of ŷ = Σ_j weights_j k(x, x_j) + bias: weights (m,), bias ()."""
+
+    weights: Array
+    bias: Array
+
+
+@jax.jit
+def conjugate_gradient_fit(X: Array, y: Array, scale: Array, delta2: Array) -> tuple[Solution, Array]:
+    """By conjugate gradients, to rounding; accepted where δ² makes θ unique, after fewer than `ITERATIVE_STEPS`."""
+    K, tolerance = rbf(X, centers=X, scale=scale), 4 * float(jnp.finfo(X.dtype).eps)
+    times = partial(product, K)
+
+    def iterated():
+        return _conjugate_gradients(times, X, y, scale, delta2, tolerance, ITERATIVE_STEPS)
+
+    unique = delta2 > _rounding(K)
+    theta, steps = lax.cond(unique, iterated, lambda: (jnp.zeros_like(y), jnp.zeros((), jnp.int32)))
+    fitted = product(K, theta)
+    sizes = jnp.linalg.norm(y) + jnp.linalg.norm(product(K, jnp.abs(theta)))
+    solved = jnp.linalg.norm(y - fitted - delta2 * theta) <= 4 * tolerance * sizes
+    found = _solution(times, y, delta2, theta, fitted, Status.CONVERGED, Method.CONJUGATE_GRADIENTS)
+    return found._replace(steps=steps), unique & (steps < ITERATIVE_STEPS) & solved
+
+
+@jax.jit
+def cholesky_fit(X: Array, y: Array, scale: Array, delta2: Array) -> Solution:
+    """By Cholesky's factor of K + δ²I with a step of refinement, or θ of least norm by its eigenvalues."""
+    K = rbf(X, centers=X, scale=scale)
+    A = K + delta2 * jnp.eye(len(X), dtype=X.dtype)
+    factored = spd_factor(A)
+
+    def refined():
+        theta = factored.solve(y)
+        return theta + factored.solve(y - product(A, theta))
+
+    def least_norm():
+        eigenvalues, V = eigh(A)
+        kept = eigenvalues > rank_tolerance(K) * eigenvalues[-1]
+        return product(V, jnp.where(kept, product(V.T, y) / jnp.where(kept, eigenvalues, 1), 0))
+
+    regular = factored.is_regular() | (delta2 > _rounding(K))
+    status = jnp.where(regular, Status.CONVERGED, Status.RANK_DEFICIENT)
+    theta = lax.cond(regular, refined, least_norm)
+    return _solution(partial(product, K), y, delta2, theta, product(K, theta), status, Method.CHOLESKY)
+
+
+def _rounding(K: Array) -> Array:
+    """A bound on the rounding of the eigenvalues of K, which are at least 0: a larger δ² makes K + δ²I regular."""
+    return 16 * jnp.finfo(K.dtype).eps * jnp.max(jnp.sum(K, axis=1))
+
+
+@jax.jit
+def block_fit(X: Array, y: Array, scale: Array, delta2: Array) -> Solution:
+    """By conjugate gradients without K in memory."""
+    delta2 = jnp.maximum(delta2, len(X) * jnp.finfo(X.dtype).eps)  # less than the rounding of K counts as none
+    times, tolerance = partial(kernel_product, X=X, centers=X, scale=scale), TOLERANCE[str(y.dtype)]
+    theta, steps = _conjugate_gradients(times, X, y, scale, delta2, tolerance / 2, MOST_STEPS)
+    fitted, sizes = kernel_product(jnp.stack([theta, jnp.abs(theta)], axis=1), X, X, scale).T
+    rounding = jnp.finfo(y.dtype).eps * jnp.linalg.norm(sizes)  # of the sums in Kθ
+    solved = jnp.linalg.norm(y - fitted - delta2 * theta) <= jnp.maximum(tolerance * jnp.linalg.norm(y), rounding)
+    status = jnp.where(steps < MOST_STEPS, Status.NO_DESCENT, Status.OUT_OF_STEPS)
+    status = jnp.where(solved, Status.CONVERGED, status)
+    return _solution(times, y, delta2, theta, fitted, status, Method.CONJUGATE_GRADIENTS)._replace(steps=steps)
+
+
+@jax.jit
+def bias_fit(X: Array, y: Array, scale: Array, delta2: Array) -> Solution:
+    """The weights and a bias b with (K + δ²I) weights = y − b and Σ weights = 0, by Cholesky's factor."""
+    K, ones = rbf(X, centers=X, scale=scale), jnp.ones_like(y)
+    factored = spd_factor(K + delta2 * jnp.eye(len(X), dtype=X.dtype))
+    weights_of_y, weights_of_ones = factored.solve(y), factored.solve(ones)
+    bias = ones @ weights_of_y / (ones @ weights_of_ones)
+    weights = weights_of_y - bias * weights_of_ones
+    fitted, status = product(K, weights), jnp.where(factored.is_regular(), Status.CONVERGED, Status.NOT_FINITE)
+    found = _solution(partial(product, K), y - bias, delta2, weights, fitted, status, Method.THE_ONLY_ONE)
+    bias_slope = -2 * jnp.sum(y - bias - fitted)
+    return found._replace(theta=WithBias(weights, bias), gradient_norm=jnp.hypot(found.gradient_norm, bias_slope))
+
+
+def _solution(
+    times: Callable, y: Array, delta2: Array, theta: Array, fitted: Array, status: Array | int, method: Method
+) -> Solution:
+    """θ with its cost and gradient, given fitted = Kθ and times(v) = Kv; NOT_FINITE if the cost is not finite."""
+    J = jnp.sum((y - fitted) ** 2) + delta2 * theta @ fitted
+    g = 2 * times(fitted - y + delta2 * theta)
+    status = jnp.where(jnp.isfinite(J), status, Status.NOT_FINITE).astype(jnp.int32)
+    return Solution(theta, J, jnp.linalg.norm(g), jnp.array(1), status, method=jnp.array(method, jnp.int32))
+
+
+def kernel_product(theta: Array, X: Array, centers: Array, scale: Array) -> Array:
+    """The kernel times theta (n,) or (n, K), shape (m,) or (m, K); at most `BLOCK` numbers of the kernel at a time."""
+    rows = max(1, BLOCK // len(centers))
+    if len(X) <= rows:
+        return product(rbf(X, centers=centers, scale=scale), theta)
+    return lax.map(lambda x: product(rbf(x[None, :], centers=centers, scale=scale), theta)[0], X, batch_size=rows)
+
+
+class _State(NamedTuple):
+    theta: Array
+    r: Array
+    p: Array
+    rz: Array
+    steps: Array
+
+
+def _conjugate_gradients(
+    times: Callable[[Array], Array], X: Array, y: Array, scale: Array, delta2: Array, tolerance: float, most_steps: int
+) -> tuple[Array, Array]:
+    """θ with (K + δ²I)θ = y to a residual of tolerance ‖y‖, and the number of steps; times(v) = Kv."""
+    P_inverse = _preconditioner(X, scale, delta2)
+
+    def step(state):
+        theta, r, p, rz, steps = state
+        Ap = times(p) + delta2 * p
+        alpha = rz / (p @ Ap)
+        r = r - alpha * Ap
+        z = P_inverse(r)
+        new_rz = r @ z
+        return _State(theta + alpha * p, r, z + new_rz / rz * p, new_rz, steps + 1)
+
+    def running(state):
+        norm = jnp.linalg.norm(state.r)
+        return (norm > tolerance * jnp.linalg.norm(y)) & jnp.isfinite(norm) & (state.steps < most_steps)
+
+    z = P_inverse(y)
+    end = lax.while_loop(running, step, _State(jnp.zeros_like(y), y, z, y @ z, jnp.zeros((), jnp.int32)))
+    return end.theta, end.steps
+
+
+def _preconditioner(X: Array, scale: Array, delta2: Array) -> Callable[[Array], Array]:
+    """The function v ↦ P⁻¹v."""
+    chosen = X[:: max(1, len(X) // PRECONDITIONER_POINTS)][:PRECONDITIONER_POINTS]
+    n = len(chosen)
+    K_nn = rbf(chosen, centers=chosen, scale=scale) + 10 * n * jnp.finfo(X.dtype).eps * jnp.eye(n, dtype=X.dtype)
+    B = solve_triangular(cholesky(K_nn), rbf(chosen, centers=X, scale=scale), lower=True).T
+    inner = spd_factor(gram(B) + delta2 * jnp.eye(n, dtype=X.dtype))
+    return lambda v: (v - product(B, inner.solve(transpose_product(B, v)))) / delta2

@@ -1,0 +1,115 @@
+"""Contributions to a derivative: the parts of the reference that come from a keyword, or from one term of the cost."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from jax_course.compile_cache import Function
+from jax_course.verify.context import Context, Derivative
+from jax_course.verify.evaluation import gradients, hessians, products
+from jax_course.verify.parameters import Inputs, positional_names
+from jax_course.verify.terms import one_term, terms
+
+ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
+TERMS = len(ORDINALS)  # of a cost with more terms none is looked at by itself: each is a program more
+
+
+def penalty_parts(context: Context, derivative: Derivative, points, reference) -> dict[str, np.ndarray]:
+    """The contribution (p, E) of each numeric keyword: the reference minus the reference with that keyword at 0."""
+    parts: dict[str, np.ndarray] = {}
+    if derivative.estimate is None:
+        return parts
+    for name, value in context.inputs.numbers.items():
+        zero = jax.tree_util.tree_map(_zero_like, value)
+        without = context.inputs._replace(numbers=context.inputs.numbers | {name: zero})
+        try:
+            part = reference - derivative.estimate(without, points)
+        except Exception:  # a keyword that may not be 0 tells nothing
+            continue
+        if np.isfinite(part).all():
+            parts[name] = part
+    return parts
+
+
+def _zero_like(leaf: Any) -> Any:
+    """0 of the leaf's own type, for which the program of the reference is compiled already."""
+    return type(leaf)(0) if isinstance(leaf, (int, float)) else np.zeros_like(leaf)
+
+
+def divided_parts(context: Context, derivative: Derivative, points, reference) -> dict[str, np.ndarray]:
+    """The part (p, E) of the reference that a keyword divides, as a variance does: known from twice and four times it.
+
+    A part A/s changes by A/s (1 − ½) and A/s (1 − ¼), a part A/s² by A/s² (1 − ¼) and A/s² (1 − 1/16).
+    """
+    parts: dict[str, np.ndarray] = {}
+    estimate, inputs = derivative.estimate, context.inputs
+    if estimate is None:
+        return parts
+    for name, value in scalars(inputs).items():
+        larger = [inputs._replace(numbers=inputs.numbers | {name: k * value}) for k in (2, 4)]
+        try:
+            change, larger_change = (reference - estimate(other, points) for other in larger)
+        except Exception:  # a keyword that may not be that large tells nothing
+            continue
+        for power in (1, 2):  # a variance, or a standard deviation
+            part = change / (1 - 0.5**power)
+            bar = 1e-9 * np.abs(part).max()
+            if bar and np.allclose(larger_change, part * (1 - 0.25**power), rtol=1e-6, atol=bar):
+                parts[name] = part
+    return parts
+
+
+def scalars(inputs: Inputs) -> dict[str, float]:
+    """The keywords that are one positive number.
+
+    >>> from jax_course.verify.parameters import flatten_inputs
+    >>> scalars(flatten_inputs(sum, np.ones(2), (), {"variance": 2.0, "penalty": np.ones(2), "kind": "mean"})[0])
+    {'variance': 2.0}
+    """
+    single = {name: v for name, v in inputs.numbers.items() if not isinstance(v, dict) and np.ndim(v) == 0}
+    return {name: float(value) for name, value in single.items() if float(value) > 0}
+
+
+def term_parts(context: Context, derivative: Derivative, points: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    """The contribution (p, E) of each term of the cost, under its name; none if the cost has one term or too many."""
+    inputs, cost = context.inputs, context.cost
+    if not (context.has_gradient if derivative.name == "gradient" else context.has_hessian):
+        return []
+    try:
+        found = inputs.call(partial(terms, cost), points[0])
+        if not 1 < len(found) <= TERMS:
+            return []
+        parts = [_term_part(context, derivative, points, k) for k in range(len(found))]
+    except Exception:  # the program of the cost cannot be taken apart
+        return []
+    names = _argument_names(inputs, cost)
+    return [(_term_name(k, names, found[k].leaves), part) for k, part in enumerate(parts)]
+
+
+def _term_part(context: Context, derivative: Derivative, points: np.ndarray, k: int) -> np.ndarray:
+    term = Function(one_term(context.cost, k))
+    if derivative.name == "gradient":
+        return gradients(context.inputs, term, points)
+    if derivative.name == "hessian":
+        return np.stack([context.layout.block_entries(H) for H in hessians(context.inputs, term, points)])
+    return products(context.inputs, term, points, derivative.identity)
+
+
+def _argument_names(inputs: Inputs, cost: Callable) -> list[str]:
+    """The name of every leaf of (parameters, arguments, keywords), "" for a parameter."""
+    names = [""] * len(inputs.layout.names)
+    for name, argument in zip(positional_names(cost, len(inputs.arguments)), inputs.arguments, strict=True):
+        names += [name] * len(jax.tree_util.tree_leaves(argument))
+    keywords = inputs.numbers | inputs.others.values
+    for name in sorted(keywords):  # as JAX orders the keys of a dictionary
+        names += [name] * len(jax.tree_util.tree_leaves(keywords[name]))
+    return names
+
+
+def _term_name(k: int, names: list[str], leaves: frozenset[int]) -> str:
+    inside = [f"`{name}`" for name in dict.fromkeys(names[i] for i in sorted(leaves)) if name]
+    data = f"with {' and '.join(inside)}" if inside else "without data"
+    return f"the {ORDINALS[k]} term of the cost ({data})"

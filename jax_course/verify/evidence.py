@@ -1,0 +1,156 @@
+"""The evidence on a wrong derivative: its entries beside those of the reference, and measurements on both."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from jax_course.verify.context import Context, Derivative
+from jax_course.verify.contributions import divided_parts, penalty_parts, term_parts
+from jax_course.verify.evaluation import hessians
+from jax_course.verify.parameters import Layout
+from jax_course.verify.probes import Singles, biases, lengths, single_examples
+
+FIT = 1e-6  # fraction of an entry to which a hypothesis must predict it; 1e-8 and 1e-4 name the tests' mistakes, too
+SMALL_HESSIAN = 300  # parameters; with more, a product is not compared with parts of the Hessian
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """A derivative of the reader's, the reference and the tolerance at p points, (p, E) each.
+
+    The measurements below are made when a hypothesis first asks for one.
+    """
+
+    context: Context
+    derivative: Derivative
+    points: np.ndarray  # (p, n)
+    hand: np.ndarray
+    reference: np.ndarray
+    tolerance: np.ndarray
+
+    @property
+    def name(self) -> str:
+        """The derivative's name: "gradient", "hessian" or "hessian_product"."""
+        return self.derivative.name
+
+    @property
+    def layout(self) -> Layout:
+        """The layout of the entries."""
+        return self.derivative.layout
+
+    @property
+    def identity(self) -> np.ndarray:
+        """The derivative (p, E) of ½‖θ‖²: θ, the unit matrix, or a product's direction."""
+        return self.derivative.identity
+
+    @cached_property
+    def wrong(self) -> np.ndarray:
+        """Whether an entry (p, E) differs by more than its tolerance, or is no number where the reference is one."""
+        wrong = np.abs(self.hand - self.reference) > self.tolerance
+        return wrong | (~np.isfinite(self.hand) & np.isfinite(self.reference))
+
+    @cached_property
+    def penalty(self) -> dict[str, np.ndarray]:
+        """The contribution (p, E) of each numeric keyword."""
+        return penalty_parts(self.context, self.derivative, self.points, self.reference)
+
+    @cached_property
+    def divided(self) -> dict[str, np.ndarray]:
+        """The part (p, E) that each keyword divides, as a variance does."""
+        return divided_parts(self.context, self.derivative, self.points, self.reference)
+
+    @cached_property
+    def terms(self) -> list[tuple[str, np.ndarray]]:
+        """The contribution (p, E) of each term of the cost, with its name."""
+        return term_parts(self.context, self.derivative, self.points)
+
+    @cached_property
+    def biases(self) -> np.ndarray:
+        """Whether each entry (E,) is that of a bias."""
+        return biases(self.context, self.derivative)
+
+    @cached_property
+    def lengths(self) -> dict[str, float]:
+        """The lengths that a factor may be."""
+        return lengths(self.context.inputs)
+
+    @property
+    def examples(self) -> int:
+        """The number m of examples; 0 if the data has none."""
+        return self.context.inputs.examples
+
+    @cached_property
+    def singles(self) -> Singles | None:
+        """Both derivatives on single examples, and the factors that may be between them."""
+        return single_examples(self.context, self.derivative)
+
+    @cached_property
+    def hessians(self) -> np.ndarray | None:
+        """The Hessians (points, n, n) at the points, if autodiff gives them and they are small."""
+        context = self.context
+        small = context.has_hessian and context.layout.size <= SMALL_HESSIAN
+        return hessians(context.inputs, context.cost, context.points) if small else None
+
+
+class Part:
+    """The entries of some leaves, and the tests that hypotheses make on them.
+
+    leaves: their numbers. whole: whether no other leaf is wrong. Of p points those are left at which the reference is
+    finite; of the entries those that have a tolerance.
+    """
+
+    def __init__(self, evidence: Evidence, leaves: list[int], *, whole: bool):
+        slices = evidence.layout.slices
+        chosen = np.concatenate([np.arange(slices[leaf].start, slices[leaf].stop) for leaf in leaves])
+        self.evidence, self.leaves, self.whole = evidence, leaves, whole
+        self.shapes = [evidence.layout.shapes[leaf] for leaf in leaves]
+        known = np.isfinite(evidence.tolerance[:, chosen]).any(axis=0)
+        if not known.all():  # a sample of the entries has no rows and columns
+            chosen, self.shapes = chosen[known], [(int(known.sum()),)]
+        self.chosen = chosen
+        self.wrong = np.asarray(evidence.wrong[:, chosen].any(axis=0))
+        rows = np.isfinite(evidence.reference[:, chosen]).all(axis=1)
+        self.rows = rows if rows.any() else np.ones_like(rows)
+        self.hand, self.reference = self.select(evidence.hand), self.select(evidence.reference)
+        self.size = np.maximum(np.abs(self.hand), np.abs(self.reference)).max(axis=0)
+        self.allowed = FIT * self.size + self.select(evidence.tolerance)
+
+    def select(self, values: np.ndarray) -> np.ndarray:
+        """The part's entries of an array (p, E)."""
+        return values[self.rows][:, self.chosen]
+
+    @property
+    def weight(self) -> np.ndarray:
+        """Weights (k,) of least squares, with which entries of very different size count alike."""
+        return 1 / np.where(self.size > 0, self.size, 1) ** 2
+
+    @property
+    def is_matrix(self) -> bool:
+        """Whether the part is the whole Hessian of one leaf."""
+        evidence = self.evidence
+        return evidence.name == "hessian" and len(self.chosen) == evidence.hand.shape[1] and len(self.shapes) == 1
+
+    def holds(self, prediction: np.ndarray) -> bool:
+        """Whether the prediction is the reader's derivative in every entry, at every point."""
+        return bool((np.abs(self.hand - prediction) <= self.allowed).all())
+
+    def constant(self, target: np.ndarray, regressor: np.ndarray) -> float | None:
+        """The a with target = a regressor in every entry; None if there is none, or the regressor vanishes."""
+        total = np.sum(self.weight * regressor**2)
+        a = np.sum(self.weight * target * regressor) / total if total > 0 else np.nan
+        # Where target and regressor are small beside the derivative, the difference itself must fit, not only the sum.
+        slack = 1e-3 * np.abs(target).max(axis=0) + self.select(self.evidence.tolerance)
+        fits = np.isfinite(a) and a != 0 and (np.abs(target - a * regressor) <= np.minimum(self.allowed, slack)).all()
+        return float(a) if fits else None
+
+    def factor(self, entries: np.ndarray | slice = slice(None)) -> float | None:
+        """The c with h = c r in the part's entries; None if there is none, or c = 1, or r = 0."""
+        h, r, weight = self.hand[:, entries], self.reference[:, entries], self.weight[entries]
+        total = np.sum(weight * r**2)
+        if not total:
+            return None
+        c = float(np.sum(weight * h * r) / total)
+        if abs(c - 1) < 10 * FIT or not (np.abs(h - c * r) <= self.allowed[:, entries]).all():
+            return None
+        return 0.0 if abs(c) < FIT else c

@@ -1,0 +1,121 @@
+"""Hypotheses that the formula is right, but for other data or at other parameters."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from jax_course.verify.context import Context
+from jax_course.verify.evidence import FIT, Evidence, Part
+from jax_course.verify.findings import Guess, Kind
+from jax_course.verify.parameters import Inputs
+
+Predictions = Iterator[tuple[Guess, np.ndarray]]  # a mistake, and the derivative (p, E) that it would give
+
+
+def counterfactual(part: Part) -> Guess | None:
+    """h is the derivative of the cost with something forgotten, exchanged or transposed."""
+    evidence = part.evidence
+    if not part.whole or not np.isfinite(evidence.tolerance).all():
+        return None
+    hand, bar = evidence.hand, evidence.tolerance
+    for guess, prediction in _predictions(evidence):
+        size = np.maximum(np.abs(hand), np.abs(prediction)).max(axis=0)
+        if prediction.shape == hand.shape and (np.abs(hand - prediction) <= FIT * size + bar).all():
+            return guess
+    return None
+
+
+def constant_in_parameters(part: Part) -> Guess | None:
+    """h is the same at every point, and r is not."""
+    if part.evidence.name != "gradient" or len(part.hand) < 3 or np.isclose(part.hand, part.reference).all():
+        return None
+    still = np.ptp(part.hand, axis=0) <= 1e-12 * np.abs(part.hand).max(axis=0)
+    moving = np.ptp(part.reference, axis=0) > 1e-6 * np.abs(part.reference).max(axis=0)
+    if not still.all() or not moving.any():
+        return None
+    words = "yours does not change with the parameters, as the derivative does"
+    return Guess(Kind.UNKNOWN, f"{words}: it is taken at another point, or a part is left out.")
+
+
+def _predictions(evidence: Evidence) -> Predictions:
+    """Mistakes in the data or the parameters, each with the derivative that it would give."""
+    context, points, estimate = evidence.context, evidence.points, evidence.derivative.estimate
+    inputs, hand = context.inputs, evidence.derivative.hand
+    if estimate is None:
+        return
+    for name, array in reversed(list(inputs.named_arrays(context.cost))):  # targets are written last
+        for guess, changed in _changes(name, array):
+            other = _with_array(inputs, array, changed)
+            yield from _predicted(guess, lambda other=other: estimate(other, points))
+        if array.ndim == 2 and array.shape[0] == array.shape[1] and evidence.name == "gradient":
+            words = f"yours is right only for a symmetric `{name}`: {name} where ({name} + {name}ᵀ)/2 is meant."
+            even = _with_array(inputs, array, (array + array.T) / 2)
+            yield from _predicted(Guess(Kind.TRANSPOSE, words), lambda even=even: (
+                hand(inputs, points) + estimate(even, points) - hand(even, points)))  # fmt: skip
+    if evidence.name == "gradient":
+        yield from _softmax_of_another_axis(inputs, points, lambda: estimate(inputs, points))
+    for name, changed in _without_leaves(context, evidence.name, points):
+        guess = Guess(Kind.MISSING, f"yours is computed as if {name} were 0.")
+        yield from _predicted(guess, lambda changed=changed: estimate(inputs, changed))
+
+
+def _with_array(inputs: Inputs, old: np.ndarray, new: np.ndarray) -> Inputs:
+    return inputs.with_arrays(lambda array: new if array is old else array)
+
+
+def _predicted(guess: Guess, predict: Callable[[], np.ndarray]) -> Predictions:
+    try:
+        prediction = predict()
+    except Exception:  # data of that kind is no data for this cost
+        return
+    if np.isfinite(prediction).all():
+        yield guess, prediction
+
+
+def _changes(name: str, array: np.ndarray) -> Predictions:
+    """Mistakes in an array of data, each with the array that it would be right for."""
+    kind, values = array.dtype.kind, np.unique(array)
+    if kind == "f":
+        yield Guess(Kind.MISSING, f"yours is computed as if `{name}` were 0: it is left out."), np.zeros_like(array)
+        yield Guess(Kind.SIGN, f"yours is computed as if `{name}` had the opposite sign."), -array
+    if np.isin(values, (0, 1)).all() and kind in "fiu":
+        yield Guess(Kind.INDEX, f"yours is computed with the labels 0 and 1 of `{name}` exchanged."), 1 - array
+    elif kind in "iu" and values[0] >= 0:
+        for step in (1, -1):
+            words = f"yours is computed with the class numbers in `{name}` off by {step:+d}."
+            yield Guess(Kind.INDEX, words), (array + step) % (values[-1] + 1)
+    if len(array) > 1:
+        for step in (1, -1):
+            words = f"yours is computed with `{name}` shifted by {step:+d} against the other data."
+            yield Guess(Kind.INDEX, words), np.roll(array, step, axis=0)
+        yield Guess(Kind.INDEX, f"yours is computed with `{name}` in reversed order."), array[::-1]
+    if array.ndim == 2 and array.shape[0] == array.shape[1]:
+        words = f"yours is computed with `{name}` transposed: {name} and {name}ᵀ are exchanged somewhere."
+        yield Guess(Kind.TRANSPOSE, words), np.ascontiguousarray(array.T)
+
+
+def _softmax_of_another_axis(inputs: Inputs, points: np.ndarray, right: Callable[[], np.ndarray]) -> Predictions:
+    """r + Xᵀ(P − π), where P is e^Z divided by its sum over the examples, or over everything, for Z = XW."""
+    X, shapes = inputs.matrix, inputs.layout.shapes
+    if X is None or len(shapes) != 1 or len(shapes[0]) != 2 or shapes[0][0] != X.shape[1] or X.dtype.kind != "f":
+        return
+    Z = X @ points.reshape(-1, *shapes[0])
+    E = np.exp(Z - Z.max(axis=(1, 2), keepdims=True))
+    pi = E / E.sum(axis=2, keepdims=True)
+    for axes, place in ((1, "over the examples (axis 0)"), ((1, 2), "over everything, without an axis")):
+        change = (X.T @ (E / E.sum(axis=axes, keepdims=True) - pi)).reshape(len(points), -1)
+        words = f"yours divides e^Z by its sum {place}; each example has a sum of its own: axis 1."
+        guess = Guess(Kind.TRANSPOSE, words)
+        for weight in (1.0, 1 / len(X)):  # of a cost that sums, and of one that averages
+            yield from _predicted(guess, lambda change=change, weight=weight: right() + weight * change)
+
+
+def _without_leaves(context: Context, derivative: str, points: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """The points with one leaf at 0, or all."""
+    layout = context.layout
+    for name, entries in zip(layout.names, layout.slices, strict=True) if len(layout.names) > 1 else ():
+        changed = points.copy()
+        changed[:, entries] = 0
+        yield f"`{name}`", changed
+    if derivative == "gradient":
+        yield "all parameters", np.zeros_like(points)
