@@ -25,8 +25,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.nn import softmax
-from jax.scipy.special import logsumexp
 
 from jax_course import inputs
 from jax_course.inputs.types import ArrayLike
@@ -172,9 +170,6 @@ def _several_classes(d: int) -> None:
         raise ValueError(f"cross_entropy needs a last layer with a width for each of K ≥ 2 classes; got {d}")
 
 
-# Two classes.
-
-
 @jax.custom_jvp
 @jax.jit
 def sigmoid(z: ArrayLike) -> Array:
@@ -218,9 +213,6 @@ sigmoid.defjvps(lambda dz, sigma, z: sigmoid_derivative(z) * dz)
 softplus.defjvps(lambda dz, value, z: sigmoid(z) * dz)
 
 
-# K classes.
-
-
 def probabilities(Z: Array) -> Array:
     """π of the scores Z (m, K), rows summing to 1, shape (m, K). Course 9.1."""
     exp_Z = jnp.exp(Z - jnp.max(Z, axis=1, keepdims=True))
@@ -251,10 +243,3 @@ def class_hessian(pi: Array, X: Array, w: Array) -> Array:
     pi_pi_xx = jnp.where(same_class, 0, gram(pi_x, w).reshape(shape + shape))
     one_minus_pi = jnp.where(same_class, jnp.sum(pi_pi_xx, axis=3, keepdims=True), 0)
     return one_minus_pi - pi_pi_xx
-
-
-def log_odds(Z: Array) -> tuple[Array, Array]:
-    """η_c = log π_c/(1 − π_c), shape (m, K), and ∂η_c/∂z_l, (m, K, K): 1 where l = c, −π_l/(1 − π_c) elsewhere."""
-    own = jnp.eye(Z.shape[1], dtype=bool)[None, :, :]
-    others = jnp.where(own, -jnp.inf, Z[:, None, :])
-    return Z - logsumexp(others, axis=2), jnp.where(own, 1, -softmax(others, axis=2))

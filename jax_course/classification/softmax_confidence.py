@@ -18,6 +18,8 @@ Shapes: theta (d, K), the fit's without a penalty; X (m, d), that of the fit; X_
 
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.nn import softmax
+from jax.scipy.special import logsumexp
 
 from jax_course import inputs, losses
 from jax_course.inputs.types import ArrayLike
@@ -84,7 +86,7 @@ def predict_interval(
     theta, X = inputs.class_scores(theta, X)
     X_new = inputs.more_rows(X_new, X)
     z = intervals.normal(intervals.level(confidence, X))
-    eta, slopes = losses.log_odds(product(X_new, theta))
+    eta, slopes = _log_odds(product(X_new, theta))
     root = jnp.einsum("icl,ij,jlq->icq", slopes, X_new, _root(theta, X, weights), precision=lax.Precision.HIGHEST)
     return Interval(*map(losses.sigmoid, intervals.interval(eta, root, z)))
 
@@ -106,3 +108,10 @@ def _root(theta: Array, X: Array, weights: ArrayLike) -> Array:
     root = factored.half_solve(jnp.kron(W.T, jnp.eye(K, dtype=X.dtype) - 1 / K)).T.reshape(d, K, d * K)
     reason = "the Hessian is singular: columns of X depend on each other, or every π is 0 or 1"
     return inputs.refuse_nan(jnp.where(factored.is_regular(), root, jnp.nan), reason)
+
+
+def _log_odds(Z: Array) -> tuple[Array, Array]:
+    """η_c = log π_c/(1 − π_c), shape (m, K), and ∂η_c/∂z_l, (m, K, K): 1 where l = c, −π_l/(1 − π_c) elsewhere."""
+    own = jnp.eye(Z.shape[1], dtype=bool)[None, :, :]
+    others = jnp.where(own, -jnp.inf, Z[:, None, :])
+    return Z - logsumexp(others, axis=2), jnp.where(own, 1, -softmax(others, axis=2))
