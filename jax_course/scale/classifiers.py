@@ -134,9 +134,22 @@ def _steps(first: Callable, template: Reached, max_passes: int, checkpoint: File
         step, regular = newton_step(reached)
         theta = theta - step
         if not regular:
-            H, status = curvature(sums.hessian, delta2), Status.RANK_DEFICIENT
-            theta = shortest_solution(H, H @ theta.reshape(-1)).reshape(theta.shape)
+            theta, status = yield from _least_norm(reached, theta)
     return solution(theta, sums.cost, jnp.linalg.norm(sums.gradient), int(reached.passes), status, Method.NEWTON)
+
+
+def _least_norm(reached: Reached, theta: Array) -> processes.Fit[tuple[Array, Status]]:
+    """The theta of least norm if it is a minimiser too, else the theta that was reached.
+
+    In float32, columns far from 0 make H singular within rounding although the minimiser is unique.
+    """
+    H = curvature(reached.sums.hessian, reached.delta2)
+    shortest = shortest_solution(H, H @ theta.reshape(-1)).reshape(theta.shape)
+    sums = yield SUMS, shortest
+    limit = jnp.sqrt(jnp.finfo(theta.dtype).eps) * reached.first  # the theta of least norm has half of the digits
+    if jnp.linalg.norm(sums.gradient) <= limit:
+        return shortest, Status.RANK_DEFICIENT
+    return theta, Status.CONVERGED
 
 
 def _start(

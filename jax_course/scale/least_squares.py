@@ -52,7 +52,8 @@ def fit_ridge(source: Iterable[Pair], *, penalty: ArrayLike = 0.0, checkpoint: F
     """The θ (d,) that minimises Σ (y − ŷ)² + Σ penalty θ² over all rows of a source; steps are passes. Course 6.1.
 
     penalty: at least 0, a number or one for each column. checkpoint: a file to go on from, see the module.
-    RANK_DEFICIENT: A is singular within rounding; of all minimisers theta is the one of least norm, to half the digits.
+    RANK_DEFICIENT: A is singular; of all minimisers theta is the one of least norm, to half the digits.
+    NO_DESCENT: A is singular only within rounding, as of float32 columns far from 0: standardize them first.
     DataError: a row is not finite, or a file cannot be read. CheckpointError: the checkpoint is of another fit.
 
     >>> import numpy as np
@@ -94,11 +95,15 @@ def _fit(theta: Array, delta2: Array, data: np.ndarray, checkpoint: File) -> pro
         if passes > 2 and error > last / 2:
             break
         theta = theta - step
-    status = Status.CONVERGED if factored.is_regular() else Status.RANK_DEFICIENT
-    if status == Status.RANK_DEFICIENT:
-        A = G + jnp.diag(delta2)
-        theta = shortest_solution(A, b)
-        g, cost = A @ theta - b, _cost(theta, G, b, yy, delta2)
+    status = Status.CONVERGED
+    if not factored.is_regular():
+        theta = shortest_solution(G + jnp.diag(delta2), b)
+        moment, squares = yield RESIDUALS, theta
+        g, cost, passes = delta2 * theta - moment, squares + jnp.sum(delta2 * theta**2), passes + 1
+        # otherwise A is singular only within rounding, as of columns far from 0 in float32: theta misses what is lost
+        limit = jnp.sqrt(jnp.finfo(b.dtype).eps) * jnp.linalg.norm(factored.scale * b)
+        is_minimum = jnp.linalg.norm(factored.scale * g) <= limit
+        status = Status.RANK_DEFICIENT if is_minimum else Status.NO_DESCENT
     return solution(theta, cost, 2 * jnp.linalg.norm(g), passes, status, Method.NORMAL_EQUATIONS)
 
 

@@ -173,6 +173,18 @@ def test_of_several_minimisers_it_is_the_shortest_and_where_there_is_none_it_say
         np.testing.assert_allclose(streamed.theta, at_once.theta, atol=1e-7 * np.max(np.abs(at_once.theta)))
 
 
+def test_columns_that_only_rounding_makes_dependent_give_the_minimiser_or_say_that_it_is_lost(problem):
+    """A last column that is 2 x₁ − 1 but for its last digits; float32 columns a hundred deviations off 0."""
+    _, _, truth, _ = problem
+    rng = np.random.Generator(np.random.PCG64(8))
+    Z = rng.normal(size=(len(truth), 5))
+    X = np.concatenate([np.ones((len(Z), 1)), Z[:, :2], np.float32(2 * Z[:, :1] - 1)], axis=1)
+    assert_alike(scale.fit_logistic(batches(X, truth)), logistic.fit(X, truth))
+    X = np.concatenate([np.ones((len(Z), 1)), Z + 100], axis=1).astype(np.float32)
+    y = (Z @ [1.0, -1.0, 2.0, 0.0, 0.0] + 0.1 * rng.normal(size=len(Z))).astype(np.float32)
+    assert int(scale.fit_linear(batches(X, y)).status) == Status.NO_DESCENT
+
+
 def test_in_float32_the_sums_are_carried_in_twice_the_precision(problem):
     X, y, *_ = (a.astype(np.float32) for a in problem)
     with jax.enable_x64(False):
