@@ -44,7 +44,9 @@ def _undefined(*_: Array) -> Array:
 class Loss(NamedTuple):
     """A loss and its derivatives as functions of scores and targets. Course 8.4, 9.2.
 
-    The first five are what a network needs; the others, what the fit of a linear classifier needs besides.
+    The first seven are what a network needs; the others, what the fit of a linear classifier needs besides. That fit
+    assumes: the loss is convex in z and finite at z = 0; predictions lie between 0 and 1; along a z with margins ≥ 0
+    its curvature is at most |slope|.
     """
 
     prediction: Callable  # z → ŷ
@@ -55,7 +57,7 @@ class Loss(NamedTuple):
     width: Callable  # d → None; refused where no z of that width fits
     name: str
     hessian: Callable = _undefined  # (z, X, w, doubt=0) → Σ w x xᵀ ∂²C/∂z², of probabilities more uncertain than doubt
-    margin: Callable = _undefined  # (z, y) → by how much each score is on the right side; inf for the own class
+    margin: Callable = _undefined  # (z, y) → like z: where all are ≥ 0 and one is > 0, the loss falls for ever along z
     mean_variance: Callable = _undefined  # z → ∂²C/∂z² of every example, on average over the classes, (m,)
     min_variance: Callable = _undefined  # z → a lower bound on ∂²C/∂z² in any direction, (m,)
 

@@ -43,7 +43,7 @@ class LinearCost(NamedTuple):
         return self.loss.hessian(product(self.X, theta), self.X, self.w)
 
     def rounded_gradient(self, theta: Array) -> Array:
-        """A bound on what rounding adds to each entry of the gradient at theta.
+        """A bound on what rounding adds to each entry of the gradient at theta, where predictions are probabilities.
 
         Every z is rounded as a sum of x_j θ_j, and takes π along with the slope π(1 − π); π is rounded as a number up
         to 1.

@@ -37,24 +37,29 @@ def separates(cost: LinearCost, v: Array) -> tuple[Array, Array]:
     margins = jnp.where(asked, margins, jnp.inf)
     largest = jnp.max(margins, initial=0, where=asked)
     rounding = MARGIN_ROUNDINGS * jnp.finfo(z.dtype).eps * (scale + largest)
-    return jnp.all(margins > rounding), jnp.all(margins >= -rounding) & jnp.any(asked & (margins > rounding))
+    completely = jnp.all(margins > rounding) & jnp.any(asked)
+    return completely, jnp.all(margins >= -rounding) & jnp.any(asked & (margins > rounding))
 
 
-def is_quasi_separable(cost: LinearCost, X: Array, T: Array, w: Array, extra_curvature: Array) -> Array:
-    """Whether a quasi-complete separation is found from w, θ = T w, where Newton's method ended; X: the rows of X T."""
-    mu = jnp.sqrt(jnp.finfo(X.dtype).eps)
-    length = jnp.linalg.norm(X, axis=1, keepdims=True)
-    unit_rows = X / jnp.where(length > 0, length, 1)
+def is_quasi_separable(cost: LinearCost, white_X: Array, T: Array, theta: Array, extra_curvature: Array) -> Array:
+    """Whether a quasi-complete separation is found from where Newton's method ended.
+
+    theta: in the coordinates of white_X = X T, so that T theta are the parameters.
+    """
+    mu = jnp.sqrt(jnp.finfo(white_X.dtype).eps)
+    length = jnp.linalg.norm(white_X, axis=1, keepdims=True)
+    unit_rows = white_X / jnp.where(length > 0, length, 1)
 
     def is_found(doubt: Array) -> Array:
-        H = cost.loss.hessian(product(X, w), unit_rows, (cost.w > 0).astype(X.dtype), doubt) + extra_curvature
-        L = cholesky(H.reshape(w.size, w.size) / mu + jnp.eye(w.size, dtype=X.dtype))
+        counted = (cost.w > 0).astype(white_X.dtype)
+        H = cost.loss.hessian(product(white_X, theta), unit_rows, counted, doubt) + extra_curvature
+        L = cholesky(H.reshape(theta.size, theta.size) / mu + jnp.eye(theta.size, dtype=white_X.dtype))
 
         def purify(_: int, state: tuple[Array, Array]) -> tuple[Array, Array]:
             v, found = state
-            found |= separates(cost, product(T, v.reshape(w.shape)))[1]
+            found |= separates(cost, product(T, v.reshape(theta.shape)))[1]
             return cho_solve(L, v), found
 
-        return lax.fori_loop(0, POWER_STEPS, purify, (w.reshape(-1), jnp.array(False)))[1]
+        return lax.fori_loop(0, POWER_STEPS, purify, (theta.reshape(-1), jnp.array(False)))[1]
 
-    return jnp.any(lax.map(is_found, jnp.array(DOUBTS, X.dtype)))
+    return jnp.any(lax.map(is_found, jnp.array(DOUBTS, white_X.dtype)))

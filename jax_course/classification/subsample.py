@@ -25,6 +25,7 @@ SUBSAMPLE = 2**13  # examples at least, 16 for each column, and a sixteenth of a
 BLOCK = 1024  # rows
 HESSIAN_BLOCK = 4096
 NEAR = 64  # roundings of float32: a Hessian whose reciprocal condition is below has directions of nothing else
+MOSTLY_CHANCE = 0.5  # share of the Gram matrix beside its diagonal: beyond it the diagonal alone is nearer to the truth
 LEAST_CURVATURE = 1e-4  # at the end, in units of that at the start
 GOLDEN = 0.6180339887498949
 
@@ -46,7 +47,7 @@ def gram_preconditioner(cost: LinearCost, theta: Array) -> tuple[Factored, Facto
     G = gram(cost.X, weighted(cost.w, variance))
     penalty = jnp.diag(2 * jnp.mean(cost.delta2.reshape(len(G), -1), axis=1))
     full = spd_factor(G + penalty)
-    chance = _ledoit_wolf_shrinkage(cost.X, cost.w * variance, G) > 0.5
+    chance = _ledoit_wolf_shrinkage(cost.X, cost.w * variance, G) > MOSTLY_CHANCE
     G = jnp.where(chance, jnp.diag(jnp.diagonal(G)), G)
     return spd_factor(G + penalty), full
 

@@ -19,6 +19,7 @@ from jax_course.linalg import Factored, Whitened, gram, minimum_norm, product, s
 from jax_course.optimization.newton import damped_newton
 from jax_course.solution import Method, Solution, Status, select_status
 
+FLAT = 1 / 3  # power of ε: with less of the largest curvature along a direction, separation is looked for there
 CORRECTIONS = 2  # steps in θ after those in w; one is enough as a rule
 
 
@@ -115,7 +116,7 @@ def _is_flat(H: Array, factored: Factored, delta2: Array) -> Array:
     """Whether there is hardly any curvature along some direction, and a parameter without a penalty."""
     curvature = jnp.diagonal(H)
     least = factored.rcond * jnp.min(curvature) / jnp.max(curvature)
-    return (least < jnp.cbrt(jnp.finfo(H.dtype).eps)) & jnp.any(delta2 == 0)
+    return (least < jnp.finfo(H.dtype).eps ** FLAT) & jnp.any(delta2 == 0)
 
 
 def _extra_curvature(white: Whitened, delta2: Array) -> Array:

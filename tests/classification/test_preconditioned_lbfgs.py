@@ -229,8 +229,16 @@ def test_what_is_chance_in_a_part_is_left_out_and_what_is_not_is_kept():
     independent = rng.standard_normal((300, 60))
     together = independent + 3 * rng.standard_normal((300, 1))
     chance = jax.jit(lambda X, G: subsample._ledoit_wolf_shrinkage(X, jnp.ones(()), G))
+    y, zero = np.arange(300) % 2 * 1.0, np.zeros(60)
+
+    @jax.jit
+    def factor(X, y, delta2, theta):
+        return subsample.gram_preconditioner(LinearCost(logistic.LOSS, X, y, jnp.ones(()), delta2), theta)[0].L
+
     for X, mostly in ((independent, True), (together, False)):
         assert (float(chance(X, X.T @ X)) > 0.5) == mostly
+        L = np.asarray(factor(X, y, zero + 1, zero))
+        assert np.array_equal(L, np.diag(np.diag(L))) == mostly  # the diagonal alone preconditions
 
 
 @pytest.mark.usefixtures("for_few_examples")
