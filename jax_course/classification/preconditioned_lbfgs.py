@@ -1,18 +1,18 @@
-r"""The fit of a linear classifier to many examples: L-BFGS, with what a part of the examples tells of the curvature.
+r"""The fit of a linear classifier to many examples: L-BFGS, preconditioned by the curvature of a subsample.
 
 Newton's method forms XᵀSX at every step. Here a step only needs Z = Xθ and g = Xᵀ ∂C/∂Z:
 
-    A = XᵀSX + 2 diag(δ²) = T⁻ᵀ T⁻¹,  θ = T u                         of a part, S = diag(π(1 − π))
+    A = XᵀSX + 2 diag(δ²) = T⁻ᵀ T⁻¹,  θ = T u                         of the subsample, S = diag(π(1 − π))
     u ← u − t H Tᵀ g                                                  H by L-BFGS from the identity
     φ'(t) = Σ ∂C/∂Z(Z + t Z_p) Z_p,  Z_p = X p                        |φ'(t)| ≤ ½ |φ'(0)|, without reading X
 
 C is convex, so that the slope alone says whether a step is short enough, and says it where C itself is lost in
-rounding. First the part alone is fitted, roughly, its examples counted so often that it stands for all, with A at
-θ = 0; it hands over θ, and A there: where the part is all there is, and dK is not large, the Hessian of all dK
-parameters. What a part can tell: `classification.subsample`.
+rounding. A subsample, reweighted to the full size, is fitted first, roughly, with A at θ = 0 as preconditioner. Its θ
+starts the full fit, and A there is the preconditioner: the Hessian of all dK parameters where the subsample is all
+there is, and dK is not large. The derivation of its certificate: `classification.subsample`.
 
-A fit is accepted where the gradient is small and the curvature is not. Otherwise it says nothing, there may be no
-minimum, and the fit is done again by `newton_fit.complete_fit`.
+A fit is accepted where the gradient is small and the curvature is not. Otherwise there may be no minimum, and
+`newton_fit.complete_fit` decides.
 """
 
 from collections.abc import Callable
@@ -39,8 +39,8 @@ from jax_course.solution import Evaluations, Method, Solution, Status
 WORK = 2**27  # m (d K)²: below, Newton's method is fast
 MEMORY = 16
 STEPS_FOR_ONE = 10  # of Newton's: what max_steps counts
-ENOUGH = 1e-3  # of the gradient at the start: closer the part's minimum is not to that of all
-CLOSE = 1e-2  # the same where the part is all
+ENOUGH = 1e-3  # of the gradient at the start: closer the minimum of the subsample is not to that of all
+CLOSE = 1e-2  # of the gradient at the start, where the subsample is all examples
 MOST_PARAMETERS = 1024  # of several classes, whose Hessian is factored
 FALL = 1e-9  # of the gradient in u, from θ = 0 on
 PATIENCE = 8  # steps without a smaller gradient in u

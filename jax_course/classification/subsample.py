@@ -1,9 +1,9 @@
-r"""What a part of the examples tells of all of them, to a fit of a linear classifier.
+r"""A subsample of the examples, reweighted to the full size: its preconditioner, and its curvature as a certificate.
 
-    A = G + 2 diag(δ²),  G = Σ w s x xᵀ over the part               the curvature, s = π(1 − π)
+    A = G + 2 diag(δ²),  G = Σ w s x xᵀ over the subsample          the curvature, s = π(1 − π)
 
-Of K classes s is the mean curvature of an example over them, (1 − Σ π²)/(K − 1). G of a part is a rough estimate.
-Where what it has beside its diagonal is mostly chance, by the criterion of Ledoit and Wolf (J. Multivariate Analysis
+Of K classes s is the mean curvature of an example over them, (1 − Σ π²)/(K − 1). G of a subsample is a rough estimate.
+Where its entries beside the diagonal are mostly chance, by the criterion of Ledoit and Wolf (J. Multivariate Analysis
 88, 2004), its diagonal alone is better.
 
 Separable classes. If v separates them, every example pulls the same way: gᵀv = −Σ |∂C/∂z_i| |x_i v|. The curvature of
@@ -31,14 +31,15 @@ GOLDEN = 0.6180339887498949
 
 
 def subsample(cost: LinearCost) -> LinearCost:
-    """The cost of some of the examples, evenly spread; the cost itself where there are not many."""
+    """The cost of evenly spread examples, reweighted so that they stand for all; the cost itself where m is small."""
     m, d = cost.X.shape
     size = max(SUBSAMPLE, 16 * d, m // 16)
     if size > m // 3:
         return cost
     rows = np.unique(np.floor(np.modf(np.arange(1, size + 1) * GOLDEN)[0] * m).astype(np.int32))
     X, y = (jnp.asarray(a).at[rows].get(mode="promise_in_bounds") for a in (cost.X, cost.y))
-    return cost._replace(X=X, y=y, w=cost.w if cost.w.ndim == 0 else cost.w[rows])
+    w = cost.w if cost.w.ndim == 0 else cost.w[rows]
+    return cost._replace(X=X, y=y, w=w * (m / len(rows)))  # or the penalty would weigh more than it does beside all
 
 
 def gram_preconditioner(cost: LinearCost, theta: Array) -> tuple[Factored, Factored]:

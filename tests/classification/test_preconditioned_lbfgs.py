@@ -224,6 +224,17 @@ def test_many_examples_are_fitted_so_and_few_are_not():
     assert np.linalg.norm(literal.gradient(np.asarray(found.theta), X, y, 1.0)) <= 1.1e-10 * at_start
 
 
+@pytest.mark.parametrize("weights", [np.array(2.0), np.linspace(0.5, 1.5, 30_000)])
+def test_the_subsample_stands_for_all_examples(weights):
+    """Otherwise a penalty would weigh more beside it than beside all."""
+    X = np.arange(30_000.0)[:, None]
+    cost = LinearCost(logistic.LOSS, *map(jnp.asarray, (X, X[:, 0], weights, np.zeros(1))))
+    part = subsample.subsample(cost)
+    total = np.sum(np.broadcast_to(part.w, len(part.X)))
+    assert len(part.X) < 10_000
+    np.testing.assert_allclose(total, np.sum(np.broadcast_to(weights, len(X))), rtol=1e-3)
+
+
 def test_what_is_chance_in_a_part_is_left_out_and_what_is_not_is_kept():
     rng = np.random.default_rng(0)
     independent = rng.standard_normal((300, 60))
