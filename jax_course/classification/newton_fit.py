@@ -77,7 +77,9 @@ def whitened_stage(loss: Loss, data: Data, max_steps: Array | int) -> End:
 @partial(jax.jit, static_argnums=0)
 def separation_stage(loss: Loss, data: Data, end: End) -> Array:
     """Whether the classes are separated quasi-completely."""
-    return is_quasi_separable(LinearCost(loss, *data), end.white.X, end.white.T, end.found.theta, end.extra_curvature)
+    return is_quasi_separable(
+        LinearCost(loss, *data), end.white.X, end.white.T, end.found.point.extra.q, end.extra_curvature
+    )
 
 
 @partial(jax.jit, static_argnums=0)

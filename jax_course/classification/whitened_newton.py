@@ -8,15 +8,20 @@ Dependent columns. The minimiser is not unique, and of all of them θ is made th
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jax_course.classification.objective import LinearCost, tolerance
+from jax_course.classification.objective import Coordinates, LinearCost, convex_objective, tolerance
 from jax_course.classification.separation import separates
 from jax_course.linalg import Factored, Whitened, gram, minimum_norm, product, spd_factor, transpose_product, whiten
-from jax_course.optimization.newton import damped_newton
+from jax_course.optimization.descent import State, descent
+from jax_course.optimization.newton import newton_direction, newton_method
+from jax_course.optimization.objective import Point
+from jax_course.optimization.run import last_state
+from jax_course.optimization.step_rules import StrongWolfe
 from jax_course.solution import Method, Solution, Status, select_status
 
 FLAT = 1 / 3  # power of ε: with less of the largest curvature along a direction, separation is looked for there
@@ -26,7 +31,7 @@ CORRECTIONS = 2  # steps in θ after those in w; one is enough as a rule
 class End(NamedTuple):
     """The end of Newton's method in w, and what the later stages need of it."""
 
-    found: Solution  # in w
+    found: State  # in w
     theta: Array  # T w
     white: Whitened  # with X T, without the roots of the weights
     first_gradient: Array  # at θ = 0
@@ -46,35 +51,32 @@ def whitened_newton(cost: LinearCost, max_steps: Array | int) -> End:
     """
     white = whiten(_weighted_rows(cost), _row_penalties(cost.delta2))
     white = white._replace(X=product(cost.X, white.T))
-    in_w = cost._replace(X=white.X, delta2=jnp.zeros_like(cost.delta2))
     extra_curvature = _extra_curvature(white, cost.delta2)
     origin = jnp.zeros_like(cost.delta2)
     first_gradient = cost.gradient(origin)
 
-    def hessian(w: Array) -> Array:
-        return in_w.hessian(w) + extra_curvature
+    def hessian(point: Point) -> Array:
+        H = cost.loss.hessian(point.extra.Z, white.X, cost.w) + extra_curvature
+        return H.reshape(point.x.size, point.x.size)
 
-    def value(w: Array) -> Array:
-        return in_w.value(w) + jnp.sum(cost.delta2 * product(white.T, w) ** 2)
+    def gradient(moment: Array, theta: Array) -> Array:
+        return moment + transpose_product(white.T, 2 * cost.delta2 * theta)
 
-    def gradient(w: Array) -> Array:
-        return in_w.gradient(w) + transpose_product(white.T, 2 * cost.delta2 * product(white.T, w))
-
+    w = Coordinates(white.X, origin, lambda p: p, partial(product, white.T), gradient)
     first_norm = jnp.linalg.norm(transpose_product(white.T, first_gradient))
-    found = damped_newton(
-        value,
-        origin,
-        gradient=gradient,
-        hessian=hessian,
-        tolerance=tolerance(first_norm, in_w.rounded_gradient(origin)),
-        max_steps=max_steps,
-        unbounded=lambda w: separates(cost, product(white.T, w))[0],
-    )
-    H = hessian(found.theta).reshape(origin.size, origin.size)
+    rounded = cost._replace(X=white.X, delta2=jnp.zeros_like(origin)).rounded_gradient(origin)
+
+    def is_unbounded(point: Point) -> Array:
+        return separates(cost, product(white.T, point.extra.q))[0]
+
+    method = newton_method(lambda H, g: (newton_direction(H, g), ()), is_unbounded=is_unbounded)
+    algorithm = descent(method, StrongWolfe(), tolerance(first_norm, rounded), max_steps)
+    found: State = last_state(algorithm, convex_objective(cost, w, hessian), origin.reshape(-1))
+    H = hessian(found.point)
     factored, separated = spd_factor(H), found.status == Status.UNBOUNDED
     is_unique = jnp.all(white.kept) & factored.is_regular()
     is_flat = _is_flat(H, factored, cost.delta2)
-    theta = product(white.T, found.theta)
+    theta = product(white.T, found.point.extra.q)
     return End(found, theta, white, first_gradient, extra_curvature, H, factored, separated, is_flat, is_unique)
 
 

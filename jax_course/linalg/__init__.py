@@ -4,7 +4,7 @@ Every form is tested against the literal one it stands for. All products ask for
 accelerator's default for float32 is not float32.
 """
 
-from jax_course.linalg.blocks import product_and_transpose_product, residual_moments, sum_over_blocks
+from jax_course.linalg.blocks import is_large, product_and_transpose_product, residual_moments, sum_over_blocks
 from jax_course.linalg.cholesky import Factored, SPDSolution, rank_tolerance, shortest_solution, spd_factor, spd_solve
 from jax_course.linalg.distances import squared_distances
 from jax_course.linalg.fallback import first_accepted
@@ -27,6 +27,7 @@ __all__ = [
     "gram",
     "gram_and_moment",
     "inverse_root",
+    "is_large",
     "least_squares",
     "minimum_norm",
     "penalized_least_squares",

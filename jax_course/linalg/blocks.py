@@ -70,7 +70,7 @@ def residual_moments(theta: Array, X: Array, y: Array, weights: Array) -> tuple[
     >>> residual_moments(jnp.array([1.0]), jnp.array([[1.0], [2.0]]), jnp.array([3.0, 2.0]), jnp.array(1.0))
     (Array([2.], dtype=float64), Array(4., dtype=float64))
     """
-    if X.size < 4 * ONE_READ:
+    if not is_large(X):
         return _residual_moments(theta, X, y, weights)
     return lax.platform_dependent(theta, X, y, weights, cpu=_residual_moments_by_blocks, default=_residual_moments)
 
@@ -91,6 +91,11 @@ def _residual_moments_by_blocks(theta: Array, X: Array, y: Array, weights: Array
     return sum_over_blocks(block_sum, X, y, *each, rows=max(1, ONE_READ // X.shape[1]))
 
 
+def is_large(X: Array) -> bool:
+    """Whether X is so large that reading it once less repays more complicated steps."""
+    return X.size >= 4 * ONE_READ
+
+
 def product_and_transpose_product(slope: Callable[..., Array], p: Array, X: Array, *each: Array) -> tuple[Array, Array]:
     """Z = X p and Xᵀ slope(Z, *each), in one read of a large X for p (d, K); each (m, …), and slope works row by row.
 
@@ -99,7 +104,7 @@ def product_and_transpose_product(slope: Callable[..., Array], p: Array, X: Arra
     (Array([1., 2.], dtype=float64), Array([0.], dtype=float64))
     """
     plain = partial(_two_reads, slope)
-    if p.ndim == 1 or X.size < 4 * ONE_READ:  # with one column two reads by all cores beat one read block by block
+    if p.ndim == 1 or not is_large(X):  # with one column two reads by all cores beat one read block by block
         return plain(p, X, *each)
     return lax.platform_dependent(p, X, *each, cpu=partial(_single_read, slope), default=plain)
 

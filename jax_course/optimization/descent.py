@@ -17,11 +17,12 @@ from jax_course.optimization.run import Algorithm
 from jax_course.optimization.step_rules import LineSearch
 from jax_course.optimization.termination import (
     cost_floor,
+    euclidean_norm,
     first_status,
     tolerance_or_default,
     verified_with_lanczos,
 )
-from jax_course.solution import Evaluations, Status, select_status
+from jax_course.solution import Evaluations, Solution, Status, select_status
 
 # Factor on the first α: a longer step that still descends finds no minimum. With 1e30 conjugate gradients on a linear
 # cost end as OUT_OF_STEPS; a smaller factor gives up minima that are that many first steps away.
@@ -29,25 +30,41 @@ ENDLESS = 1e12
 
 
 class Direction(NamedTuple):
-    """A search direction p (n,), the step length α to try first, and the number of Hessian products it took."""
+    """A search direction p (n,), the step length α to try first, and the number of Hessian products it took.
+
+    extra: what the memory of the method is to take over of its computation.
+    """
 
     p: Array
     alpha: Array
     products: Array | int = 0
+    extra: Any = ()
 
 
 class DescentMethod(NamedTuple):
-    """A rule for directions: start(point) → memory, direction(f, point, memory), update(memory, …) → memory."""
+    """A rule for directions, and for the end.
+
+    start: point → memory; direction: (f, point, memory) → Direction; update: (memory, old and new point, Direction, α)
+    → memory. restarts: whether the memory is emptied, and the step tried again, where no step is found.
+    is_small: (point, ‖g‖, memory, tolerance) → whether the gradient is. is_unbounded: point → whether it proves that
+    there is no minimum. is_refined: (‖g‖ before, ‖g‖ after, change of x, x) → whether a step is worth another one
+    although the gradient is small; by default no run goes on then.
+    """
 
     start: Callable[[Point], Any]
     direction: Callable[[Objective, Point, Any], Direction]
-    update: Callable[[Any, Point, Point, Direction, Array], Any]  # memory, old and new point, direction, α
+    update: Callable[[Any, Point, Point, Direction, Array], Any]
+    restarts: bool = True
+    is_small: Callable[[Point, Array, Any, Array], Array] = lambda point, norm, memory, tolerance: norm <= tolerance
+    is_unbounded: Callable[[Point], Array | bool] = lambda point: False
+    is_refined: Callable[[Array, Array, Array, Array], Array] | None = None
 
 
 class State(NamedTuple):
     """The state of the loop between two steps."""
 
     point: Point
+    norm: Array  # ‖g‖
     memory: Any
     tolerance: Array
     floor: Array  # a cost below it has no minimum
@@ -59,42 +76,60 @@ class State(NamedTuple):
 
 
 def descent(
-    method: DescentMethod, line_search: LineSearch, tolerance: ArrayLike | None, max_steps: Array | int
+    method: DescentMethod,
+    line_search: LineSearch,
+    tolerance: ArrayLike | Callable[[Array], Array] | None,
+    max_steps: Array | int,
+    end: Callable[[Objective, State], Solution] = verified_with_lanczos,
 ) -> Algorithm:
-    """The algorithm that takes steps along the directions of the method, of a length found by the line search."""
+    """The algorithm that takes steps along the directions of the method, of a length found by the line search.
+
+    tolerance: a norm of the gradient, or a function of the first gradient that gives one.
+    """
 
     def start(f: Objective, x: Array) -> State:
-        point = Point(x, *f.value_and_gradient(x))
-        limit = tolerance_or_default(tolerance, point.g)
-        status = first_status(point, limit)
-        running = (status == Status.OUT_OF_STEPS) & (0 < jnp.asarray(max_steps))
+        point = f.point(x)
+        norm, memory = euclidean_norm(point.g), method.start(point)
+        limit = tolerance(point.g) if callable(tolerance) else tolerance_or_default(tolerance, point.g)
+        status = first_status(point, method.is_small(point, norm, memory, limit))
+        runs = status == Status.OUT_OF_STEPS
+        if method.is_refined is not None:
+            runs |= (status == Status.CONVERGED) & (norm > 0)
         one = jnp.asarray(1, jnp.int32)
-        evaluations = Evaluations(one, one, jnp.zeros_like(one))
-        zero, is_fresh = jnp.zeros_like(one), jnp.asarray(True)
-        memory = method.start(point)
-        return State(point, memory, limit, cost_floor(point), zero, evaluations, status, running, is_fresh)
+        evaluations, zero = Evaluations(one, one, jnp.zeros_like(one)), jnp.zeros_like(one)
+        running, is_fresh = runs & (0 < jnp.asarray(max_steps)), jnp.asarray(True)
+        return State(point, norm, memory, limit, cost_floor(point), zero, evaluations, status, running, is_fresh)
 
     def step(f: Objective, state: State) -> State:
         point = state.point
         direction = method.direction(f, point, state.memory)
         found = line_search(f, point, direction.p, direction.alpha)
-        finite = jnp.isfinite(found.point.f) & jnp.all(jnp.isfinite(found.point.g))
-        moved = finite & (found.success | (found.point.f < point.f))
-        endless = moved & ~found.success & (found.alpha > ENDLESS * direction.alpha) | (found.point.f < state.floor)
-        new = tree_where(moved, found.point, point)
-        updated = method.update(state.memory, point, new, direction, found.alpha)
-        memory = tree_where(moved, updated, method.start(point))
-        small = jnp.linalg.norm(new.g) <= state.tolerance
+        norm = euclidean_norm(found.point.g)
+        updated = method.update(state.memory, point, found.point, direction, found.alpha)
+        was_small = state.status == Status.CONVERGED
+        small = was_small | method.is_small(found.point, norm, updated, state.tolerance)
+        finite = jnp.isfinite(found.point.f) & jnp.isfinite(norm)
+        moved = finite & (found.success | (found.point.f < point.f)) & ~(was_small & (norm > state.norm))
+        endless = moved & ~found.success & (found.alpha > ENDLESS * direction.alpha)
+        endless |= (found.point.f < state.floor) | method.is_unbounded(found.point)
+        stuck = ~moved & state.is_fresh if method.restarts else ~moved
         status = select_status(
-            [~finite, endless, small, ~moved & state.is_fresh],
-            [Status.NOT_FINITE, Status.UNBOUNDED, Status.CONVERGED, Status.NO_DESCENT],
+            [endless, small, ~finite, stuck],
+            [Status.UNBOUNDED, Status.CONVERGED, Status.NOT_FINITE, Status.NO_DESCENT],
             Status.OUT_OF_STEPS,
         )
         steps = state.steps + moved.astype(jnp.int32)
         evaluations = state.evaluations.plus(
             found.function_evaluations, found.gradient_evaluations, direction.products + found.hessian_evaluations
         )
-        running = (status == Status.OUT_OF_STEPS) & (steps < max_steps)
-        return State(new, memory, state.tolerance, state.floor, steps, evaluations, status, running, ~moved)
+        runs = status == Status.OUT_OF_STEPS
+        if method.is_refined is not None:
+            change = found.point.x - point.x
+            refined = method.is_refined(state.norm, norm, change, found.point.x)
+            runs |= (status == Status.CONVERGED) & moved & refined
+        new, norm = tree_where(moved, (found.point, norm), (point, state.norm))
+        memory = tree_where(moved, updated, method.start(point)) if method.restarts else updated
+        running = runs & (steps < max_steps)
+        return State(new, norm, memory, state.tolerance, state.floor, steps, evaluations, status, running, ~moved)
 
-    return Algorithm(start, step, verified_with_lanczos)
+    return Algorithm(start, step, end)

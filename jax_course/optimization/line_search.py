@@ -13,6 +13,8 @@ through both ends (3.59), not too close to the ends; as long as there is no `hig
 Rounding. Near a minimum φ(α) − φ(0) is a few units in the last place and tells nothing, but the slopes still do. There
 φ(α) ≤ φ(0) + ε counts as a decrease if φ'(α) ≤ (1 − 2c₁) |φ'(0)|: the sufficient decrease of a parabola, written with
 its slopes (Hager & Zhang 2005). If a value is not finite, the step was too long.
+
+Convex costs. Slopes grow with α, and tell by themselves how far to go: there `strong_wolfe` takes values that are 0.
 """
 
 from collections.abc import Callable
@@ -89,10 +91,16 @@ def backtracking(
     return Step(tree_where(success, taken, no_step), None, count, success)
 
 
-class _State(NamedTuple):
+class Search(NamedTuple):
+    """A strong Wolfe search between two trials: the bracket, the α to try next, the trials so far, whether low is good.
+
+    extra: that of low.
+    """
+
+    start: Trial
     low: Trial
     high: Trial  # α is infinite until a step was too long
-    extra: Any  # that of low
+    extra: Any
     alpha: Array
     count: Array
     good: Array
@@ -113,41 +121,51 @@ def strong_wolfe(
     >>> round(float(step.taken.alpha), 6), bool(step.success)
     (3.0, True)
     """
+    search = begin_search(start, extra, alpha)
+    end = lax.while_loop(
+        lambda search: is_searching(search, max_evaluations),
+        lambda search: next_search(search, *along(search.alpha), c2=c2),
+        search,
+    )
+    return Step(end.low, end.extra, end.count, end.good)
+
+
+def begin_search(start: Trial, extra: Any, alpha: Array | float = 1.0) -> Search:
+    """The search before its first trial, whose α is given."""
     start = jax.tree.map(jnp.asarray, start)
-    eps = jnp.finfo(start.value.dtype).eps
-
-    def slack(value: Array) -> Array:
-        return 10 * eps * jnp.maximum(jnp.abs(start.value), jnp.abs(value))
-
-    def descends(trial: Trial) -> Array:
-        sufficient = trial.value <= start.value + C1 * trial.alpha * start.slope
-        nearly_flat = (trial.value <= start.value + slack(trial.value)) & (
-            trial.slope <= (1 - 2 * C1) * jnp.abs(start.slope)
-        )
-        return jnp.isfinite(trial.value) & jnp.isfinite(trial.slope) & (sufficient | nearly_flat)
-
-    def probe(state: _State) -> _State:
-        value, slope, extra = along(state.alpha)
-        trial = Trial(state.alpha, value, slope)
-        good = descends(trial) & (jnp.abs(slope) <= c2 * jnp.abs(start.slope))
-        too_far = ~descends(trial) | ((value >= state.low.value + slack(value)) & ~good)
-        turned = jnp.where(jnp.isinf(state.high.alpha), slope >= 0, slope * (state.high.alpha - state.low.alpha) >= 0)
-        high = tree_where(too_far, trial, tree_where(turned, state.low, state.high))
-        low = tree_where(too_far, state.low, trial)
-        extra = tree_where(too_far, state.extra, extra)
-        distinct = jnp.abs(low.value - high.value) > slack(high.value)
-        return _State(low, high, extra, _next(low, high, distinct), state.count + 1, good)
-
-    def is_running(state: _State) -> Array:
-        width = jnp.abs(state.high.alpha - state.low.alpha)
-        resolved = width > 4 * eps * jnp.maximum(state.low.alpha, state.high.alpha)
-        return ~state.good & (state.count < max_evaluations) & (start.slope < 0) & (jnp.isinf(width) | resolved)
-
     no_high = Trial(jnp.full_like(start.value, jnp.inf), start.value, start.slope)
     first = jnp.asarray(alpha, start.value.dtype)
-    state = _State(start, no_high, extra, first, jnp.asarray(0, jnp.int32), jnp.asarray(False))
-    state = lax.while_loop(is_running, probe, state)
-    return Step(state.low, state.extra, state.count, state.good)
+    return Search(start, start, no_high, extra, first, jnp.asarray(0, jnp.int32), jnp.asarray(False))
+
+
+def is_searching(search: Search, max_evaluations: int) -> Array:
+    """Whether another trial is worth its evaluation."""
+    eps = jnp.finfo(search.alpha.dtype).eps
+    width = jnp.abs(search.high.alpha - search.low.alpha)
+    resolved = width > 4 * eps * jnp.maximum(search.low.alpha, search.high.alpha)
+    unfinished = ~search.good & (search.count < max_evaluations) & (search.start.slope < 0)
+    return unfinished & (jnp.isinf(width) | resolved)
+
+
+def next_search(search: Search, value: Array, slope: Array, extra: Any, c2: Array | float = C2) -> Search:
+    """The search after the trial at its α, where φ and φ' are these."""
+    start, low, high = search.start, search.low, search.high
+
+    def slack(value: Array) -> Array:
+        return 10 * jnp.finfo(value.dtype).eps * jnp.maximum(jnp.abs(start.value), jnp.abs(value))
+
+    trial = Trial(search.alpha, value, slope)
+    sufficient = value <= start.value + C1 * trial.alpha * start.slope
+    nearly_flat = (value <= start.value + slack(value)) & (slope <= (1 - 2 * C1) * jnp.abs(start.slope))
+    descends = jnp.isfinite(value) & jnp.isfinite(slope) & (sufficient | nearly_flat)
+    good = descends & (jnp.abs(slope) <= c2 * jnp.abs(start.slope))
+    too_far = ~descends | ((value > low.value + slack(value)) & ~good)
+    turned = jnp.where(jnp.isinf(high.alpha), slope >= 0, slope * (high.alpha - low.alpha) >= 0)
+    high = tree_where(too_far, trial, tree_where(turned, low, high))
+    low = tree_where(too_far, low, trial)
+    extra = tree_where(too_far, search.extra, extra)
+    distinct = jnp.abs(low.value - high.value) > slack(high.value)
+    return Search(start, low, high, extra, _next(low, high, distinct), search.count + 1, good)
 
 
 def _next(low: Trial, high: Trial, distinct: Array) -> Array:
@@ -168,4 +186,5 @@ def _next(low: Trial, high: Trial, distinct: Array) -> Array:
     short = low.alpha + 0.1 * width  # the value at high was not finite
     known = jnp.isfinite(high.value) & jnp.isfinite(high.slope)
     bracketed = jnp.where(known, jnp.where(jnp.isfinite(cubic) & (root >= 0), inside, halfway), short)
-    return jnp.where(jnp.isinf(high.alpha), GROWTH * low.alpha, bracketed)
+    # a step length is a choice: a derivative of the result does not pass through it
+    return lax.stop_gradient(jnp.where(jnp.isinf(high.alpha), GROWTH * low.alpha, bracketed))

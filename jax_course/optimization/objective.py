@@ -4,6 +4,7 @@ The derivatives may be hand-derived; autodiff computes those that are missing.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -14,23 +15,58 @@ from jax import Array
 from jax_course.inputs.arrays import as_array
 
 
-class Objective(NamedTuple):
-    """A cost f and its derivatives as functions of x (n,). proximal(x, step): the prox of a term without gradient."""
-
-    value: Callable[[Array], Array]
-    gradient: Callable[[Array], Array]
-    value_and_gradient: Callable[[Array], tuple[Array, Array]]
-    hessian: Callable[[Array], Array]  # (n, n)
-    product: Callable[[Array, Array], Array]  # (x, v) → H v
-    proximal: Callable[[Array, Array], Array] = lambda x, step: x
-
-
 class Point(NamedTuple):
-    """A point of a solver: x (n,), the cost f (), the gradient g (n,)."""
+    """A point of a solver: x (n,), the cost f (), the gradient g (n,).
+
+    extra: what the objective keeps besides, such as the scores Z = Xθ of a linear model.
+    """
 
     x: Array
     f: Array
     g: Array
+    extra: Any = ()
+
+
+class Line(NamedTuple):
+    """The cost along a direction: φ(α) = f(x + α p).
+
+    at: α → (φ(α), φ'(α), found), three values of which the last is whatever `point` needs; found: that at α = 0;
+    point: (α, φ(α), found) → the Point at α.
+    """
+
+    at: Callable[[Array], tuple[Array, Array, Any]]
+    found: Any
+    point: Callable[[Array, Array, Any], Point]
+
+
+def _undefined(*_: Any) -> Array:
+    raise TypeError("this objective does not have the function that the algorithm asks for")
+
+
+class Objective(NamedTuple):
+    """A cost f and its derivatives as functions of x (n,). proximal(x, step): the prox of a term without gradient.
+
+    along: (point, p) → the Line from the point along p. A linear model gives its own, which reads no data: its scores
+    are linear along the line. Only the algorithms that need them call the others.
+    """
+
+    point: Callable[[Array], Point]
+    along: Callable[[Point, Array], Line]
+    hessian: Callable[[Point], Array] = _undefined  # (n, n)
+    product: Callable[[Array, Array], Array] = _undefined  # (x, v) → H v
+    value: Callable[[Array], Array] = _undefined
+    gradient: Callable[[Array], Array] = _undefined
+    proximal: Callable[[Array, Array], Array] = lambda x, step: x
+
+
+def line(evaluated: Callable[[Array], Point], start: Point, p: Array) -> Line:
+    """The line of any objective: `evaluated`, its cost and gradient, is called at every α that is tried."""
+
+    def at(alpha: Array) -> tuple[Array, Array, Array]:
+        _, f, g, _ = evaluated(start.x + alpha * p)
+        return f, g @ p, g
+
+    return Line(at, start.g, lambda alpha, f, g: Point(start.x + alpha * p, f, g))
 
 
 def parameters(theta: Any) -> Any:
@@ -108,14 +144,17 @@ def objective(
         return _scalar(cost(tree(x, theta)), dtype)
 
     if gradient is None:
-        g, value_and_g = jax.grad(value), jax.value_and_grad(value)
+        g = jax.grad(value)
+
+        def point(x: Array) -> Point:
+            return Point(x, *jax.value_and_grad(value)(x))
     else:
 
         def g(x: Array) -> Array:
             return vector(gradient(tree(x, theta)), theta, "the gradient")
 
-        def value_and_g(x: Array) -> tuple[Array, Array]:
-            return value(x), g(x)
+        def point(x: Array) -> Point:
+            return Point(x, value(x), g(x))
 
     def matrix(x: Array) -> Array:
         if hessian is None:
@@ -130,7 +169,7 @@ def objective(
     def prox(x: Array, step: Array) -> Array:
         return vector(proximal(tree(x, theta), step), theta, "the prox of theta")
 
-    return Objective(value, g, value_and_g, matrix, product, prox)
+    return Objective(point, partial(line, point), lambda point: matrix(point.x), product, value, g, prox)
 
 
 def _directional_derivative(g: Callable[[Array], Array], x: Array, v: Array) -> Array:

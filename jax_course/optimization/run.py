@@ -131,10 +131,14 @@ class RunMode(NamedTuple):
     result_specs: Callable[[Any], Any]
 
 
+def last_state(algorithm: Algorithm, f: Objective, x: Array) -> Any:
+    """The state in which the loop of an algorithm ends, from x (n,); to be called inside a program."""
+    start = algorithm.start(f, x)
+    return lax.while_loop(lambda state: state.running, functools.partial(algorithm.step, f), start)
+
+
 def _run(algorithm: Algorithm, f: Objective, theta: Any) -> Solution:
-    start = algorithm.start(f, vector(theta, theta))
-    state = lax.while_loop(lambda state: state.running, functools.partial(algorithm.step, f), start)
-    solution = algorithm.end(f, state)
+    solution = algorithm.end(f, last_state(algorithm, f, vector(theta, theta)))
     return solution._replace(theta=tree(solution.theta, theta))
 
 

@@ -45,7 +45,7 @@ class FixedStep(NamedTuple):
     def __call__(self, f: Objective, point: Point, p: Array, alpha: Array) -> Found:
         """The point at α = η; always successful."""
         eta = jnp.asarray(self.learning_rate, p.dtype)
-        return Found(_evaluated(f, point.x + eta * p), eta, 1, 1, 0, jnp.asarray(True))
+        return Found(f.point(point.x + eta * p), eta, 1, 1, 0, jnp.asarray(True))
 
 
 class ExactStep(NamedTuple):
@@ -60,7 +60,7 @@ class ExactStep(NamedTuple):
         """The point at this α; without success if pᵀHp ≤ 0 or the direction ascends."""
         curvature = p @ f.product(point.x, p)
         alpha = -(point.g @ p) / jnp.where(curvature > 0, curvature, 1)
-        return Found(_evaluated(f, point.x + alpha * p), alpha, 1, 1, 1, (curvature > 0) & (alpha > 0))
+        return Found(f.point(point.x + alpha * p), alpha, 1, 1, 1, (curvature > 0) & (alpha > 0))
 
 
 class Backtracking(NamedTuple):
@@ -113,16 +113,7 @@ class StrongWolfe(NamedTuple):
 
     def __call__(self, f: Objective, point: Point, p: Array, alpha: Array) -> Found:
         """The point at an α that satisfies both conditions."""
-
-        def along(alpha: Array) -> tuple[Array, Array, Array]:
-            value, g = f.value_and_gradient(point.x + alpha * p)
-            return value, g @ p, g
-
-        start = Trial(jnp.zeros_like(point.f), point.f, point.g @ p)
-        step = strong_wolfe(along, start, point.g, alpha, jnp.asarray(self.c2, p.dtype))
-        end = Point(point.x + step.taken.alpha * p, step.taken.value, step.extra)
+        start, line = Trial(jnp.zeros_like(point.f), point.f, point.g @ p), f.along(point, p)
+        step = strong_wolfe(line.at, start, line.found, alpha, jnp.asarray(self.c2, p.dtype))
+        end = line.point(step.taken.alpha, step.taken.value, step.extra)
         return Found(end, step.taken.alpha, step.evaluations, step.evaluations, 0, step.success)
-
-
-def _evaluated(f: Objective, x: Array) -> Point:
-    return Point(x, *f.value_and_gradient(x))

@@ -160,9 +160,8 @@ def cost_floor(start: Point) -> Array:
     return -(1 + jnp.abs(start.f)) / jnp.finfo(start.f.dtype).eps ** 2
 
 
-def first_status(point: Point, tolerance: Array) -> Array:
-    """The status before the first step: CONVERGED, OUT_OF_STEPS or NOT_FINITE, int32."""
-    norm = euclidean_norm(point.g)
-    finite = jnp.isfinite(point.f) & jnp.isfinite(norm)
-    unfinished = jnp.where(norm <= tolerance, Status.CONVERGED, Status.OUT_OF_STEPS)
+def first_status(point: Point, is_small: Array) -> Array:
+    """The status before the first step, given whether the gradient is small: CONVERGED, OUT_OF_STEPS or NOT_FINITE."""
+    finite = jnp.isfinite(point.f) & jnp.all(jnp.isfinite(point.g))
+    unfinished = jnp.where(is_small, Status.CONVERGED, Status.OUT_OF_STEPS)
     return jnp.where(finite, unfinished, Status.NOT_FINITE).astype(jnp.int32)

@@ -1,10 +1,10 @@
 r"""Logistic and softmax regression of data larger than memory.
 
-    C, g = sums over the examples, one pass each,  θ ← θ − t H⁻¹ g
+    C, g = sums over the examples, one pass each,  θ ← θ − α H⁻¹ g
 
 The first θ is the minimiser for the first rows, and the first H is theirs. H is summed over all examples after the
 first step, and again after each step that leaves more than a tenth of the gradient. Between, L-BFGS corrects it. The
-step length t is halved until C falls.
+step length is that of `line_search.strong_wolfe`, whose trials are passes.
 The result is that of `logistic.fit` and `softmax.fit` of all rows at once, to the same digits. Memory: two batches and
 d² numbers, for K classes d²K², whatever the number of rows.
 
@@ -29,6 +29,7 @@ from jax_course import inputs
 from jax_course.classification import logistic, softmax
 from jax_course.inputs.types import ArrayLike
 from jax_course.linalg import shortest_solution
+from jax_course.optimization.line_search import Trial, begin_search, is_searching, next_search
 from jax_course.optimization.quasi_newton import empty_pairs
 from jax_course.scale import processes
 from jax_course.scale.batches import DataError, Pair
@@ -54,7 +55,7 @@ from jax_course.scale.start import File, begin, load_fit, save_fit, solution
 from jax_course.solution import Method, Solution, Status
 from jax_course.training.checkpoint import CheckpointError
 
-HALVINGS = 30  # of a step, each a pass
+TRIALS = 30  # of a line search, each a pass
 SLOW = 0.1  # of the gradient: a step that leaves more makes the next pass sum the Hessian, too
 
 
@@ -183,23 +184,28 @@ def _status(reached: Reached, max_passes: int) -> Status | None:
 
 
 def _line_search(start: Reached, max_passes: int) -> processes.Fit[Reached | None]:
-    """The state at the first t = 1, ½, ¼ … at which the cost or the gradient is less; None if there is none."""
-    old = jnp.linalg.norm(start.sums.gradient)
+    """The state after a step that satisfies the strong Wolfe conditions; None if there is none."""
     step, regular = newton_step(start)
-    t, passes, with_hessian = 1.0, start.passes, bool(start.slow) or not regular
-    for _ in range(HALVINGS):
-        theta = start.theta - t * step
+    slope = -jnp.sum(start.sums.gradient * step)
+    search = begin_search(Trial(jnp.zeros_like(slope), start.sums.cost, slope), start.theta)
+    passes, with_hessian = start.passes, bool(start.slow) or not regular
+    while is_searching(search, TRIALS):
+        theta = start.theta - search.alpha * step
         sums = yield (SUMS_WITH_HESSIAN if with_hessian else SUMS), theta
         passes = passes + 1
-        norm = jnp.linalg.norm(sums.gradient)
-        if sums.cost <= start.sums.cost or norm < old:
+        search = _next_search(search, sums.cost, -jnp.sum(sums.gradient * step), theta)
+        if search.good:
+            slow = jnp.linalg.norm(sums.gradient) > SLOW * jnp.linalg.norm(start.sums.gradient)
             pairs = empty_pairs(MEMORY, theta) if with_hessian else updated_pairs(start, theta, sums.gradient)
             sums = sums if with_hessian else sums._replace(hessian=start.sums.hessian)
-            return start._replace(theta=theta, sums=sums, pairs=pairs, slow=norm > SLOW * old, passes=passes)
+            return start._replace(theta=theta, sums=sums, pairs=pairs, slow=slow, passes=passes)
         if passes >= max_passes:
             return start._replace(passes=passes)
-        t, with_hessian = t / 2, True
+        with_hessian = True  # where the first trial is not good, the Hessian is too old
     return None
+
+
+_next_search = jax.jit(next_search)
 
 
 def _minimiser_of_first_rows(in_memory: Callable, X: Any, y: Any, delta2: Array) -> Array | None:

@@ -131,3 +131,18 @@ def test_under_vmap_each_line_has_its_own_step():
 
     minima = np.array([1e-3, 1.0, 50.0])
     np.testing.assert_allclose(jax.jit(jax.vmap(step_towards))(minima), minima, rtol=0.2)
+
+
+def test_slopes_alone_find_the_minimum_of_a_convex_function():
+    def step_towards(minimum):
+        def along(a):
+            return jnp.zeros_like(a), jnp.sinh(a - minimum), a
+
+        zero = jnp.zeros_like(minimum)
+        return strong_wolfe(along, Trial(zero, zero, jnp.sinh(-minimum)), zero, c2=0.1)
+
+    minima = np.array([1e-3, 0.3, 1.0, 50.0])
+    step = jax.jit(jax.vmap(step_towards))(minima)
+    assert step.success.all()
+    assert np.all(np.abs(np.sinh(step.extra - minima)) <= 0.1 * np.sinh(minima))
+    assert int(step.evaluations.max()) <= 20

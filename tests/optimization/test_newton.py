@@ -85,7 +85,7 @@ def test_the_last_finite_theta_is_kept():
 
     solution = newton(lambda t: jnp.sum(t**2), np.ones(1), gradient=gradient, hessian=hessian, tolerance=1e-9)
     assert Status(int(solution.status)) is Status.NOT_FINITE
-    assert np.asarray(solution.theta) == 1
+    assert 0.5 <= np.asarray(solution.theta) < 1  # it went as far as the gradient is a number
 
 
 def test_a_function_that_is_flat_to_rounding_does_not_loop():
