@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jax_course import data, exercises, features, linalg, networks, optimization, scale, verify
     from jax_course.classification import logistic, softmax
+    from jax_course.compiling import cache_programs
     from jax_course.probability import bernoulli, categorical, gaussian
     from jax_course.regression import kernel, lasso, linear, ridge
     from jax_course.solution import Solution, Status
@@ -25,6 +26,7 @@ __all__ = [
     "Solution",
     "Status",
     "bernoulli",
+    "cache_programs",
     "categorical",
     "data",
     "exercises",
@@ -46,6 +48,7 @@ __all__ = [
 
 _WINGS = {
     "classification": ("logistic", "softmax"),
+    "compiling": ("cache_programs",),
     "probability": ("bernoulli", "categorical", "gaussian"),
     "regression": ("kernel", "lasso", "linear", "ridge"),
     "solution": ("Solution", "Status"),

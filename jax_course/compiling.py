@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 import jax
+from jax.experimental.compilation_cache import compilation_cache
 
 # In JAX 0.10 the older emitters for the CPU compile in half the time. JAX 0.11 removed them together with the flag that
 # chooses them, and XLA ends a process whose flags it does not know.
@@ -28,17 +29,19 @@ def compile_fast() -> None:
     os.environ["XLA_FLAGS"] = " ".join([*flags, *(flag for flag in (*OLD_EMITTERS, ONE_PART) if flag not in flags)])
 
 
-def cache_programs(folder: Path) -> None:
+def cache_programs(folder: Path | str) -> None:
     """Keep every compiled program in a folder, where this process and later ones find it.
 
     The folder that JAX_COMPILATION_CACHE_DIR names comes first. Several processes may use it at once: a file that is
-    half written is not used, JAX warns and compiles.
+    half written is not used, JAX warns and compiles. Also for programs compiled from now on in a process that has
+    compiled some.
     """
     _set(
-        jax_compilation_cache_dir=os.environ.get("JAX_COMPILATION_CACHE_DIR", str(folder)),
+        jax_compilation_cache_dir=os.environ.get("JAX_COMPILATION_CACHE_DIR", str(Path(folder).expanduser())),
         jax_persistent_cache_min_compile_time_secs=0,
         jax_persistent_cache_min_entry_size_bytes=-1,
     )
+    compilation_cache.reset_cache()  # JAX decides at its first program whether there is a cache
 
 
 def collect_garbage_rarely() -> None:

@@ -18,7 +18,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import DTypeLike
@@ -29,6 +28,7 @@ from jax_course.linalg.fallback import first_accepted
 from jax_course.linalg.grams import gram_and_moment
 from jax_course.linalg.least_squares import LeastSquares, shortest_least_squares, unique_least_squares
 from jax_course.linalg.products import product, transpose_product
+from jax_course.tiers import compiled
 
 TALL = 4  # rows for each column, at least
 WORK = 2**20  # m d²: below, the orthogonal factorisation takes no time worth saving
@@ -100,7 +100,22 @@ def predictive_least_squares(X: Array, y: Array, delta2: Array) -> Solved:
     return first_accepted(*methods, otherwise=lambda: penalized_least_squares(X, y, delta2, w))
 
 
-@jax.jit
+def column_work(X: Array, *_: Array) -> float:
+    """The multiplications of XᵀX."""
+    return X.size * X.shape[1]
+
+
+def row_work(X: Array, *_: Array) -> float:
+    """The multiplications of XXᵀ."""
+    return X.size * X.shape[0]
+
+
+def factor_work(X: Array, *_: Array) -> float:
+    """The multiplications of an orthogonal factorisation of X, with its refinement."""
+    return 4 * X.size * min(X.shape)
+
+
+@compiled(operations=column_work)
 def _accurate_predictions(X: Array, y: Array, delta2: Array) -> tuple[Solved, Array]:
     def energy(step, missing, _):  # √(dθᵀ A dθ), the length of (X dθ, δ dθ)
         return jnp.sqrt(jnp.maximum(step @ missing, 0))
@@ -108,12 +123,12 @@ def _accurate_predictions(X: Array, y: Array, delta2: Array) -> tuple[Solved, Ar
     return _column_equations(X, y, delta2, jnp.ones((), X.dtype), X.dtype, LeastSquaresMethod.NORMAL_EQUATIONS, energy)
 
 
-@jax.jit
+@compiled(operations=column_work)
 def _double_precision(X: Array, y: Array, delta2: Array, w: Array) -> tuple[Solved, Array]:
     return _column_equations(X, y, delta2, w, X.dtype, LeastSquaresMethod.NORMAL_EQUATIONS)
 
 
-@jax.jit
+@compiled(operations=column_work)
 def _half_precision(X: Array, y: Array, delta2: Array, w: Array) -> tuple[Solved, Array]:
     return _column_equations(X, y, delta2, w, jnp.float32, LeastSquaresMethod.HALF_PRECISION)
 
@@ -139,7 +154,7 @@ def _column_equations(
     return solved, trusted & factored.is_regular()
 
 
-@jax.jit
+@compiled(operations=row_work)
 def _row_equations(X: Array, y: Array, delta2: Array, w: Array) -> tuple[Solved, Array]:
     free = jnp.all(delta2 == 0)
     inverse = jnp.where(delta2 > 0, 1 / jnp.where(delta2 > 0, delta2, 1), 1)
@@ -161,13 +176,13 @@ def _row_equations(X: Array, y: Array, delta2: Array, w: Array) -> tuple[Solved,
     return Solved(theta, -minus_gradient, cost, rank, jnp.array(LeastSquaresMethod.NORMAL_EQUATIONS)), trusted
 
 
-@jax.jit
+@compiled(operations=factor_work)
 def _orthogonal(X: Array, y: Array, delta2: Array, w: Array) -> tuple[Solved, Array]:
     found, full_rank = unique_least_squares(*_augmented_rows(X, y, delta2, w))
     return _solved(found, X, y, delta2, w), full_rank
 
 
-@jax.jit
+@compiled(operations=factor_work)
 def _shortest(X: Array, y: Array, delta2: Array, w: Array) -> Solved:
     return _solved(shortest_least_squares(*_augmented_rows(X, y, delta2, w)), X, y, delta2, w)
 

@@ -11,7 +11,6 @@ At the minimum ∂J/∂θ = 0, so that dJ/dλ is ∂J/∂λ with θ fixed, θᵀ
 Shapes: as in `regression.kernel`, with one kernel on each training point: X (m, d), theta (m,).
 """
 
-import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
@@ -20,6 +19,7 @@ from jax_course.features import rbf
 from jax_course.inputs.types import ArrayLike
 from jax_course.linalg import product, rank_tolerance, spd_factor, squared_distances
 from jax_course.linalg.lapack import eigh
+from jax_course.tiers import compiled
 
 
 def leave_one_out(X: ArrayLike, y: ArrayLike, *, scales: ArrayLike, penalties: ArrayLike) -> Array:
@@ -84,7 +84,7 @@ def _kernel_derivative(X: Array, scale: Array) -> Array:
     return jnp.exp(-D / scale) * D / scale**2
 
 
-@jax.jit
+@compiled
 def _leave_one_out(X: Array, y: Array, scales: Array, penalties: Array) -> Array:
     D = squared_distances(X, X)
 
@@ -98,7 +98,7 @@ def _leave_one_out(X: Array, y: Array, scales: Array, penalties: Array) -> Array
     return lax.map(errors, scales)
 
 
-@jax.jit
+@compiled
 def _predict_variance(X: Array, centers: Array, scale: Array, delta2: Array) -> Array:
     A = rbf(centers, centers=centers, scale=scale) + delta2 * jnp.eye(len(centers), dtype=X.dtype)
     factored = spd_factor(A)

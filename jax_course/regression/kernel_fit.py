@@ -15,7 +15,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
@@ -23,6 +22,7 @@ from jax_course.features import rbf
 from jax_course.linalg import gram, product, rank_tolerance, spd_factor, transpose_product
 from jax_course.linalg.lapack import cholesky, eigh, solve_triangular
 from jax_course.solution import Method, Solution, Status
+from jax_course.tiers import compiled
 
 BLOCK = 2**21  # numbers in a block of the kernel: 16 MB in float64
 PRECONDITIONER_POINTS = 512  # training points; fewer cost more steps, more cost a longer factor of K_nn
@@ -38,7 +38,13 @@ class WithBias(NamedTuple):
     bias: Array
 
 
-@jax.jit
+def _kernel_work(X: Array, *_: Array) -> float:
+    """The multiplications of the kernel and of its factor."""
+    m, d = X.shape
+    return m**2 * (d + m / 3)
+
+
+@compiled(operations=_kernel_work)
 def conjugate_gradient_fit(X: Array, y: Array, scale: Array, delta2: Array) -> tuple[Solution, Array]:
     """By conjugate gradients, to rounding; accepted where δ² makes θ unique, after fewer than `ITERATIVE_STEPS`."""
     K, tolerance = rbf(X, centers=X, scale=scale), 4 * float(jnp.finfo(X.dtype).eps)
@@ -56,7 +62,7 @@ def conjugate_gradient_fit(X: Array, y: Array, scale: Array, delta2: Array) -> t
     return found._replace(steps=steps), unique & (steps < ITERATIVE_STEPS) & solved
 
 
-@jax.jit
+@compiled(operations=_kernel_work)
 def cholesky_fit(X: Array, y: Array, scale: Array, delta2: Array) -> Solution:
     """By Cholesky's factor of K + δ²I with a step of refinement, or θ of least norm by its eigenvalues."""
     K = rbf(X, centers=X, scale=scale)
@@ -83,7 +89,7 @@ def _rounding(K: Array) -> Array:
     return 16 * jnp.finfo(K.dtype).eps * jnp.max(jnp.sum(K, axis=1))
 
 
-@jax.jit
+@compiled(operations=_kernel_work)
 def block_fit(X: Array, y: Array, scale: Array, delta2: Array) -> Solution:
     """By conjugate gradients without K in memory."""
     delta2 = jnp.maximum(delta2, len(X) * jnp.finfo(X.dtype).eps)  # less than the rounding of K counts as none
@@ -97,7 +103,7 @@ def block_fit(X: Array, y: Array, scale: Array, delta2: Array) -> Solution:
     return _solution(times, y, delta2, theta, fitted, status, Method.CONJUGATE_GRADIENTS)._replace(steps=steps)
 
 
-@jax.jit
+@compiled(operations=_kernel_work)
 def bias_fit(X: Array, y: Array, scale: Array, delta2: Array) -> Solution:
     """The weights and a bias b with (K + δ²I) weights = y − b and Σ weights = 0, by Cholesky's factor."""
     K, ones = rbf(X, centers=X, scale=scale), jnp.ones_like(y)

@@ -24,8 +24,6 @@ The elastic net, Σ (y − ŷ)² + Σ penalty |θ| + δ²θᵀθ, is the lasso w
 `fit(jnp.concatenate([X, delta * jnp.eye(d)]), jnp.concatenate([y, jnp.zeros(d)]), penalty=penalty)`.
 """
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -41,6 +39,7 @@ from jax_course.regression.linear import predict
 from jax_course.regression.unpenalized_columns import count_unpenalized, project, unpenalized_columns
 from jax_course.regression.working_set import Descent, descend
 from jax_course.solution import Solution, Status, select_status
+from jax_course.tiers import compiled
 
 __all__ = ["cost", "duality_gap", "fit", "largest_penalty", "path", "predict", "screened", "subgradient"]
 
@@ -155,7 +154,7 @@ def _minimisers(X: Array, y: Array, P: Array, max_steps: Array | int, free: int)
     return _with_unpenalized_columns(found, X, y, P, max_steps, free)
 
 
-@jax.jit
+@compiled
 def _solutions(found: Descent, P: Array, max_steps: Array | int) -> Solution:
     def solution(found: Descent, p: Array) -> Solution:
         J = coordinate_descent.penalised_cost(found.theta, found.rr, p)
@@ -166,7 +165,7 @@ def _solutions(found: Descent, P: Array, max_steps: Array | int) -> Solution:
     return jax.vmap(solution)(found, P)
 
 
-@partial(jax.jit, static_argnums=5)
+@compiled(static_argnums=5)
 def _with_unpenalized_columns(
     found: Descent, X: Array, y: Array, P: Array, max_steps: Array | int, free: int
 ) -> Solution:
@@ -190,7 +189,7 @@ def _status(solved: Array, J: Array, found: Descent, max_steps: Array | int) -> 
     )
 
 
-@partial(jax.jit, static_argnums=3)
+@compiled(static_argnums=3)
 def _largest_penalty(X: Array, y: Array, factors: Array, free: int) -> Array:
     projected = project(X, y, factors, free)
     slopes = 2 * jnp.abs(transpose_product(projected.X, projected.y))

@@ -1,14 +1,14 @@
 """The solution of a least squares problem as a fit reports it: with its status, its method and its gradient's norm."""
 
-import jax
 import jax.numpy as jnp
 
 from jax_course.linalg import Solved
 from jax_course.linalg.normal_equations import LeastSquaresMethod
 from jax_course.solution import Method, Solution, Status
+from jax_course.tiers import compiled
 
 
-@jax.jit
+@compiled
 def least_squares_solution(solved: Solved) -> Solution:
     """The `Solution` of θ (d,), RANK_DEFICIENT where the rank is below d. Course 3.3, 6.1.
 

@@ -21,7 +21,6 @@ of ‖y − Xθ‖² under Σ factors θ² ≤ t is the ridge solution with that
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
@@ -29,6 +28,7 @@ from jax_course import inputs
 from jax_course.differentiation import forward_only
 from jax_course.inputs.types import ArrayLike
 from jax_course.linalg import GSVD, product, sum_over_blocks, transpose_product, with_gsvd
+from jax_course.tiers import compiled
 
 BLOCK = 2048  # rows of X: their errors for all penalties are in memory at once, BLOCK × n numbers
 
@@ -123,7 +123,7 @@ def _shares(gsvd: GSVD, penalties: Array) -> tuple[Array, Array]:
     return C2 / total, jnp.where(C2 > 0, pS2 / total, 1)
 
 
-@jax.jit
+@compiled
 def _path(X: Array, y: Array, penalties: Array, factors: Array) -> Array:
     def thetas(gsvd: GSVD) -> Array:
         shrunk = gsvd.C[None, :] ** 2 + (penalties / gsvd.tau)[:, None] * gsvd.S[None, :] ** 2
@@ -149,7 +149,7 @@ def _path(X: Array, y: Array, penalties: Array, factors: Array) -> Array:
     return with_gsvd(thetas, X, factors)
 
 
-@jax.jit
+@compiled
 def _leave_one_out(X: Array, y: Array, penalties: Array, factors: Array) -> Array:
     def mean_square(gsvd: GSVD) -> Array:
         (_, one_minus_s), Zy = _shares(gsvd, penalties), gsvd.coordinates(y)
@@ -170,7 +170,7 @@ def _leave_one_out(X: Array, y: Array, penalties: Array, factors: Array) -> Arra
     return with_gsvd(mean_square, X, factors)
 
 
-@jax.jit
+@compiled
 def _generalized_cross_validation(X: Array, y: Array, penalties: Array, factors: Array) -> Array:
     def mean_square(gsvd: GSVD) -> Array:
         (_, one_minus_s), Zy = _shares(gsvd, penalties), gsvd.coordinates(y)
@@ -194,12 +194,12 @@ def _residuals(gsvd: GSVD, Zy: Array, rows: Array, y: Array, one_minus_s: Array)
     return Z, outside[:, None] + product(Z, (one_minus_s * Zy[None, :]).T)
 
 
-@jax.jit
+@compiled
 def _degrees_of_freedom(X: Array, _: Array, penalties: Array, factors: Array) -> Array:
     return with_gsvd(lambda gsvd: jnp.sum(_shares(gsvd, penalties)[0], axis=1), X, factors)
 
 
-@jax.jit
+@compiled
 def _budget(X: Array, y: Array, penalties: Array, factors: Array) -> Array:
     return with_gsvd(lambda gsvd: _size(gsvd, gsvd.coordinates(y), penalties), X, factors)
 
@@ -209,7 +209,7 @@ def _size(gsvd: GSVD, Zy: Array, penalties: Array) -> Array:
     return jnp.sum((s * (gsvd.S * Zy / jnp.where(gsvd.C > 0, gsvd.C, 1))[None, :]) ** 2, axis=1) / gsvd.tau
 
 
-@jax.jit
+@compiled
 def _constrained(X: Array, y: Array, t: Array, factors: Array) -> Constrained:
     penalty = with_gsvd(lambda gsvd: _penalty_for_budget(gsvd, gsvd.coordinates(y), t), X, factors)
     return Constrained(_path(X, y, penalty[None], factors)[0], penalty)

@@ -4,10 +4,8 @@ Their parameters are the least squares fit of the residual of the others. A colu
 in X − QQᵀX, and is set to 0.
 """
 
-from functools import partial
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -17,6 +15,7 @@ from jax_course.inputs.types import ArrayLike
 from jax_course.linalg import product, rank_tolerance, transpose_product
 from jax_course.linalg.lapack import qr
 from jax_course.linalg.least_squares import column_scale, truncated_svd
+from jax_course.tiers import compiled
 
 
 class Projected(NamedTuple):
@@ -39,7 +38,7 @@ def unpenalized_columns(X: Array, p: Array, free: int) -> tuple[Array, Array]:
     return indices, jnp.take(X, indices, axis=1, mode="fill", fill_value=0)
 
 
-@partial(jax.jit, static_argnums=3)
+@compiled(static_argnums=3)
 def project(X: Array, y: Array, p: Array, free: int) -> Projected:
     """X and y without their parts in the span of the columns without a penalty, of which there are at most `free`."""
     if free == 0:

@@ -27,6 +27,7 @@ from jax_course.regression.coordinate_descent import (
     relative_gap,
     tolerance,
 )
+from jax_course.tiers import compiled
 
 ROUNDS = 4  # each computes h from X; after one the gap of correlated columns was up to 3e-8, after two below 1e-8
 GRAM = 2048  # columns up to which the Gram matrix, 32 MB in float64, is used whatever m is
@@ -105,20 +106,32 @@ def _problem(X: Array, y: Array, penalties: Array) -> _Problem:
     return _Problem(X * scale[None, :], y * unit, jnp.ones_like(scale), p, scale, unit)
 
 
-@jax.jit
+@compiled
 def _units(X: Array, y: Array) -> tuple[Array, Array, Array]:
     scale, unit = column_scale(X), column_scale(y[:, None])[0]
     largest = jnp.finfo(X.dtype).max ** 0.2
     return scale, unit, (jnp.max(scale) > largest) | (jnp.min(scale) < 1 / largest)
 
 
-@jax.jit
+SWEEPS = 1_000  # multiplications one after another for each pair of columns: 100 sweeps that take ten times as long
+
+
+def _gram_work(problem: _Problem, *_: Array | int) -> float:
+    (m, d), n = problem.X.shape, len(problem.penalties)
+    return (m + SWEEPS * n) * d**2
+
+
+def _residual_work(problem: _Problem, *_: Array | int) -> float:
+    return SWEEPS * len(problem.penalties) * problem.X.size
+
+
+@compiled(operations=_gram_work)
 def _on_the_gram(problem: _Problem, max_steps: Array | int) -> Descent:
     G = problem.scale[:, None] * gram(problem.X) * problem.scale[None, :]
     return _on_all_columns(problem, form_of_gram(G), max_steps)
 
 
-@jax.jit
+@compiled(operations=_residual_work)
 def _on_the_residual(problem: _Problem, max_steps: Array | int) -> Descent:
     rows = problem.scale[:, None] * problem.X.T
     sizes = jnp.sum(rows**2, axis=1)
@@ -134,7 +147,7 @@ def _on_all_columns(problem: _Problem, form: Form, max_steps: Array | int) -> De
     return _in_rounds(problem, max_steps, solve, lambda state: True)
 
 
-@jax.jit
+@compiled(operations=_gram_work)
 def _on_a_working_set(problem: _Problem, max_steps: Array | int) -> tuple[Descent, Array]:
     """On the columns that leave 0 first, until no other does; accepted if all problems are solved."""
 

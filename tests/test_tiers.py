@@ -1,0 +1,122 @@
+"""Programs compiled cheaply first, and well when their work has paid for it."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jax_course import tiers
+from jax_course.tiers import compiled
+
+X = np.array([[0.0, -0.0, 1.5], [np.nan, np.inf, -np.inf], [5e-324, 1e308, -745.0]])
+
+
+@pytest.fixture
+def options_used(monkeypatch):
+    """The compiler options of the program that ran, call by call; a program is named by its options."""
+    used = []
+    plain = jax.jit
+
+    def jit(function, **keywords):
+        program = plain(function, **keywords)
+
+        def run(*arguments):
+            used.append(keywords.get("compiler_options"))
+            return program(*arguments)
+
+        return run
+
+    monkeypatch.setattr(jax, "jit", jit)
+    return used
+
+
+def test_a_shape_is_compiled_cheaply_until_its_calls_have_paid(options_used, monkeypatch):
+    monkeypatch.setattr(tiers, "CALLS", 2)
+    double = compiled(lambda x: 2 * x)
+    for size in (3, 3, 3, 3, 2):
+        np.testing.assert_array_equal(double(np.ones(size)), np.full(size, 2.0))
+    cheap = tiers.CHEAP_OPTIONS[0]
+    assert options_used == [cheap, cheap, None, None, cheap]
+
+
+def test_large_work_is_optimised_at_once(options_used):
+    double = compiled(lambda x: 2 * x, operations=lambda x: 2 * tiers.WORK)
+    double(np.ones(3))
+    assert options_used == [None]
+
+
+def test_a_second_call_traces_nothing(monkeypatch):
+    monkeypatch.setattr(tiers, "CALLS", 2)
+    traced = []
+    double = compiled(lambda x, n: traced.append(n) or n * x, static_argnums=1)
+    for _ in range(4):  # the two programs are compiled of one trace
+        double(np.ones(3), 2)
+    assert traced == [2]
+
+
+def test_inside_a_trace_it_is_part_of_the_program_of_the_caller():
+    square = compiled(lambda x: jnp.sum(x**2))
+    x = np.arange(3.0)
+    known = jax.jit(lambda y: y + square(x))  # x is known while the caller is traced
+    assert float(known(1.0)) == 6.0
+    assert float(jax.jit(square)(x)) == 5.0
+    np.testing.assert_array_equal(jax.grad(square)(x), 2 * x)
+    np.testing.assert_array_equal(jax.vmap(square)(np.stack([x, x])), [5.0, 5.0])
+    with jax.disable_jit():
+        assert float(square(x)) == 5.0
+
+
+def test_options_that_the_compiler_does_not_know_are_left_out(monkeypatch):
+    monkeypatch.setattr(tiers, "CHEAP_OPTIONS", ({"xla_no_such_option": True}, None))
+    double = compiled(lambda x: 2 * x)
+    for _ in range(2):
+        np.testing.assert_array_equal(double(np.ones(3)), np.full(3, 2.0))
+
+
+def test_an_error_of_the_function_is_raised():
+    def refuse(x):
+        raise ValueError("not this")
+
+    with pytest.raises(ValueError, match="not this"):
+        compiled(refuse)(np.ones(3))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_cheap_programs_keep_nan_and_infinity(dtype):
+    def compared(x):
+        a, b = x[:, :, None], x[:, None, :]
+        exact = jnp.maximum(a, b), jnp.minimum(a, b), a < b, a == b, a != b, jnp.isnan(x), jnp.isfinite(x), x.max(1)
+        slope = jax.grad(lambda x: jnp.sum(jnp.maximum(x, 0)) + jnp.max(x))(x[0])
+        return *exact, slope, jnp.where(x > 0, jnp.log(x), x), jnp.sqrt(x), a / b
+
+    with np.errstate(over="ignore"):
+        x = X.astype(dtype)
+    for cheap, well in zip(compiled(compared)(x), jax.jit(compared)(x), strict=True):
+        np.testing.assert_allclose(cheap, well, rtol=4 * np.finfo(dtype).eps)
+
+
+def test_both_precisions_and_several_threads_share_a_function():
+    double = compiled(lambda x: 2 * x)
+    for x64 in (True, False):
+        with jax.enable_x64(x64):
+            assert double(np.ones(3)).dtype == (np.float64 if x64 else np.float32)
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(double(np.ones(4)))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    np.testing.assert_array_equal(found, np.full((4, 4), 2.0))
+
+
+def test_programs_are_kept_on_disk_from_the_call_on(tmp_path):
+    script = "import jax, sys, jax_course as c; jax.jit(lambda x: x + 1)(1.0); c.cache_programs(sys.argv[1])\n"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
+    run = [sys.executable, "-c", script + "jax.jit(lambda x: x * 3 + 2)(1.0)", str(tmp_path / "programs")]
+    subprocess.run(run, env=environment, check=True, timeout=120)
+    assert len(list((tmp_path / "programs").iterdir())) >= 1
