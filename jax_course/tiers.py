@@ -33,7 +33,7 @@ CHEAP_OPTIONS = ({**UNOPTIMIZED, "xla_cpu_use_fusion_emitters": False}, UNOPTIMI
 
 # Multiplications after which optimising has paid. Not optimised, those of the lasso on 10,000 × 100 (10⁸) took 9.2
 # instead of 4.1 ms, those of the normal equations 5.6 instead of 3.6: 100 to 200 calls lose the 0.6 s that were saved.
-WORK = 2**33
+WORK = 2**31
 CALLS = 1_000  # the lasso of 1,000 × 20 took 0.42 instead of 0.23 ms: after so many calls 0.2 s are lost
 
 
@@ -100,6 +100,22 @@ class _Tiers:
         if name.startswith("__") or name == "_well":
             raise AttributeError(name)
         return getattr(self._well, name)  # lower, trace, eval_shape, clear_cache
+
+
+def count_numbers(function: Callable, *arguments: Any) -> int:
+    """The numbers that function(*arguments) reads and writes, about: those of all steps of its program.
+
+    >>> count_numbers(lambda x: jnp.sum(x * x), jnp.ones(5))
+    21
+    """
+    return _count(jax.make_jaxpr(function)(*arguments).jaxpr)
+
+
+def _count(jaxpr: Any) -> int:
+    values = [value.aval for equation in jaxpr.eqns for value in (*equation.invars, *equation.outvars)]
+    inner = [getattr(p, "jaxpr", p) for equation in jaxpr.eqns for p in equation.params.values()]
+    own = sum(math.prod(getattr(aval, "shape", ())) for aval in values)
+    return own + sum(_count(jaxpr) for jaxpr in inner if hasattr(jaxpr, "eqns"))
 
 
 def _trace_state() -> Any:

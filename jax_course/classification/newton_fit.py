@@ -12,6 +12,7 @@ data need it; inside jit all are branches of `lax.cond`.
 """
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -26,8 +27,16 @@ from jax_course.classification.whitened_newton import End
 from jax_course.linalg import first_accepted
 from jax_course.losses import Loss
 from jax_course.solution import Solution
+from jax_course.tiers import compiled
 
+STEPS = 8  # of Newton's method, as a rule
 Data = tuple[Array, Array, Array, Array]  # X, y, weights, penalties
+
+
+def operations(loss: Loss, data: Data, *_: Any) -> float:
+    """The multiplications of a fit, about: those of the Hessians of STEPS steps."""
+    X, _, _, delta2 = data
+    return STEPS * len(X) * delta2.size**2
 
 
 def fit(loss: Loss, data: Data, max_steps: Array | int) -> Solution:
@@ -56,25 +65,25 @@ def complete_fit(loss: Loss, data: Data, max_steps: Array | int) -> Solution:
 complete_program = jax.jit(complete_fit, static_argnums=0)
 
 
-@partial(jax.jit, static_argnums=0)
+@compiled(static_argnums=0, operations=operations)
 def quasi_newton_stage(loss: Loss, data: Data, max_steps: Array | int) -> tuple[Solution, Array]:
     """Many examples, and whether the result is accepted."""
     return preconditioned_lbfgs(LinearCost(loss, *data), max_steps)
 
 
-@partial(jax.jit, static_argnums=0)
+@compiled(static_argnums=0, operations=operations)
 def newton_stage(loss: Loss, data: Data, max_steps: Array | int) -> tuple[Solution, Array]:
     """Well-conditioned examples, and whether the result is accepted."""
     return newton.newton(LinearCost(loss, *data), max_steps)
 
 
-@partial(jax.jit, static_argnums=0)
+@compiled(static_argnums=0, operations=operations)
 def whitened_stage(loss: Loss, data: Data, max_steps: Array | int) -> End:
     """The end of Newton's method in whitened coordinates."""
     return whitened_newton.whitened_newton(LinearCost(loss, *data), max_steps)
 
 
-@partial(jax.jit, static_argnums=0)
+@compiled(static_argnums=0, operations=operations)
 def separation_stage(loss: Loss, data: Data, end: End) -> Array:
     """Whether the classes are separated quasi-completely."""
     return is_quasi_separable(
@@ -82,13 +91,13 @@ def separation_stage(loss: Loss, data: Data, end: End) -> Array:
     )
 
 
-@partial(jax.jit, static_argnums=0)
+@compiled(static_argnums=0, operations=operations)
 def least_norm_stage(loss: Loss, data: Data, end: End) -> tuple[Array, Array]:
     """The theta of least norm, and the rank."""
     return whitened_newton.least_norm(LinearCost(loss, *data), end)
 
 
-@partial(jax.jit, static_argnums=0)
+@compiled(static_argnums=0, operations=operations)
 def corrected_stage(loss: Loss, data: Data, end: End, theta: Array, rank: Array, separated: Array) -> Solution:
     """The solution at theta, after further steps."""
     return whitened_newton.corrected(LinearCost(loss, *data), end, theta, rank, separated)

@@ -18,7 +18,9 @@ from jax_course.compile_cache import cached_by_value
 from jax_course.differentiation import forward_only, not_differentiable
 from jax_course.optimization.objective import Objective, Point, objective, parameters, tree, vector
 from jax_course.solution import Evaluations, Solution
+from jax_course.tiers import compiled, count_numbers
 
+STEPS = 100  # of a solver, about: whether a cost has much work for a compiler to optimise is not known to the step
 FORWARD = ("newton",)  # its last step −H⁻¹g has the derivative of the minimiser
 Settings = ParamSpec("Settings")
 
@@ -102,7 +104,10 @@ def _program(mode: "RunMode", task: Task) -> Any:
 
 @cached_by_value
 def _compiled(mode: "RunMode", algorithm: Callable, functions: Mapping[str, Any], shape: Mapping[str, int]) -> Callable:
-    @jax.jit
+    def operations(theta: Any, settings: Mapping[str, Any]) -> float:
+        return STEPS * count_numbers(functions["cost"], theta)
+
+    @compiled(operations=operations)
     def program(theta: Any, settings: Mapping[str, Any]) -> Any:
         def run(theta: Any) -> Any:
             return mode.run(algorithm(**shape, **settings), objective(theta, **functions), theta)

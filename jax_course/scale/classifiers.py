@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -53,6 +52,7 @@ from jax_course.scale.newton_state import (
 )
 from jax_course.scale.start import File, begin, load_fit, save_fit, solution
 from jax_course.solution import Method, Solution, Status
+from jax_course.tiers import compiled
 from jax_course.training.checkpoint import CheckpointError
 
 TRIALS = 30  # of a line search, each a pass
@@ -163,7 +163,7 @@ def _start(
     passes = jnp.zeros((), jnp.int32)
     if warm is not None:
         batch = (*(inputs.as_array(a, name) for a, name in ((X, "X"), (y, "y"))), jnp.ones(len(X), delta2.dtype))
-        zero_sums, warm_sums = (jax.jit(batch_sums)(*batch, theta) for theta in (zero, warm))
+        zero_sums, warm_sums = (compiled(batch_sums)(*batch, theta) for theta in (zero, warm))
         sums, passes = (yield SUMS, warm), passes + 1
         if sums.cost < zero_sums.cost / len(X) * rows:
             sums = sums._replace(hessian=warm_sums.hessian * (rows / len(X)))
@@ -205,7 +205,7 @@ def _line_search(start: Reached, max_passes: int) -> processes.Fit[Reached | Non
     return None
 
 
-_next_search = jax.jit(next_search)
+_next_search = compiled(next_search)
 
 
 def _minimiser_of_first_rows(in_memory: Callable, X: Any, y: Any, delta2: Array) -> Array | None:

@@ -2,7 +2,6 @@
 
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -11,6 +10,7 @@ from jax_course.linalg import Factored, product, shortest_solution, spd_factor
 from jax_course.linalg.lapack import solve_triangular
 from jax_course.optimization.quasi_newton import Pairs, add_pair, empty_pairs, two_loop_product
 from jax_course.scale.class_sums import Sums
+from jax_course.tiers import compiled
 
 FALL = 1e-10  # of the gradient at θ = 0, and of θ: a smaller gradient or step counts as 0, as in the fits in memory
 ROUNDINGS = 64  # ε: instead of FALL if it is more; rounding left up to 50 in float32, of means 100 deviations off 0
@@ -48,7 +48,7 @@ def has_small_gradient(reached: Reached) -> bool:
     return bool(jnp.linalg.norm(reached.sums.gradient) <= _tolerance(reached.theta.dtype) * reached.first)
 
 
-@jax.jit
+@compiled
 def has_small_step(reached: Reached) -> Array:
     """Whether the next step is short relative to θ, both in the norm of H; True if H is singular."""
     factored = _factored(reached.sums.hessian, reached.delta2)
@@ -85,7 +85,7 @@ def newton_step(reached: Reached) -> tuple[Array, bool]:
     return shortest.reshape(step.shape), False
 
 
-@jax.jit
+@compiled
 def _step(reached: Reached) -> tuple[Array, Array]:
     """H⁻¹ g, corrected by L-BFGS in coordinates in which H is the identity; and whether H is regular."""
     g, factored = reached.sums.gradient, _factored(reached.sums.hessian, reached.delta2)
@@ -94,7 +94,7 @@ def _step(reached: Reached) -> tuple[Array, Array]:
     return step.reshape(g.shape), factored.is_regular()
 
 
-@jax.jit
+@compiled
 def updated_pairs(start: Reached, theta: Array, g: Array) -> Pairs:
     """The pairs after a step to theta, where the gradient is g."""
     factored = _factored(start.sums.hessian, start.delta2)
