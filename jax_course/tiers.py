@@ -2,7 +2,7 @@
 
 Optimising a program of a fit takes XLA 0.3 to 0.8 s; on 1,000 examples the program then runs for less than a
 millisecond. So the first calls of a shape run a program that is not optimised. It computes the same, NaN and infinity
-included, to rounding. When all calls together have done so much work that optimising would have paid, it is optimised.
+included, to rounding. Where the calls are many, or their work is much, it is optimised.
 
     @compiled(operations=lambda X, y: X.shape[0] * X.shape[1] ** 2)
     def stage(X, y): ...
@@ -31,10 +31,13 @@ UNOPTIMIZED = {
 }
 CHEAP_OPTIONS = ({**UNOPTIMIZED, "xla_cpu_use_fusion_emitters": False}, UNOPTIMIZED, None)
 
-# Multiplications after which optimising has paid. Not optimised, those of the lasso on 10,000 × 100 (10⁸) took 9.2
-# instead of 4.1 ms, those of the normal equations 5.6 instead of 3.6: 100 to 200 calls lose the 0.6 s that were saved.
+# Multiplications of all calls together after which a program is optimised. Not optimised, those of the lasso on
+# 10,000 × 100 (10⁸) took 9.2 instead of 4.1 ms, those of the normal equations 5.6 instead of 3.6: 0.1 s are lost.
 WORK = 2**31
-CALLS = 1_000  # the lasso of 1,000 × 20 took 0.42 instead of 0.23 ms: after so many calls 0.2 s are lost
+# Calls after which a shape counts as one that is called often. Fits of 1,000 × 20 took up to 2 ms longer than optimised
+# (linear 3.5 instead of 1.6, logistic 2.0 instead of 1.2), those of 10,000 × 20 up to 6 ms: 60 ms are lost at most. A
+# number of calls, and not of seconds, so that the same script gives the same digits in every run.
+CALLS = 10
 
 
 def compiled(

@@ -21,22 +21,39 @@ from jax import Array
 from jax_course import inputs
 from jax_course.classification import newton, whitened_newton
 from jax_course.classification.objective import LinearCost
-from jax_course.classification.preconditioned_lbfgs import is_worth_it, preconditioned_lbfgs
+from jax_course.classification.preconditioned_lbfgs import Start, is_worth_it, preconditioned_lbfgs, subsample_start
 from jax_course.classification.separation import is_quasi_separable
+from jax_course.classification.subsample import subsample_size
 from jax_course.classification.whitened_newton import End
 from jax_course.linalg import first_accepted
 from jax_course.losses import Loss
 from jax_course.solution import Solution
 from jax_course.tiers import compiled
 
-STEPS = 8  # of Newton's method, as a rule
+NEWTON_STEPS, QUASI_NEWTON_STEPS = 8, 20  # as a rule
 Data = tuple[Array, Array, Array, Array]  # X, y, weights, penalties
 
 
-def operations(loss: Loss, data: Data, *_: Any) -> float:
-    """The multiplications of a fit, about: those of the Hessians of STEPS steps."""
+def newton_operations(loss: Loss, data: Data, *_: Any) -> float:
+    """The multiplications of Newton's method, about: those of its Hessians."""
     X, _, _, delta2 = data
-    return STEPS * len(X) * delta2.size**2
+    return NEWTON_STEPS * len(X) * delta2.size**2
+
+
+def _quasi_newton_operations(m: int, data: Data) -> float:
+    """The multiplications of L-BFGS with m examples, about: two products in a step, and a Gram matrix."""
+    X, _, _, delta2 = data
+    return QUASI_NEWTON_STEPS * 2 * m * delta2.size + subsample_size(*X.shape) * X.shape[1] ** 2
+
+
+def subsample_operations(loss: Loss, data: Data, *_: Any) -> float:
+    """The multiplications of the fit of the subsample, about."""
+    return _quasi_newton_operations(subsample_size(*data[0].shape), data)
+
+
+def quasi_newton_operations(loss: Loss, data: Data, *_: Any) -> float:
+    """The multiplications of the fit of all examples by L-BFGS, about."""
+    return _quasi_newton_operations(len(data[0]), data)
 
 
 def fit(loss: Loss, data: Data, max_steps: Array | int) -> Solution:
@@ -65,25 +82,36 @@ def complete_fit(loss: Loss, data: Data, max_steps: Array | int) -> Solution:
 complete_program = jax.jit(complete_fit, static_argnums=0)
 
 
-@compiled(static_argnums=0, operations=operations)
 def quasi_newton_stage(loss: Loss, data: Data, max_steps: Array | int) -> tuple[Solution, Array]:
     """Many examples, and whether the result is accepted."""
-    return preconditioned_lbfgs(LinearCost(loss, *data), max_steps)
+    return all_examples_stage(loss, data, subsample_stage(loss, data, max_steps), max_steps)
 
 
-@compiled(static_argnums=0, operations=operations)
+@compiled(static_argnums=0, operations=subsample_operations)
+def subsample_stage(loss: Loss, data: Data, max_steps: Array | int) -> Start:
+    """The start of the fit of many examples."""
+    return subsample_start(LinearCost(loss, *data), max_steps)
+
+
+@compiled(static_argnums=0, operations=quasi_newton_operations)
+def all_examples_stage(loss: Loss, data: Data, start: Start, max_steps: Array | int) -> tuple[Solution, Array]:
+    """Many examples from that start, and whether the result is accepted."""
+    return preconditioned_lbfgs(LinearCost(loss, *data), start, max_steps)
+
+
+@compiled(static_argnums=0, operations=newton_operations)
 def newton_stage(loss: Loss, data: Data, max_steps: Array | int) -> tuple[Solution, Array]:
     """Well-conditioned examples, and whether the result is accepted."""
     return newton.newton(LinearCost(loss, *data), max_steps)
 
 
-@compiled(static_argnums=0, operations=operations)
+@compiled(static_argnums=0, operations=newton_operations)
 def whitened_stage(loss: Loss, data: Data, max_steps: Array | int) -> End:
     """The end of Newton's method in whitened coordinates."""
     return whitened_newton.whitened_newton(LinearCost(loss, *data), max_steps)
 
 
-@compiled(static_argnums=0, operations=operations)
+@compiled(static_argnums=0, operations=newton_operations)
 def separation_stage(loss: Loss, data: Data, end: End) -> Array:
     """Whether the classes are separated quasi-completely."""
     return is_quasi_separable(
@@ -91,13 +119,13 @@ def separation_stage(loss: Loss, data: Data, end: End) -> Array:
     )
 
 
-@compiled(static_argnums=0, operations=operations)
+@compiled(static_argnums=0, operations=newton_operations)
 def least_norm_stage(loss: Loss, data: Data, end: End) -> tuple[Array, Array]:
     """The theta of least norm, and the rank."""
     return whitened_newton.least_norm(LinearCost(loss, *data), end)
 
 
-@compiled(static_argnums=0, operations=operations)
+@compiled(static_argnums=0, operations=newton_operations)
 def corrected_stage(loss: Loss, data: Data, end: End, theta: Array, rank: Array, separated: Array) -> Solution:
     """The solution at theta, after further steps."""
     return whitened_newton.corrected(LinearCost(loss, *data), end, theta, rank, separated)

@@ -54,19 +54,22 @@ def is_worth_it(X: Array, delta2: Array) -> bool:
     return len(X) >= 4 * X.shape[1] and len(X) * delta2.size**2 >= WORK
 
 
-def preconditioned_lbfgs(cost: LinearCost, max_steps: Array | int) -> tuple[Solution, Array]:
-    """The minimiser of the cost, and whether it is accepted.
+class Start(NamedTuple):
+    """The minimiser of the subsample, roughly; the steps to it, the preconditioner there, the factor of A at θ = 0."""
 
-    A fit that is not accepted says nothing: there may be no minimum, or rounding may hide it from these steps.
-    """
+    theta: Array
+    steps: Array
+    preconditioner: Factored
+    A: Factored
+
+
+def subsample_start(cost: LinearCost, max_steps: Array | int) -> Start:
+    """The start of the fit of all examples."""
     delta2, part = cost.delta2, subsample(cost)
     origin = jnp.zeros_like(delta2)
-    preconditioner, full = gram_preconditioner(part, origin)
-    # a barrier, or the compiler computes what becomes of these constants, slowly
-    scores = lax.optimization_barrier(jnp.zeros(cost.y.shape + delta2.shape[1:], delta2.dtype))
-    first = cost.gradient_from(origin, cost.loss.slope(scores, cost.y))
-    size, close = jnp.linalg.norm(first), CLOSE if part is cost else ENOUGH
-    rough_enough = close * size, close * _preconditioned_norm(preconditioner, first)
+    preconditioner, A = gram_preconditioner(part, origin)
+    first, close = _first_gradient(part), CLOSE if part is cost else ENOUGH
+    rough_enough = close * jnp.linalg.norm(first), close * _preconditioned_norm(preconditioner, first)
     roughly = _descended(part, origin, preconditioner, *rough_enough, max_steps)
     theta = roughly.point.extra.q
     if part is cost and 1 < delta2.ndim and delta2.size <= MOST_PARAMETERS:
@@ -76,18 +79,34 @@ def preconditioned_lbfgs(cost: LinearCost, max_steps: Array | int) -> tuple[Solu
         new, _ = gram_preconditioner(part, theta)
         near = new.is_regular()
     preconditioner = jax.tree.map(lambda new, old: jnp.where(near, new, old), new, preconditioner)
-    tolerance = jnp.maximum(1e-10 * size, rounding(part, theta))
-    fall = jnp.maximum(FALL, 64 * jnp.finfo(theta.dtype).eps) * _preconditioned_norm(preconditioner, first)
-    end = _descended(cost, theta, preconditioner, tolerance, fall, max_steps)
-    steps = end.steps + (roughly.steps if part is cost else 0)
+    return Start(theta, roughly.steps, preconditioner, A)
+
+
+def preconditioned_lbfgs(cost: LinearCost, start: Start, max_steps: Array | int) -> tuple[Solution, Array]:
+    """The minimiser of the cost, and whether it is accepted.
+
+    A fit that is not accepted says nothing: there may be no minimum, or rounding may hide it from these steps.
+    """
+    delta2, part, first = cost.delta2, subsample(cost), _first_gradient(cost)
+    tolerance = jnp.maximum(1e-10 * jnp.linalg.norm(first), rounding(part, start.theta))
+    least = jnp.maximum(FALL, 64 * jnp.finfo(first.dtype).eps) * _preconditioned_norm(start.preconditioner, first)
+    end = _descended(cost, start.theta, start.preconditioner, tolerance, least, max_steps)
+    steps = end.steps + (start.steps if part is cost else 0)
     theta = _centred(end.point.extra.q, delta2)
     value = jnp.sum(cost.w * cost.loss.values(end.point.extra.Z, cost.y)) + jnp.sum(delta2 * theta**2)
     norm = jnp.linalg.norm(end.point.extra.moment + 2 * delta2 * theta)
-    accepted = (norm <= tolerance) & jnp.isfinite(value) & full.is_regular()
-    accepted &= jnp.all(delta2 > 0) | is_curved(part, theta, full)
+    accepted = (norm <= tolerance) & jnp.isfinite(value) & start.A.is_regular()
+    accepted &= jnp.all(delta2 > 0) | is_curved(part, theta, start.A)
     evaluations = Evaluations(steps, steps + 1, jnp.zeros_like(steps))
     status, method = (jnp.array(code, jnp.int32) for code in (Status.CONVERGED, Method.QUASI_NEWTON))
     return Solution(theta, value, norm, steps, status, evaluations, method), accepted
+
+
+def _first_gradient(cost: LinearCost) -> Array:
+    """The gradient at θ = 0."""
+    # a barrier, or the compiler computes what becomes of these constants, slowly
+    scores = lax.optimization_barrier(jnp.zeros(cost.y.shape + cost.delta2.shape[1:], cost.delta2.dtype))
+    return cost.gradient_from(jnp.zeros_like(cost.delta2), cost.loss.slope(scores, cost.y))
 
 
 class _Memory(NamedTuple):

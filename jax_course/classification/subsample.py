@@ -30,11 +30,17 @@ LEAST_CURVATURE = 1e-4  # at the end, in units of that at the start
 GOLDEN = 0.6180339887498949
 
 
+def subsample_size(m: int, d: int) -> int:
+    """The number of examples, of m with d columns, in the subsample."""
+    size = max(SUBSAMPLE, 16 * d, m // 16)
+    return m if size > m // 3 else size
+
+
 def subsample(cost: LinearCost) -> LinearCost:
     """The cost of evenly spread examples, reweighted so that they stand for all; the cost itself where m is small."""
     m, d = cost.X.shape
-    size = max(SUBSAMPLE, 16 * d, m // 16)
-    if size > m // 3:
+    size = subsample_size(m, d)
+    if size == m:
         return cost
     rows = np.unique(np.floor(np.modf(np.arange(1, size + 1) * GOLDEN)[0] * m).astype(np.int32))
     X, y = (jnp.asarray(a).at[rows].get(mode="promise_in_bounds") for a in (cost.X, cost.y))

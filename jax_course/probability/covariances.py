@@ -22,6 +22,7 @@ from jax_course.linalg import gram, product, rank_tolerance, spd_factor
 from jax_course.linalg.double_double import add_products
 from jax_course.linalg.lapack import cholesky, solve_triangular
 from jax_course.probability import parameters
+from jax_course.tiers import compiled
 
 
 class Root(NamedTuple):
@@ -72,7 +73,7 @@ def root(covariance: Array) -> Root:
     return factors
 
 
-@jax.jit
+@compiled
 def _factorised(covariance: Array) -> Root:
     A = jnp.where(_asymmetry(covariance) <= 1, (covariance + covariance.T) / 2, jnp.nan)
     factored = spd_factor(lax.stop_gradient(A))

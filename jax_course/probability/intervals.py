@@ -21,6 +21,7 @@ from jax.scipy.special import betainc, erfinv, ndtri
 
 from jax_course import inputs
 from jax_course.inputs.types import ArrayLike
+from jax_course.tiers import compiled
 
 
 class Interval(NamedTuple):
@@ -64,7 +65,7 @@ def normal(confidence: Array) -> Array:
     )
 
 
-@jax.jit
+@compiled
 def student(confidence: Array, degrees_of_freedom: Array) -> Array:
     """t, the estimated standard deviations that a value stays within at this confidence. Course 5.3.
 

@@ -121,6 +121,11 @@ def _gram_work(problem: _Problem, *_: Array | int) -> float:
     return (m + SWEEPS * n) * d**2
 
 
+def _set_work(problem: _Problem, *_: Array | int) -> float:
+    rounds, n = 4, len(problem.penalties)  # as a rule: few columns enter after the first set
+    return rounds * n * ((len(problem.X) + SWEEPS) * WORKING_SET**2 + problem.X.size)
+
+
 def _residual_work(problem: _Problem, *_: Array | int) -> float:
     return SWEEPS * len(problem.penalties) * problem.X.size
 
@@ -147,7 +152,7 @@ def _on_all_columns(problem: _Problem, form: Form, max_steps: Array | int) -> De
     return _in_rounds(problem, max_steps, solve, lambda state: True)
 
 
-@compiled(operations=_gram_work)
+@compiled(operations=_set_work)
 def _on_a_working_set(problem: _Problem, max_steps: Array | int) -> tuple[Descent, Array]:
     """On the columns that leave 0 first, until no other does; accepted if all problems are solved."""
 

@@ -17,7 +17,6 @@ first process that has rows reads and writes the checkpoint.
 from collections.abc import Iterable
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -30,6 +29,7 @@ from jax_course.scale.batches import Pair
 from jax_course.scale.fold import global_sums
 from jax_course.scale.start import File, begin, load_fit, save_fit, solution
 from jax_course.solution import Method, Solution, Status
+from jax_course.tiers import compiled
 
 ERROR_OF_THETA = 1e-13  # relative; an estimate above it asks for a further pass
 EXPLAINED = 1e-2  # of Σy²: below, the cost is a difference of much larger numbers, and a further pass sums it anew
@@ -131,7 +131,7 @@ def _residuals(X: Array, y: Array, w: Array, theta: Array) -> tuple[Array, Array
     return residual_moments(theta, X, y.astype(X.dtype), w)
 
 
-@jax.jit
+@compiled
 def _solved(G: Array, b: Array, delta2: Array) -> tuple[Factored, Array, Array]:
     """The factor of A, θ, and an estimate of its relative error by the rounding of A."""
     factored = spd_factor(G + jnp.diag(delta2))

@@ -12,7 +12,6 @@ from itertools import islice
 from math import isqrt
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
@@ -22,6 +21,7 @@ from jax_course.linalg.double_double import exact_sum
 from jax_course.scale import processes
 from jax_course.scale.batches import Batches, DataError, Pair, name_of
 from jax_course.scale.fold import common_kind, global_sums, local_sums, validated
+from jax_course.tiers import compiled
 
 MAX_PASSES = 3  # a sorted file takes two, the second with c and s of all rows
 FAR = 3.0  # deviations from the mean that c may lie: the difference of squares then loses a digit at most
@@ -91,7 +91,7 @@ def _first_batch_moments(source: Iterable[Pair]) -> _Moments | None:
     return found
 
 
-@jax.jit
+@compiled
 def _moments(sums: tuple[Array, Array, Array], rows: Array, c: Array, s: Array) -> _Moments:
     first, absolute, second = (total / rows for total in sums)
     constant, variance = absolute == 0, second - first**2

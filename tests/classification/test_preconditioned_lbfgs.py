@@ -17,8 +17,16 @@ from jax_course.solution import Method, Status
 from tests.classification import literal
 
 # programs of its own, made with the thresholds that hold when it is first called
-STAGE: Any = newton_fit.quasi_newton_stage
-FOR_FEW = jax.jit(lambda *arguments: STAGE.__wrapped__(*arguments), static_argnums=0)
+SUBSAMPLE: Any = newton_fit.subsample_stage
+ALL_EXAMPLES: Any = newton_fit.all_examples_stage
+
+
+def both_stages(loss, data, max_steps):
+    start = SUBSAMPLE.__wrapped__(loss, data, max_steps)
+    return ALL_EXAMPLES.__wrapped__(loss, data, start, max_steps)
+
+
+FOR_FEW = jax.jit(both_stages, static_argnums=0)
 
 
 @pytest.fixture
