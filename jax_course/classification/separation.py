@@ -20,6 +20,7 @@ from jax_course.classification.objective import LinearCost
 from jax_course.linalg import product
 from jax_course.linalg.lapack import cho_solve, cholesky
 
+DAMPING = 1 / 2  # power of ε, μ: curvature above it is damped, and what rounding leaves of none is below it
 POWER_STEPS = 8  # in float64 four leave only rounding of what the ties see; float32 shrinks it more slowly
 DOUBTS = (1e-2, 1e-4, 1e-6, 1e-8)  # a class is uncertain while its π, or π(1 − π), is above; each is tried
 MARGIN_ROUNDINGS = 128  # with 32, ties of v from the solve below still counted as margins below 0
@@ -46,7 +47,7 @@ def is_quasi_separable(cost: LinearCost, white_X: Array, T: Array, theta: Array,
 
     theta: in the coordinates of white_X = X T, so that T theta are the parameters.
     """
-    mu = jnp.sqrt(jnp.finfo(white_X.dtype).eps)
+    mu = jnp.finfo(white_X.dtype).eps ** DAMPING
     length = jnp.linalg.norm(white_X, axis=1, keepdims=True)
     unit_rows = white_X / jnp.where(length > 0, length, 1)
 
