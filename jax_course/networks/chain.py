@@ -1,7 +1,7 @@
 r"""The chain rule along every path, and layer by layer, with the products counted (course 7.3, 10.1, 10.2).
 
     ∂C/∂z⁰_j = Σ over the paths j → k → l → … of ∂z¹_k/∂z⁰_j ∂z²_l/∂z¹_k …        naive            10.1
-    δ^(l−1) = δ^l ∂z^l/∂z^(l−1),  δ^L = ∂C/∂z^L                             backpropagation  10.2
+    δ^(l−1) = δ^l ∂z^l/∂z^(l−1),  δ^L = ∂C/∂z^L                                   backpropagation  10.2
 
 Both are the chain rule, ∂z/∂u = ∂z/∂x ∂x/∂u + ∂z/∂y ∂y/∂u (7.3). The first computes the same products again for every
 path that shares them: with L layers of width d there are d^L paths and (L − 1) d^L products, by layers (L − 1) d².
