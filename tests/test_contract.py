@@ -14,6 +14,7 @@ from jax_course import data, features, linear, logistic, ridge, softmax, verify
 from tests.cases import MODELS, PRECISIONS, D, K, M
 
 SEEDS = range(5)
+SOURCE = re.compile(r"(Course|N&W|[A-Z][\w&.\- ]* \(\d{4}\)) \d+(\.\d+)?")  # "N&W 7.4", "Bishop (2006) 3.3"
 
 
 def models(*names):
@@ -62,7 +63,7 @@ def test_docstrings_name_their_source(model):
     public = [f for name, f in vars(model.module).items() if inspect.isfunction(f) and not name.startswith("_")]
     for function in public:
         if function.__module__ == model.module.__name__:
-            assert re.search(r"Course \d+\.\d+", function.__doc__ or ""), function.__name__
+            assert SOURCE.search(function.__doc__ or ""), function.__name__
     assert "Shapes:" in model.module.__doc__
 
 
@@ -427,3 +428,9 @@ def test_class_numbers_beyond_the_last_are_nan():
         assert np.isnan(softmax.cost(np.zeros((1, 300)), np.ones((3, 1)), beyond))  # numbers that can be read
         assert np.isnan(cost)
         assert np.all(np.isnan(gradient))
+
+
+@pytest.mark.parametrize("source", ["Course 7.7", "N&W 7.4", "Bishop (2006) 3.3"])
+def test_a_source_is_a_book_and_a_section(source):
+    assert SOURCE.search(f"A step. {source}.")
+    assert not SOURCE.search(source.rsplit(" ", 1)[0])

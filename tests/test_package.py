@@ -127,5 +127,10 @@ def test_docstrings_stand_alone_and_no_parameter_is_a_preposition():
     assert riddles == []
 
 
+def test_no_module_has_more_than_250_lines():
+    lines = {path.name: len(path.read_text().splitlines()) for path in sources()}
+    assert {name: count for name, count in lines.items() if count > 250} == {}
+
+
 def test_type_information_is_shipped():
     assert (ROOT / "jax_course" / "py.typed").exists()

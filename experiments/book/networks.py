@@ -39,7 +39,7 @@ def _as_layers():
 
 def _paths():
     steps = chain.softmax_jacobians(OF_CLASSES, X[0], 1)
-    naive, layered = chain.naive(steps), chain.by_layers(steps)
+    naive, layered = chain.naive(steps), chain.backpropagation(steps)
     return (
         same("along every path and by layers, the same", naive.gradient, layered.gradient),
         true("with fewer products by layers", layered.products < naive.products),
@@ -146,7 +146,7 @@ ROWS = (
         "10.1b",
         "Every path",
         (r"\frac{\partial C}{\partial z^0} = \sum_{\text{paths}} \prod \frac{\partial z^{l+1}_j}{\partial z^l_i}",),
-        ("networks.chain.naive", "networks.chain.by_layers"),
+        ("networks.chain.naive", "networks.chain.backpropagation"),
         _paths,
         ("paths/products",),
     ),

@@ -55,7 +55,7 @@ def _curvature():
 
 
 def _two_paths():
-    z = chain.by_layers([jnp.array([[2.0], [3.0]]), jnp.array([[5.0, 7.0]])])
+    z = chain.backpropagation([jnp.array([[2.0], [3.0]]), jnp.array([[5.0, 7.0]])])
     return (
         same("∂z/∂x ∂x/∂u + ∂z/∂y ∂y/∂u", np.ravel(z.gradient)[0], 5 * 2 + 7 * 3),
         same(
@@ -178,7 +178,7 @@ ROWS = (
             r"\frac{\partial z}{\partial u} = \frac{\partial z}{\partial x}\frac{\partial x}{\partial u}"
             r" + \frac{\partial z}{\partial y}\frac{\partial y}{\partial u}",
         ),
-        ("networks.chain.naive", "networks.chain.by_layers"),
+        ("networks.chain.naive", "networks.chain.backpropagation"),
         _two_paths,
         ("paths/two_paths",),
     ),

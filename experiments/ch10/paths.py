@@ -69,7 +69,7 @@ def run(quick: bool) -> Result:
             *_equal_autodiff(),
             *_network_equals_autodiff(3, 6),
             Check(
-                "naive = by_layers, the same gradient in every run",
+                "naive = backpropagation, the same gradient in every run",
                 gap := max(counted["gap"] for counted in counts.values()),
                 gap < 1e-12,
             ),
@@ -115,7 +115,7 @@ def _counted(width, most):
     found = {"naive": [], "by layers": [], "gap": 0.0}
     for depth in DEPTHS:
         J = [*rng.normal(size=(depth - 1, width, width)) / np.sqrt(width), rng.normal(size=(1, width))]
-        by_layers = chain.by_layers(J)
+        by_layers = chain.backpropagation(J)
         found["by layers"].append(by_layers.products)
         if chain.paths([width] * depth) <= most:
             naive = chain.naive(J)
@@ -134,17 +134,17 @@ def _counts_are(claim, counts, way, formula):
 
 
 def _example():
-    """The forward values z⁰ … z³, and the δ of each layer: what `by_layers` gives from that layer on."""
+    """The forward values z⁰ … z³, and the δ of each layer: what `backpropagation` gives from that layer on."""
     z1 = X @ THETA
     z2 = z1 - np.log(np.sum(np.exp(z1)))
     J = chain.softmax_jacobians(THETA, X, Y)
-    deltas = [np.asarray(chain.by_layers(J[layer:]).gradient) for layer in range(3)]
+    deltas = [np.asarray(chain.backpropagation(J[layer:]).gradient) for layer in range(3)]
     return [X, z1, z2, -z2[Y : Y + 1]], [*deltas, np.ones(1)]
 
 
 def _equal_autodiff():
     by_autodiff = jax.jit(jax.grad(lambda x: -jax.nn.log_softmax(x @ THETA)[Y]))(X)
-    for name, way in (("naive", chain.naive), ("by_layers", chain.by_layers)):
+    for name, way in (("naive", chain.naive), ("backpropagation", chain.backpropagation)):
         gap = apart(way(chain.softmax_jacobians(THETA, X, Y)).gradient, by_autodiff)
         yield Check(f"softmax example: {name} = autodiff", gap, gap < 1e-12)
 
@@ -162,7 +162,7 @@ def _network_equals_autodiff(width, depth):
     derivative = jax.grad(lambda x: jnp.sum(forward(x)[-1]))
     z, by_autodiff = jax.tree.map(np.asarray, jax.jit(lambda x: (forward(x), derivative(x)))(np.ones(width)))
     J = [(1 - z_out**2)[:, None] * weights.T for z_out, weights in zip(z[1:], W, strict=True)]
-    for name, way in (("naive", chain.naive), ("by_layers", chain.by_layers)):
+    for name, way in (("naive", chain.naive), ("backpropagation", chain.backpropagation)):
         gap = apart(way([*J, np.ones((1, width))]).gradient, by_autodiff)
         yield Check(f"tanh, {depth} layers of width {width}: {name} = autodiff", gap, gap < 1e-12)
 

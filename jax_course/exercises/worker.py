@@ -16,7 +16,7 @@ import numpy as np
 from jax_course import verify
 from jax_course.compiling import compile_fast
 from jax_course.exercises.by_jax import derivatives_by_jax
-from jax_course.exercises.catalogue import BY_KEYWORD, Exercise, exercises_of
+from jax_course.exercises.catalogue import KEYWORDS, Exercise, exercises_of
 from jax_course.exercises.feedback import advice
 from jax_course.exercises.grading import Outcome
 
@@ -78,7 +78,7 @@ def as_the_doctor_calls(exercise: Exercise, arguments: list, function: Callable)
     student's function is called by position, whatever it calls its parameters; a list of numbers counts as an array.
     """
     names = list(inspect.signature(exercise.cost).parameters)[1:]
-    keywords = {name: value for name, value in zip(names, arguments, strict=True) if name in BY_KEYWORD}
+    keywords = {name: value for name, value in zip(names, arguments, strict=True) if name in KEYWORDS}
     others = [value for name, value in zip(names, arguments, strict=True) if name not in keywords]
 
     def answer(params: Any, *positional: Any, **keywords: Any) -> Any:

@@ -1,7 +1,7 @@
 r"""The chain rule along every path, and layer by layer, with the products counted (course 7.3, 10.1, 10.2).
 
-    ∂C/∂z⁰_j = Σ over the paths j → k → l → … of ∂z¹_k/∂z⁰_j ∂z²_l/∂z¹_k …        naive      10.1
-    δ^(l−1) = δ^l ∂z^l/∂z^(l−1),  δ^L = ∂C/∂z^L                                    by_layers  10.2
+    ∂C/∂z⁰_j = Σ over the paths j → k → l → … of ∂z¹_k/∂z⁰_j ∂z²_l/∂z¹_k …        naive            10.1
+    δ^(l−1) = δ^l ∂z^l/∂z^(l−1),  δ^L = ∂C/∂z^L                                   backpropagation  10.2
 
 Both are the chain rule, ∂z/∂u = ∂z/∂x ∂x/∂u + ∂z/∂y ∂y/∂u (7.3). The first computes the same products again for every
 path that shares them: with L layers of width d there are d^L paths and (L − 1) d^L products, by layers (L − 1) d².
@@ -47,7 +47,7 @@ def naive(jacobians: Sequence[ArrayLike]) -> Counted:
     """
     J = [np.asarray(jacobian) for jacobian in _chained(jacobians)]
     if (count := paths([jacobian.shape[1] for jacobian in J])) > MOST_PATHS:
-        raise ValueError(f"the network has {count:.3g} paths, too many to follow one by one: use by_layers")
+        raise ValueError(f"the network has {count:.3g} paths, too many to follow one by one: use backpropagation")
     gradient, products = np.zeros(J[0].shape[1], J[0].dtype), 0
     for units in itertools.product(*(range(jacobian.shape[1]) for jacobian in J)):
         along = [jacobian[to, at] for jacobian, at, to in zip(J, units, (*units[1:], 0), strict=True)]
@@ -56,10 +56,10 @@ def naive(jacobians: Sequence[ArrayLike]) -> Counted:
     return Counted(jnp.asarray(gradient), products)
 
 
-def by_layers(jacobians: Sequence[ArrayLike]) -> Counted:
+def backpropagation(jacobians: Sequence[ArrayLike]) -> Counted:
     """Vector times matrix from the cost down: what all paths share is computed once. Course 10.2.
 
-    >>> by_layers([jnp.array([[2.0], [3.0]]), jnp.array([[5.0, 7.0]])])
+    >>> backpropagation([jnp.array([[2.0], [3.0]]), jnp.array([[5.0, 7.0]])])
     Counted(gradient=Array([31.], dtype=float64), products=2)
     """
     *before, last = _chained(jacobians)

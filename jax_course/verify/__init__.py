@@ -54,7 +54,7 @@ def derivatives(
 
     >>> report = derivatives(lambda x: x[0] ** 2 + 3 * x[1], jnp.array([2.0, 5.0]),
     ...                      gradient=lambda x: jnp.array([x[0], 3.0]))
-    >>> report.ok, report.findings[0].where, report.findings[0].hand, report.findings[0].reference
+    >>> report.ok, report.findings[0].location, report.findings[0].hand, report.findings[0].reference
     (False, 'x[0]', 2.0, 4.0)
     """
     functions = {"gradient": gradient, "hessian": hessian, "hessian_product": hessian_product}

@@ -8,10 +8,10 @@ import jax
 import numpy as np
 
 from jax_course.compile_cache import Function
+from jax_course.verify.addends import one_term, terms
 from jax_course.verify.context import Context, Derivative
 from jax_course.verify.evaluation import gradients, hessians, products
 from jax_course.verify.parameters import Inputs, positional_names
-from jax_course.verify.terms import one_term, terms
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
 TERMS = len(ORDINALS)  # of a cost with more terms none is looked at by itself: each is a program more

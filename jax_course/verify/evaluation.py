@@ -15,6 +15,7 @@ import numpy as np
 from jax import lax
 
 from jax_course.compile_cache import StaticValues
+from jax_course.tiers import compiled
 from jax_course.verify.parameters import Inputs, Layout
 from jax_course.verify.tracing import is_traceable, trace
 
@@ -159,12 +160,22 @@ def _program(
     """program(function, layout, others, data, *static, …) of the arguments that follow, compiled once."""
     _, with_data = trace(inputs, function, point, extra)
     data = inputs.data if with_data else StaticValues(inputs.data)
-    return partial(_jit(program, len(static), not with_data), function, inputs.layout, inputs.others, data, *static)
+    return partial(
+        _compiled(program, len(static), not with_data), function, inputs.layout, inputs.others, data, *static
+    )
 
 
 @cache
-def _jit(program: Callable, count: int, constant_data: bool) -> Callable:
-    return jax.jit(program, static_argnums=(0, 1, 2, *((3,) if constant_data else ()), *range(4, 4 + count)))
+def _compiled(program: Callable, count: int, constant_data: bool) -> Callable:
+    static = (0, 1, 2, *((3,) if constant_data else ()), *range(4, 4 + count))
+    return compiled(program, static_argnums=static, operations=partial(_operations, program))
+
+
+def _operations(program: Callable, function: Callable, layout: Layout, others: Any, data: Any, *_: Any) -> int:
+    """The multiplications of a call, about: a Hessian by autodiff takes the data once for each parameter."""
+    values = data.values if isinstance(data, StaticValues) else data
+    numbers = sum(np.size(leaf) for leaf in jax.tree_util.tree_leaves(values))
+    return (ROOM if program is _at_points else 1) * (1 + numbers) * layout.size
 
 
 def _at_point(function, layout, others, data, transform, point, extra):

@@ -41,7 +41,7 @@ class Finding(NamedTuple):
     of the parameter array; index: the entry in it, () for a scalar. hand, reference: both values there, where there are
     any. sentence: the mistake in words.
 
-    >>> Finding(Kind.SIGN, "gradient", "theta", (2,), -1.0, 1.0, "`theta`: yours has the wrong sign.").where
+    >>> Finding(Kind.SIGN, "gradient", "theta", (2,), -1.0, 1.0, "`theta`: yours has the wrong sign.").location
     'theta[2]'
     """
 
@@ -54,7 +54,7 @@ class Finding(NamedTuple):
     sentence: str
 
     @property
-    def where(self) -> str:
+    def location(self) -> str:
         """The entry in the names of the reader's parameters."""
         return self.leaf + (f"[{', '.join(map(str, self.index))}]" if self.index else "")
 

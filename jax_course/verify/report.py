@@ -167,7 +167,7 @@ def _line(finding: Finding) -> str:
 
 
 def _values(finding: Finding) -> str:
-    yours = f"{finding.where}: yours {_number(finding.hand)}"
+    yours = f"{finding.location}: yours {_number(finding.hand)}"
     if finding.reference is None:
         return yours
     return f"{yours}, {'autodiff' if finding.kind in HARMLESS else 'correct'} {_number(finding.reference)}"

@@ -22,7 +22,7 @@ def random_chain(*widths):
 def test_both_are_the_product_of_the_matrices_and_count_their_products(widths):
     J = random_chain(*widths)
     expected = np.linalg.multi_dot([*J[::-1], np.eye(widths[0])])[0]
-    by_paths, by_layers = chain.naive(J), chain.by_layers(J)
+    by_paths, by_layers = chain.naive(J), chain.backpropagation(J)
     np.testing.assert_allclose(by_paths.gradient, expected, rtol=1e-12, atol=1e-13)
     np.testing.assert_allclose(by_layers.gradient, expected, rtol=1e-12, atol=1e-13)
     assert by_paths.products == np.prod(widths) * (len(widths) - 1)
@@ -46,7 +46,7 @@ def test_the_example_of_the_course():
         return of_x, softmax.gradient(theta, x[None, :], labels), jax.jacobian(of_log_softmax)(x @ theta)
 
     of_x, gradient, by_autodiff = references(theta, x)
-    for method in (chain.naive, chain.by_layers):
+    for method in (chain.naive, chain.backpropagation):
         np.testing.assert_allclose(method(J).gradient, of_x, rtol=1e-12)
         of_z = method(J[1:]).gradient
         np.testing.assert_allclose(x[:, None] * np.asarray(of_z)[None, :], gradient, rtol=1e-12)
@@ -57,7 +57,7 @@ def test_paths_grow_as_a_power_of_the_depth_and_layers_linearly():
     for depth in (2, 4, 6):
         J = random_chain(*[3] * depth)
         assert chain.naive(J).products == (depth - 1) * 3**depth
-        assert chain.by_layers(J).products == (depth - 1) * 9
+        assert chain.backpropagation(J).products == (depth - 1) * 9
 
 
 @pytest.mark.parametrize(

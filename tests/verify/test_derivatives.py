@@ -71,7 +71,7 @@ def test_the_place_is_named_in_the_readers_own_words():
         return gradient | {"weights": gradient["weights"].at[2, 1].multiply(1.1)}
 
     finding = verify.derivatives(affine, AFFINE, X, gradient=wrong).findings[0]
-    assert (finding.kind, finding.where) == (Kind.ENTRY, "weights[2, 1]")
+    assert (finding.kind, finding.location) == (Kind.ENTRY, "weights[2, 1]")
     np.testing.assert_allclose(finding.hand, 1.1 * finding.reference)
     assert "`weights` (1 of 12 entries)" in finding.sentence
 
@@ -338,7 +338,7 @@ def test_large_problems():
     p = rng.standard_normal(n)
     assert verify.derivatives(cost, p, A, gradient=gradient).ok is True
     wrong = verify.derivatives(cost, p, A, gradient=lambda p, A: gradient(p, A).at[1234].multiply(1.001))
-    assert [(f.kind, f.where) for f in wrong.findings] == [(Kind.ENTRY, "p[1234]")]
+    assert [(f.kind, f.location) for f in wrong.findings] == [(Kind.ENTRY, "p[1234]")]
 
 
 def test_a_layer():

@@ -35,3 +35,9 @@ def test_one_by_one_and_in_a_loop_are_the_same(monkeypatch, values, count):
         found.append(values(inputs, Function(logistic.cost), points))
     np.testing.assert_allclose(found[0], found[1], rtol=1e-13, atol=1e-13)
     np.testing.assert_allclose(found[0][-1], REFERENCES[values](points[-1]), rtol=1e-13, atol=1e-13)
+
+
+def test_programs_of_the_doctor_are_at_first_not_optimised():
+    inputs, point = flatten_inputs(sum, np.ones(2), (), {})
+    program = evaluation._program(evaluation._at_point, inputs, Function(lambda x: x @ x), point, (evaluation._value,))
+    assert hasattr(program.func, "_cheap")

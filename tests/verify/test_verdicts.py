@@ -326,4 +326,4 @@ def test_an_entry_off_in_the_seventh_digit_is_no_factor():
     report = verify.derivatives(
         lambda t: jnp.sum(t**2), np.ones(4), gradient=lambda t: (2 * t).at[2].multiply(1 + 1e-7)
     )
-    assert (kinds(report), report.findings[0].where) == ({Kind.ENTRY}, "t[2]")
+    assert (kinds(report), report.findings[0].location) == ({Kind.ENTRY}, "t[2]")
