@@ -105,7 +105,8 @@ def sklearn_network() -> Call:
 
     warnings.simplefilter("ignore")  # five epochs are no convergence
     X, y = examples("softmax", 10_000)
-    model = MLPClassifier((32,), alpha=0, learning_rate_init=1e-2, batch_size=100, max_iter=5)
+    settings: dict[str, Any] = {"alpha": 0, "learning_rate_init": 1e-2, "batch_size": 100, "max_iter": 5}
+    model = MLPClassifier((32,), **settings)
     return partial(model.fit, X.astype(np.float32), y)
 
 
