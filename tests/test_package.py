@@ -74,6 +74,7 @@ def test_arrows_point_down_and_nothing_private_is_imported(name):
     order = [
         "compiling",
         "differentiation",
+        "members",
         "tiers",
         "linalg",
         "inputs",

@@ -61,6 +61,34 @@ def test_a_second_call_traces_nothing(monkeypatch):
     assert traced == [2]
 
 
+def test_a_batch_outside_jit_is_one_program_compiled_cheaply(options_used):
+    def scaled(x, n, factor):
+        return {"product": n * factor * x, "size": len(x)}
+
+    work = []
+    product = compiled(scaled, static_argnums=1, operations=lambda x, n, factor: work.append(x.shape) or tiers.WORK / 5)
+    x = np.arange(6.0).reshape(2, 3)
+    for _ in range(3):
+        found = jax.vmap(lambda row: product(row, 2, 3))(x)
+        np.testing.assert_array_equal(found["product"], 6 * x)
+    np.testing.assert_array_equal(found["size"], [3, 3])
+    assert work == [(3,)]  # counted once, for one member; 2 calls of 2 members cost WORK
+    assert options_used == [tiers.CHEAP_OPTIONS[0]] * 2 + [None]
+
+
+def test_batches_in_batches_and_in_other_transformations_compute_the_same():
+    square = compiled(lambda x, factor: jnp.sum(factor * x**2))
+    x, factors = np.arange(6.0).reshape(2, 3), np.array([1.0, 2.0])
+    both = jax.vmap(jax.vmap(square, in_axes=(0, None)), in_axes=(None, 0))
+    expected = factors[:, None] * np.sum(x**2, axis=1)
+    np.testing.assert_array_equal(both(x, factors), expected)
+    np.testing.assert_array_equal(jax.jit(both)(x, factors), expected)
+    slopes = jax.vmap(jax.grad(square), in_axes=(0, None))(x, 1.0)
+    np.testing.assert_array_equal(slopes, 2 * x)
+    tangent = jax.jvp(jax.vmap(square, in_axes=(0, None)), (x, 1.0), (np.ones_like(x), 0.0))[1]
+    np.testing.assert_array_equal(tangent, 2 * np.sum(x, axis=1))
+
+
 def test_inside_a_trace_it_is_part_of_the_program_of_the_caller():
     square = compiled(lambda x: jnp.sum(x**2))
     x = np.arange(3.0)

@@ -153,7 +153,8 @@ def _doubles_the_digits(newton):
     hessian = jax.hessian(rosenbrock)
     H, T = jax.jit(lambda theta: (hessian(theta), jax.jacfwd(hessian)(theta)))(VALLEY_MINIMUM)
     e = newton.theta - VALLEY_MINIMUM
-    late = np.flatnonzero((np.linalg.norm(e[:-1], axis=1) < 0.05) & np.any(e[1:] != 0, axis=1))
+    sizes = np.linalg.norm(e, axis=1)
+    late = np.flatnonzero((sizes[:-1] < 0.05) & (sizes[1:] > 1e-13))  # beyond, e_k+1 is the rounding of θ
     expected = np.linalg.solve(H, np.einsum("ijk,nj,nk->in", T, e[late], e[late])).T / 2
     rest = np.linalg.norm(e[late + 1] - expected, axis=1) / np.linalg.norm(e[late + 1], axis=1)
     third_order = np.all(rest < 25 * np.linalg.norm(e[late], axis=1))

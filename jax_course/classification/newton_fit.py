@@ -8,17 +8,15 @@ r"""The fit of a linear classifier: the minimiser, or the reason why there is no
     corrected in θ                      whatever came before                        `whitened_newton.corrected`
 
 The first two say whether their result is accepted, and end the fit if it is. Outside jit a stage is compiled only when
-data need it; inside jit all are branches of `lax.cond`.
+data need it, under vmap when one member does; inside jit all are branches of `lax.cond`.
 """
 
 from functools import partial
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jax_course import inputs
 from jax_course.classification import newton, whitened_newton
 from jax_course.classification.objective import LinearCost
 from jax_course.classification.preconditioned_lbfgs import Start, is_worth_it, preconditioned_lbfgs, subsample_start
@@ -61,8 +59,7 @@ def fit(loss: Loss, data: Data, max_steps: Array | int) -> Solution:
     X, _, _, delta2 = data
     quick = quasi_newton_stage if is_worth_it(X, delta2) else newton_stage
     found, accepted = quick(loss, data, max_steps)
-    complete = complete_fit if inputs.is_concrete(accepted) else complete_program
-    return first_accepted(lambda: (found, accepted), otherwise=partial(complete, loss, data, max_steps))
+    return first_accepted(lambda: (found, accepted), otherwise=partial(complete_fit, loss, data, max_steps))
 
 
 def complete_fit(loss: Loss, data: Data, max_steps: Array | int) -> Solution:
@@ -76,10 +73,6 @@ def complete_fit(loss: Loss, data: Data, max_steps: Array | int) -> Solution:
         otherwise=partial(least_norm_stage, loss, data, end),
     )
     return corrected_stage(loss, data, end, theta, rank, separated)
-
-
-# under vmap outside jit every stage would be a program of its own, and all of them run
-complete_program = jax.jit(complete_fit, static_argnums=0)
 
 
 def quasi_newton_stage(loss: Loss, data: Data, max_steps: Array | int) -> tuple[Solution, Array]:
