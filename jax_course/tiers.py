@@ -13,7 +13,7 @@ program for all members of the batch, in tiers too. Nothing is set for other pro
 
 import functools
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import jax
@@ -93,29 +93,29 @@ class _Tiers:
         found = _call.bind(*leaves, tiers=self, statics=statics, structure=structure, results=results)
         return tree_util.tree_unflatten(results[0], found)
 
-    def _of_leaves(self, leaves: tuple[Any, ...], statics: tuple[tuple[int, Any], ...], structure: Any) -> list[Any]:
+    def all_arguments(self, leaves: Sequence[Any], statics: tuple[tuple[int, Any], ...], structure: Any) -> list[Any]:
         """All arguments: those of the leaves, and the static ones among them."""
         arguments = tree_util.tree_unflatten(structure, leaves)
         for i, value in sorted(statics):
             arguments.insert(i, value)
         return arguments
 
-    def of_members(self, statics: tuple[tuple[int, Any], ...], structure: Any, axes: tuple[int | None, ...]) -> Any:
+    def batched(self, statics: tuple[tuple[int, Any], ...], structure: Any, axes: tuple[int | None, ...]) -> Any:
         """The function of all leaves, of a batch along these axes, compiled in tiers."""
-        key = statics, structure, axes
+        key, count = (statics, structure, axes), self._operations
         if key not in self._batched:
 
             @functools.wraps(self.__wrapped__)
             def function(*leaves: Any) -> Any:
-                return self.__wrapped__(*self._of_leaves(leaves, statics, structure))
+                return self.__wrapped__(*self.all_arguments(leaves, statics, structure))
 
             def operations(*leaves: Any) -> float:
                 sizes = {leaf.shape[axis] for leaf, axis in zip(leaves, axes, strict=True) if axis is not None}
                 one = [_member(leaf, axis) for leaf, axis in zip(leaves, axes, strict=True)]
-                return max(sizes) * self._operations(*self._of_leaves(one, statics, structure))
+                return max(sizes) * (count(*self.all_arguments(one, statics, structure)) if count else 0)
 
-            batched = functools.wraps(function)(jax.vmap(function, in_axes=axes))
-            self._batched[key] = _Tiers(batched, (), operations if self._operations else None)
+            program = functools.wraps(function)(jax.vmap(function, in_axes=axes))
+            self._batched[key] = _Tiers(program, (), operations)
         return self._batched[key]
 
     def _is_cheap(self, arguments: tuple[Any, ...]) -> bool:
@@ -154,7 +154,7 @@ def _member(leaf: Any, axis: int | None) -> Any:
 
 
 def _call_one(*leaves: Any, tiers: _Tiers, statics: Any, structure: Any, results: list[Any]) -> list[Any]:
-    found, tree = tree_util.tree_flatten(tiers(*tiers._of_leaves(leaves, statics, structure)))
+    found, tree = tree_util.tree_flatten(tiers(*tiers.all_arguments(leaves, statics, structure)))
     results.append(tree)
     return found
 
@@ -162,7 +162,7 @@ def _call_one(*leaves: Any, tiers: _Tiers, statics: Any, structure: Any, results
 def _call_all(
     leaves: Any, axes: Any, tiers: _Tiers, statics: Any, structure: Any, results: list[Any]
 ) -> tuple[list[Any], list[int]]:
-    found, tree = tree_util.tree_flatten(tiers.of_members(statics, structure, tuple(axes))(*leaves))
+    found, tree = tree_util.tree_flatten(tiers.batched(statics, structure, tuple(axes))(*leaves))
     results.append(tree)
     return found, [0] * len(found)
 

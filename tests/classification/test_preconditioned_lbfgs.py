@@ -154,7 +154,9 @@ def judged_by_newton(model):
         y = (Z + rng.logistic(size=150) > 0) * 1.0 if model is logistic else np.argmax(Z + rng.gumbel(size=Z.shape), 1)
         if len(np.unique(y)) == max(2, *shape[1:], 0):
             y = y if model is logistic else y.astype(np.int32)
-            found = newton_fit.complete_program(model.LOSS, (X, y, np.ones(150), np.zeros(shape)), 100)
+            found = newton_fit.complete_fit(
+                model.LOSS, (*map(jnp.asarray, (X, y, np.ones(150), np.zeros(shape))),), 100
+            )
             judged[kind, seed] = X, y, jax.device_get(found)
     return judged
 
@@ -211,7 +213,7 @@ def test_the_order_of_the_examples_does_not_matter():
 def test_within_jit_and_vmap_without_weights_the_same_is_found(monkeypatch):
     X, y = binary(8)
     # a smaller program
-    monkeypatch.setattr(newton_fit, "complete_program", lambda *data: newton_fit.newton_stage(*data)[0])
+    monkeypatch.setattr(newton_fit, "complete_fit", lambda *data: newton_fit.newton_stage(*data)[0])
     penalties = np.stack([np.zeros(3), np.full(3, 0.5), np.full(3, 2.0), FREE_BIAS])
     fit = jax.jit(jax.vmap(lambda X, y, penalty: logistic.fit(X, y, penalty=penalty), in_axes=(None, None, 0)))
     found = fit(X, y, penalties)
