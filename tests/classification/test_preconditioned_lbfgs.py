@@ -154,9 +154,8 @@ def judged_by_newton(model):
         y = (Z + rng.logistic(size=150) > 0) * 1.0 if model is logistic else np.argmax(Z + rng.gumbel(size=Z.shape), 1)
         if len(np.unique(y)) == max(2, *shape[1:], 0):
             y = y if model is logistic else y.astype(np.int32)
-            found = newton_fit.complete_fit(
-                model.LOSS, (*map(jnp.asarray, (X, y, np.ones(150), np.zeros(shape))),), 100
-            )
+            data = jnp.asarray(X), jnp.asarray(y), jnp.ones(150), jnp.zeros(shape)
+            found = newton_fit.complete_fit(model.LOSS, data, 100)
             judged[kind, seed] = X, y, jax.device_get(found)
     return judged
 
