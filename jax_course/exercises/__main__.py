@@ -60,7 +60,7 @@ def _show(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     exercises = exercises_of(options.exercises)
     grades = check_all(options.files, seconds=options.seconds, exercises=options.exercises)
-    grades = [grade.by_hand() for grade in grades] if options.by_hand else grades
+    grades = [grade.hand_derived() for grade in grades] if options.by_hand else grades
     if options.json:
         print(grades[0].to_json() if len(grades) == 1 else f"[{', '.join(grade.to_json() for grade in grades)}]")
     else:
@@ -75,8 +75,8 @@ def _told(grade: Grade, options: argparse.Namespace, exercises: dict[str, Exerci
     """The grade, and what helps on: what is right, the next step, a hint, the solution, the next exercise."""
     lines = [grade.message, *([f"\n{grade.advice}"] if grade.advice else [])]
     name = grade.exercise
-    if grade.by_jax and grade.outcome is Outcome.RIGHT:
-        lines.append(f"\n{' and '.join(grade.by_jax)} derived it. Can you do it by hand?")
+    if grade.autodiff and grade.outcome is Outcome.RIGHT:
+        lines.append(f"\n{' and '.join(grade.autodiff)} derived it. Can you do it by hand?")
     if name is None or name not in exercises:
         return "\n".join(lines)
     right, exercise = grade.outcome is Outcome.RIGHT, exercises[name]

@@ -38,17 +38,17 @@ class Grade(NamedTuple):
     message: str
     report: dict[str, Any] | None
     advice: str = ""  # what is right so far, and the next step
-    by_jax: tuple[str, ...] = ()  # what the file lets JAX derive: ("jax.grad",)
+    autodiff: tuple[str, ...] = ()  # what the file lets JAX derive: ("jax.grad",)
 
     def to_json(self) -> str:
         """For graders."""
         return json.dumps(self._asdict(), indent=2, ensure_ascii=False)
 
-    def by_hand(self) -> "Grade":
+    def hand_derived(self) -> "Grade":
         """This grade, but wrong where JAX derived the answer."""
-        if self.outcome is not Outcome.RIGHT or not self.by_jax:
+        if self.outcome is not Outcome.RIGHT or not self.autodiff:
             return self
-        message = f"the numbers are right, and {' and '.join(self.by_jax)} derived them: derive them by hand"
+        message = f"the numbers are right, and {' and '.join(self.autodiff)} derived them: derive them by hand"
         return self._replace(outcome=Outcome.WRONG, message=message)
 
 
@@ -117,7 +117,7 @@ def _grade(file: str, traces: Path, seconds: float) -> Grade:
             found["message"],
             found["report"],
             found["advice"],
-            tuple(found["by_jax"]),
+            tuple(found["autodiff"]),
         )
     except (OSError, ValueError, KeyError, TypeError):
         how = f"was ended by {signal.Signals(-ended).name}" if ended < 0 else f"ended with exit code {ended}"

@@ -182,7 +182,7 @@ def _summary(labels: Array, weights: Array) -> _Labels:
     if known[0] is not None and known[1] is not None:
         return _summarised(np, *known)
     with jax.ensure_compile_time_eval():
-        return jax.device_get(_summarised_by_jax(labels, weights if is_concrete(weights) else jnp.ones(())))
+        return jax.device_get(_summarised_on_device(labels, weights if is_concrete(weights) else jnp.ones(())))
 
 
 def _summarised(xp: ModuleType, labels: Any, weights: Any) -> _Labels:
@@ -197,7 +197,7 @@ def _summarised(xp: ModuleType, labels: Any, weights: Any) -> _Labels:
     )
 
 
-_summarised_by_jax = jax.jit(partial(_summarised, jnp))
+_summarised_on_device = jax.jit(partial(_summarised, jnp))
 
 
 def _several_classes(seen: _Labels) -> None:

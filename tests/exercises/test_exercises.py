@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from jax_course import lasso, linear, logistic, ridge, softmax, verify
-from jax_course.exercises import EXERCISES, Grade, Outcome, by_jax, check, check_all, sheet, worker
+from jax_course.exercises import EXERCISES, Grade, Outcome, autodiff, check, check_all, sheet, worker
 from jax_course.exercises import __main__ as command
 from jax_course.exercises.__main__ import main
 
@@ -270,12 +270,14 @@ def test_feedback_names_what_is_right_and_the_next_step(tmp_path):
         ("", "return 2 * X.T @ (X @ theta - y)", []),
     ],
 )
-def test_a_derivative_by_jax_is_noticed(head, lines, names, tmp_path):
+def test_a_derivative_by_autodiff_is_noticed(head, lines, names, tmp_path):
     found = said_of(tmp_path, "squares", lines, head)
-    assert (found["outcome"], found["by_jax"]) == (Outcome.RIGHT, names)
-    grade = Grade("mine.py", "squares", found["outcome"], found["message"], found["report"], "", tuple(names)).by_hand()
+    assert (found["outcome"], found["autodiff"]) == (Outcome.RIGHT, names)
+    grade = Grade(
+        "mine.py", "squares", found["outcome"], found["message"], found["report"], "", tuple(names)
+    ).hand_derived()
     assert grade.outcome is (Outcome.WRONG if names else Outcome.RIGHT)
-    assert not isinstance(jax.grad, by_jax._Noticed)
+    assert not isinstance(jax.grad, autodiff._Noticed)
 
 
 TEACHERS = """
@@ -330,7 +332,7 @@ def test_help_comes_on_request_and_the_solution_after_three_wrong_answers(tmp_pa
     assert "A hint: check it with --hint." in told[0]
     assert main(["check", str(path), "--hint"]) == 1
     assert EXERCISES["squares"].hint in capsys.readouterr().out
-    right = wrong._replace(outcome=Outcome.RIGHT, message="RIGHT", advice="", by_jax=("jax.grad",))
+    right = wrong._replace(outcome=Outcome.RIGHT, message="RIGHT", advice="", autodiff=("jax.grad",))
     monkeypatch.setattr(command, "check_all", lambda files, **settings: [right])
     assert main(["check", str(path)]) == 0
     said = capsys.readouterr().out

@@ -26,7 +26,7 @@ class _Noticed:
 
 
 @contextlib.contextmanager
-def derivatives_by_jax(file: str) -> Iterator[set[str]]:
+def autodiff_calls(file: str) -> Iterator[set[str]]:
     """The names of JAX's differentiating functions, "jax.grad" and so on, that the file calls while this lasts."""
     names: set[str] = set()
     before = {name: getattr(jax, name) for name in DERIVING}
