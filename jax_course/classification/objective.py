@@ -15,6 +15,7 @@ C is convex: its slopes say whether a step is short enough, also where C itself 
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -92,53 +93,65 @@ def convex_objective(
     cost: LinearCost, coordinates: Coordinates, hessian: Callable[[Point], Array] | None = None
 ) -> Objective:
     """The cost as a function of coordinates x (n,), for solvers that go by slopes: its values are given as 0."""
-    design, origin, step, theta, gradient = coordinates
-    zero, each = jnp.zeros((), cost.X.dtype), (cost.w,) if cost.w.ndim else ()
-
-    def weighted_slope(Z: Array, y: Array, *w: Array) -> Array:
-        return weighted(w[0] if w else cost.w, cost.loss.slope(Z, y))
-
-    def scored(x: Array, q: Array, Z: Array, moment: Array) -> Point:
-        return Point(x, zero, gradient(moment, theta(q)).reshape(-1), Scored(q, Z, moment))
+    origin = coordinates.origin
 
     def point(x: Array) -> Point:
-        q = origin + step(x.reshape(origin.shape))
-        return scored(x, q, *product_and_transpose_product(weighted_slope, q, design, cost.y, *each))
+        q = origin + coordinates.step(x.reshape(origin.shape))
+        slope = partial(_weighted_slope, cost)
+        Z, moment = product_and_transpose_product(slope, q, coordinates.design, *_rows(cost))
+        return _point(coordinates, x, Scored(q, Z, moment))
 
-    def along(start: Point, p: Array) -> Line:
-        q, Z, _ = start.extra
-        q_p = step(p.reshape(origin.shape))
-        at_once = is_large(design)  # most steps have the length 1
-        if at_once:
-            Z_p, moment_at_1 = product_and_transpose_product(
-                lambda Z_p, Z, *each: weighted_slope(Z + Z_p, *each), q_p, design, Z, cost.y, *each
-            )
-        else:
-            Z_p, moment_at_1 = product(design, q_p), jnp.zeros_like(q)
-        theta_0, theta_p = theta(q), theta(q_p)
-
-        def slope(alpha: Array) -> Array:
-            return jnp.sum(weighted_slope(Z + alpha * Z_p, cost.y, *each) * Z_p)
-
-        def at(alpha: Array) -> tuple[Array, Array, tuple]:
-            penalty_slope = jnp.sum(2 * cost.delta2 * (theta_0 + alpha * theta_p) * theta_p)
-            if not at_once:
-                return zero, slope(alpha) + penalty_slope, ()
-            slope_at_1 = jnp.sum(moment_at_1 * q_p)
-            return zero, lax.cond(alpha == 1, lambda: slope_at_1, lambda: slope(alpha)) + penalty_slope, ()
-
-        def taken(alpha: Array, *_: Any) -> Point:
-            new_Z = Z + alpha * Z_p
-
-            def moment() -> Array:
-                return transpose_product(design, lax.optimization_barrier(weighted_slope(new_Z, cost.y, *each)))
-
-            new_moment = lax.cond(alpha == 1, lambda: moment_at_1, moment) if at_once else moment()
-            return scored(start.x + alpha * p, q + alpha * q_p, new_Z, new_moment)
-
-        return Line(at, (), taken)
-
+    along = partial(_line, cost, coordinates)
     return Objective(point, along) if hessian is None else Objective(point, along, hessian)
+
+
+def _rows(cost: LinearCost) -> tuple[Array, ...]:
+    """The arrays with an entry for each example, beside X."""
+    return (cost.y, cost.w) if cost.w.ndim else (cost.y,)
+
+
+def _weighted_slope(cost: LinearCost, Z: Array, y: Array, *w: Array) -> Array:
+    return weighted(w[0] if w else cost.w, cost.loss.slope(Z, y))
+
+
+def _point(coordinates: Coordinates, x: Array, scored: Scored) -> Point:
+    g = coordinates.gradient(scored.moment, coordinates.theta(scored.q))
+    return Point(x, jnp.zeros((), x.dtype), g.reshape(-1), scored)
+
+
+def _line(cost: LinearCost, coordinates: Coordinates, start: Point, p: Array) -> Line:
+    """The cost along p, by Z + α Z_p. Of a large X the gradient at α = 1, where most steps end, is computed at once."""
+    design, rows = coordinates.design, _rows(cost)
+    q, Z, _ = start.extra
+    q_p = coordinates.step(p.reshape(q.shape))
+    at_once = is_large(design)
+    if at_once:
+        Z_p, moment_at_1 = product_and_transpose_product(
+            lambda Z_p, Z, *rows: _weighted_slope(cost, Z + Z_p, *rows), q_p, design, Z, *rows
+        )
+    else:
+        Z_p, moment_at_1 = product(design, q_p), jnp.zeros_like(q)
+    theta, theta_p = coordinates.theta(q), coordinates.theta(q_p)
+
+    def slope(alpha: Array) -> Array:
+        return jnp.sum(_weighted_slope(cost, Z + alpha * Z_p, *rows) * Z_p)
+
+    def at(alpha: Array) -> tuple[Array, Array, tuple]:
+        penalty_slope = jnp.sum(2 * cost.delta2 * (theta + alpha * theta_p) * theta_p)
+        slope_at_1 = jnp.sum(moment_at_1 * q_p)
+        own = lax.cond(alpha == 1, lambda: slope_at_1, lambda: slope(alpha)) if at_once else slope(alpha)
+        return jnp.zeros_like(own), own + penalty_slope, ()
+
+    def point(alpha: Array, *_: Any) -> Point:
+        new_Z = Z + alpha * Z_p
+
+        def moment() -> Array:
+            return transpose_product(design, lax.optimization_barrier(_weighted_slope(cost, new_Z, *rows)))
+
+        new_moment = lax.cond(alpha == 1, lambda: moment_at_1, moment) if at_once else moment()
+        return _point(coordinates, start.x + alpha * p, Scored(q + alpha * q_p, new_Z, new_moment))
+
+    return Line(at, (), point)
 
 
 def tolerance(first_norm: Array, rounded: Array) -> Array:

@@ -6,6 +6,7 @@ If the line search finds no good α, the memory is emptied once and the method r
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -75,6 +76,13 @@ class State(NamedTuple):
     is_fresh: Array  # whether the memory is empty
 
 
+class _Rules(NamedTuple):
+    method: DescentMethod
+    line_search: LineSearch
+    tolerance: ArrayLike | Callable[[Array], Array] | None
+    max_steps: Array | int
+
+
 def descent(
     method: DescentMethod,
     line_search: LineSearch,
@@ -86,50 +94,54 @@ def descent(
 
     tolerance: a norm of the gradient, or a function of the first gradient that gives one.
     """
+    rules = _Rules(method, line_search, tolerance, max_steps)
+    return Algorithm(partial(_start, rules), partial(_step, rules), end)
 
-    def start(f: Objective, x: Array) -> State:
-        point = f.point(x)
-        norm, memory = euclidean_norm(point.g), method.start(point)
-        limit = tolerance(point.g) if callable(tolerance) else tolerance_or_default(tolerance, point.g)
-        status = first_status(point, method.is_small(point, norm, memory, limit))
-        runs = status == Status.OUT_OF_STEPS
-        if method.is_refined is not None:
-            runs |= (status == Status.CONVERGED) & (norm > 0)
-        one = jnp.asarray(1, jnp.int32)
-        evaluations, zero = Evaluations(one, one, jnp.zeros_like(one)), jnp.zeros_like(one)
-        running, is_fresh = runs & (0 < jnp.asarray(max_steps)), jnp.asarray(True)
-        return State(point, norm, memory, limit, cost_floor(point), zero, evaluations, status, running, is_fresh)
 
-    def step(f: Objective, state: State) -> State:
-        point = state.point
-        direction = method.direction(f, point, state.memory)
-        found = line_search(f, point, direction.p, direction.alpha)
-        norm = euclidean_norm(found.point.g)
-        updated = method.update(state.memory, point, found.point, direction, found.alpha)
-        was_small = state.status == Status.CONVERGED
-        small = was_small | method.is_small(found.point, norm, updated, state.tolerance)
-        finite = jnp.isfinite(found.point.f) & jnp.isfinite(norm)
-        moved = finite & (found.success | (found.point.f < point.f)) & ~(was_small & (norm > state.norm))
-        endless = moved & ~found.success & (found.alpha > ENDLESS * direction.alpha)
-        endless |= (found.point.f < state.floor) | method.is_unbounded(found.point)
-        stuck = ~moved & state.is_fresh if method.restarts else ~moved
-        status = select_status(
-            [endless, small, ~finite, stuck],
-            [Status.UNBOUNDED, Status.CONVERGED, Status.NOT_FINITE, Status.NO_DESCENT],
-            Status.OUT_OF_STEPS,
-        )
-        steps = state.steps + moved.astype(jnp.int32)
-        evaluations = state.evaluations.plus(
-            found.function_evaluations, found.gradient_evaluations, direction.products + found.hessian_evaluations
-        )
-        runs = status == Status.OUT_OF_STEPS
-        if method.is_refined is not None:
-            change = found.point.x - point.x
-            refined = method.is_refined(state.norm, norm, change, found.point.x)
-            runs |= (status == Status.CONVERGED) & moved & refined
-        new, norm = tree_where(moved, (found.point, norm), (point, state.norm))
-        memory = tree_where(moved, updated, method.start(point)) if method.restarts else updated
-        running = runs & (steps < max_steps)
-        return State(new, norm, memory, state.tolerance, state.floor, steps, evaluations, status, running, ~moved)
+def _start(rules: _Rules, f: Objective, x: Array) -> State:
+    method, _, tolerance, max_steps = rules
+    point = f.point(x)
+    norm, memory = euclidean_norm(point.g), method.start(point)
+    limit = tolerance(point.g) if callable(tolerance) else tolerance_or_default(tolerance, point.g)
+    status = first_status(point, method.is_small(point, norm, memory, limit))
+    runs = status == Status.OUT_OF_STEPS
+    if method.is_refined is not None:
+        runs |= (status == Status.CONVERGED) & (norm > 0)
+    one = jnp.asarray(1, jnp.int32)
+    evaluations, zero = Evaluations(one, one, jnp.zeros_like(one)), jnp.zeros_like(one)
+    running, is_fresh = runs & (0 < jnp.asarray(max_steps)), jnp.asarray(True)
+    return State(point, norm, memory, limit, cost_floor(point), zero, evaluations, status, running, is_fresh)
 
-    return Algorithm(start, step, end)
+
+def _step(rules: _Rules, f: Objective, state: State) -> State:
+    method, line_search, _, max_steps = rules
+    point = state.point
+    direction = method.direction(f, point, state.memory)
+    found = line_search(f, point, direction.p, direction.alpha)
+    norm = euclidean_norm(found.point.g)
+    updated = method.update(state.memory, point, found.point, direction, found.alpha)
+    was_small = state.status == Status.CONVERGED
+    small = was_small | method.is_small(found.point, norm, updated, state.tolerance)
+    finite = jnp.isfinite(found.point.f) & jnp.isfinite(norm)
+    moved = finite & (found.success | (found.point.f < point.f)) & ~(was_small & (norm > state.norm))
+    endless = moved & ~found.success & (found.alpha > ENDLESS * direction.alpha)
+    endless |= (found.point.f < state.floor) | method.is_unbounded(found.point)
+    stuck = ~moved & state.is_fresh if method.restarts else ~moved
+    status = select_status(
+        [endless, small, ~finite, stuck],
+        [Status.UNBOUNDED, Status.CONVERGED, Status.NOT_FINITE, Status.NO_DESCENT],
+        Status.OUT_OF_STEPS,
+    )
+    steps = state.steps + moved.astype(jnp.int32)
+    evaluations = state.evaluations.plus(
+        found.function_evaluations, found.gradient_evaluations, direction.products + found.hessian_evaluations
+    )
+    runs = status == Status.OUT_OF_STEPS
+    if method.is_refined is not None:
+        change = found.point.x - point.x
+        refined = method.is_refined(state.norm, norm, change, found.point.x)
+        runs |= (status == Status.CONVERGED) & moved & refined
+    new, norm = tree_where(moved, (found.point, norm), (point, state.norm))
+    memory = tree_where(moved, updated, method.start(point)) if method.restarts else updated
+    running = runs & (steps < max_steps)
+    return State(new, norm, memory, state.tolerance, state.floor, steps, evaluations, status, running, ~moved)
