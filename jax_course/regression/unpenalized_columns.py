@@ -15,6 +15,7 @@ from jax_course.inputs.types import ArrayLike
 from jax_course.linalg import product, rank_tolerance, transpose_product
 from jax_course.linalg.lapack import qr
 from jax_course.linalg.least_squares import column_scale, truncated_svd
+from jax_course.members import all_members
 from jax_course.tiers import compiled
 
 
@@ -27,9 +28,15 @@ class Projected(NamedTuple):
 
 
 def count_unpenalized(penalty: ArrayLike, X: Array) -> int:
-    """The number of columns without a penalty; inside jit, where a traced penalty cannot be read, the number of all."""
-    d = X.shape[1]
-    return int(np.sum(np.broadcast_to(np.asarray(penalty) == 0, d))) if inputs.is_concrete(penalty) else d
+    """The number of columns without a penalty; that of all where a penalty cannot be read, inside jit, or where one of
+    several penalties under vmap has a 0."""
+    d, values = X.shape[1], all_members(penalty)
+    if not inputs.is_concrete(values):
+        return d
+    is_zero = np.asarray(values) == 0
+    if is_zero.ndim > np.ndim(penalty):
+        return d if is_zero.any() else 0
+    return int(np.sum(np.broadcast_to(is_zero, d)))
 
 
 def unpenalized_columns(X: Array, p: Array, free: int) -> tuple[Array, Array]:

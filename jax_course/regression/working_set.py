@@ -14,10 +14,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 
 from jax_course import inputs
 from jax_course.linalg import column_scale, first_accepted, gram, product, transpose_product
+from jax_course.members import all_members
 from jax_course.regression.coordinate_descent import (
     Form,
     Point,
@@ -101,7 +103,8 @@ def _problem(X: Array, y: Array, penalties: Array) -> _Problem:
     """X is scaled only where a square could overflow: a copy of X would take longer than some fits."""
     scale, unit, extreme = _units(X, y)
     p = jnp.minimum(penalties * scale[None, :] * unit, 4 * len(X))  # above 2 max|h| all p have the solution 0
-    if inputs.is_concrete(extreme) and not extreme:
+    found = all_members(extreme)
+    if inputs.is_concrete(found) and not np.any(np.asarray(found)):
         return _Problem(X, y * unit, scale, p, scale, unit)
     return _Problem(X * scale[None, :], y * unit, jnp.ones_like(scale), p, scale, unit)
 

@@ -331,3 +331,13 @@ def test_too_few_sweeps_are_said():
 def test_what_is_no_penalty_is_refused(call, error, message):
     with pytest.raises(error, match=message):
         call(*sparse())
+
+
+def test_under_vmap_each_member_has_its_own_columns_without_a_penalty():
+    rng = np.random.default_rng(11)
+    X = rng.standard_normal((40, 4))
+    y = X @ np.array([1.0, -2.0, 0.5, 0.0]) + rng.standard_normal(40)
+    penalties = np.array([[0.0, 5.0, 5.0, 5.0], [9.0, 9.0, 9.0, 9.0]])
+    found = jax.vmap(lambda penalty: lasso.fit(X, y, penalty=penalty).theta)(penalties)
+    for theta, penalty in zip(found, penalties, strict=True):
+        np.testing.assert_allclose(theta, lasso.fit(X, y, penalty=penalty).theta, atol=1e-12)
