@@ -9,6 +9,7 @@ from sklearn.linear_model import ElasticNet, lars_path
 from jax_course import Status, data, lasso, linear
 from jax_course.optimization import accelerated_proximal_gradient, soft_threshold
 from jax_course.regression import working_set
+from jax_course.regression.unpenalized_columns import count_unpenalized
 from tests import references
 
 
@@ -333,11 +334,16 @@ def test_what_is_no_penalty_is_refused(call, error, message):
         call(*sparse())
 
 
-def test_under_vmap_each_member_has_its_own_columns_without_a_penalty():
-    rng = np.random.default_rng(11)
-    X = rng.standard_normal((40, 4))
-    y = X @ np.array([1.0, -2.0, 0.5, 0.0]) + rng.standard_normal(40)
-    penalties = np.array([[0.0, 5.0, 5.0, 5.0], [9.0, 9.0, 9.0, 9.0]])
-    found = jax.vmap(lambda penalty: lasso.fit(X, y, penalty=penalty).theta)(penalties)
-    for theta, penalty in zip(found, penalties, strict=True):
-        np.testing.assert_allclose(theta, lasso.fit(X, y, penalty=penalty).theta, atol=1e-12)
+def test_columns_without_a_penalty_are_counted_in_all_members():
+    X, counts = np.ones((3, 4)), []
+
+    def count(penalty):
+        counts.append(count_unpenalized(penalty, X))
+        return penalty
+
+    some = np.array([[0.0, 5.0, 5.0, 5.0], [9.0, 9.0, 9.0, 9.0]])
+    count(some[0])
+    jax.vmap(count)(some)
+    jax.vmap(count)(some[:, 1])
+    jax.jit(count)(some[1])
+    assert counts == [1, 4, 0, 4]
