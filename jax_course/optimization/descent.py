@@ -106,7 +106,7 @@ def _start(rules: _Rules, f: Objective, x: Array) -> State:
     status = first_status(point, method.is_small(point, norm, memory, limit))
     runs = status == Status.OUT_OF_STEPS
     if method.is_refined is not None:
-        runs |= (status == Status.CONVERGED) & (norm > 0)
+        runs |= status == Status.CONVERGED
     one = jnp.asarray(1, jnp.int32)
     evaluations, zero = Evaluations(one, one, jnp.zeros_like(one)), jnp.zeros_like(one)
     running, is_fresh = runs & (0 < jnp.asarray(max_steps)), jnp.asarray(True)

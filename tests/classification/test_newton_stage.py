@@ -62,3 +62,10 @@ def test_too_few_steps_dependent_columns_and_separable_classes_are_left_to_the_c
     assert not trusted(X[:, [0, 1, 1]], y)
     assert not trusted(X, separable)
     assert Status(int(model.fit(X, separable, weights=np.ones(M)).status)) is Status.SEPARABLE
+
+
+def test_a_gradient_that_vanishes_at_the_start_needs_no_further_stage():
+    X, y = np.array([[1.0, 1.0], [1.0, 1.0], [1.0, -1.0], [1.0, -1.0]]), np.array([0.0, 1.0, 0.0, 1.0])
+    found, accepted = newton_fit.newton_stage(logistic.LOSS, (X, y, np.ones(()), np.zeros(2)), 100)
+    assert accepted
+    np.testing.assert_array_equal(found.theta, 0)
