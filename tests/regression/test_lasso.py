@@ -335,7 +335,7 @@ def test_what_is_no_penalty_is_refused(call, error, message):
 
 
 def test_columns_without_a_penalty_are_counted_in_all_members():
-    X, counts = np.ones((3, 4)), []
+    X, counts = jnp.ones((3, 4)), []
 
     def count(penalty):
         counts.append(count_unpenalized(penalty, X))
