@@ -85,6 +85,7 @@ def squared_error() -> Loss:
         targets=lambda y, z: inputs.targets(y, z) if z.shape[1] == 1 else inputs.target_rows(y, z),
         width=lambda d: None,
         name="squared_error",
+        hessian=lambda z, X, w, doubt=0.0: 2 * gram(X, weights=w),
     )
 
 

@@ -17,11 +17,12 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 from jax import tree_util
 from jax.core import Tracer
 from jax.errors import JaxRuntimeError
 from jax.extend.core import Primitive, get_opaque_trace_state
-from jax.interpreters import batching
+from jax.interpreters import batching, mlir
 
 from jax_course.members import all_members
 
@@ -78,10 +79,12 @@ class _Tiers:
         self._batched: dict[Hashable, _Tiers] = {}
 
     def __call__(self, *arguments: Any) -> Any:
-        if _is_traced():
-            dynamic = [a for i, a in enumerate(arguments) if i not in self._static]
-            leaves, structure = tree_util.tree_flatten(dynamic)
-            return self._bound(arguments, leaves, structure) if _is_batched(leaves) else self._well(*arguments)
+        if is_traced():
+            leaves, structure = tree_util.tree_flatten([a for i, a in enumerate(arguments) if i not in self._static])
+            if _is_batched(leaves):
+                return self._bound(arguments, leaves, structure)
+            if any(isinstance(leaf, Tracer) for leaf in leaves) or _is_staged():
+                return self._well(*arguments)
         if self._is_cheap(arguments):
             return _first_known(self._cheap, arguments)
         return self._well(*arguments)
@@ -121,8 +124,6 @@ class _Tiers:
     def _is_cheap(self, arguments: tuple[Any, ...]) -> bool:
         """Whether the work that optimising costs is not done yet; counts this call."""
         leaves, structure = tree_util.tree_flatten([a for i, a in enumerate(arguments) if i not in self._static])
-        if any(isinstance(leaf, Tracer) for leaf in leaves):
-            return False
         known = tuple((leaf.shape, leaf.dtype) if hasattr(leaf, "shape") else type(leaf) for leaf in leaves)
         key = known, structure, tuple(arguments[i] for i in self._static)
         left = self._left.get(key)
@@ -203,9 +204,20 @@ with jax.ensure_compile_time_eval():
     NOTHING_TRACED = _trace_state()
 
 
-def _is_traced() -> bool:
-    """Whether a function is being traced. Some of its arguments may be known all the same."""
+def is_traced() -> bool:
+    """Whether a function is being traced: by jit, vmap or a derivative."""
     return _trace_state() != NOTHING_TRACED
+
+
+def _is_staged() -> bool:
+    """Whether what is computed becomes a part of a program: under jit, not under vmap or a derivative alone."""
+    return isinstance(_probe.bind(np.zeros((), np.float32)), Tracer)
+
+
+_probe = Primitive("probe")
+_probe.def_impl(lambda x: x)
+_probe.def_abstract_eval(lambda x: x)
+mlir.register_lowering(_probe, lambda context, x: [x])
 
 
 def _first_known(programs: list[Callable], arguments: tuple[Any, ...]) -> Any:

@@ -80,6 +80,8 @@ def test_arrows_point_down_and_nothing_private_is_imported(name):
         "inputs",
         "solution",
         "losses",
+        "implicit",
+        "linear_cost",
         "compile_cache",
         "training",
         "data",

@@ -27,7 +27,6 @@ from jax_course.classification.logistic_confidence import (
     predict_interval,
     standard_errors,
 )
-from jax_course.differentiation import forward_only
 from jax_course.inputs.types import ArrayLike
 from jax_course.linalg import gram, product, spd_solve, transpose_product
 from jax_course.losses import sigmoid, sigmoid_derivative, softplus
@@ -169,7 +168,7 @@ def fit(
     Array(True, dtype=bool)
     """
     problem = inputs.binary_problem(X, y, penalty=penalty, weights=weights)
-    return forward_only(newton_fit.fit(LOSS, problem, inputs.whole(max_steps, "max_steps")), "logistic.fit")
+    return newton_fit.fit(LOSS, problem, inputs.whole(max_steps, "max_steps"))
 
 
 LOSS = losses.binary_cross_entropy()

@@ -18,8 +18,9 @@ Most fits compile nothing else.
 import jax.numpy as jnp
 from jax import Array
 
-from jax_course.classification.objective import Coordinates, LinearCost, convex_objective, tolerance
+from jax_course.classification.objective import Coordinates, convex_objective, tolerance
 from jax_course.linalg import Factored, spd_factor
+from jax_course.linear_cost import LinearCost
 from jax_course.optimization.descent import State, descent
 from jax_course.optimization.newton import newton_method
 from jax_course.optimization.objective import Point

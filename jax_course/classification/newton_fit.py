@@ -18,12 +18,13 @@ import jax.numpy as jnp
 from jax import Array
 
 from jax_course.classification import newton, whitened_newton
-from jax_course.classification.objective import LinearCost
 from jax_course.classification.preconditioned_lbfgs import Start, is_worth_it, preconditioned_lbfgs, subsample_start
 from jax_course.classification.separation import is_quasi_separable
 from jax_course.classification.subsample import subsample_size
 from jax_course.classification.whitened_newton import End
+from jax_course.implicit import minimiser
 from jax_course.linalg import first_accepted
+from jax_course.linear_cost import LinearCost, conditions
 from jax_course.losses import Loss
 from jax_course.solution import Solution
 from jax_course.tiers import compiled
@@ -56,6 +57,10 @@ def quasi_newton_operations(loss: Loss, data: Data, *_: Any) -> float:
 
 def fit(loss: Loss, data: Data, max_steps: Array | int) -> Solution:
     """The theta, of the shape of the penalties, of least Σ weights loss + Σ penalties theta²."""
+    return minimiser(conditions(loss), lambda data: _fit(loss, data, max_steps), data)
+
+
+def _fit(loss: Loss, data: Data, max_steps: Array | int) -> Solution:
     X, _, _, delta2 = data
     quick = quasi_newton_stage if is_worth_it(X, delta2) else newton_stage
     found, accepted = quick(loss, data, max_steps)

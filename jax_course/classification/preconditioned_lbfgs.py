@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jax_course.classification.objective import Coordinates, LinearCost, convex_objective
+from jax_course.classification.objective import Coordinates, convex_objective
 from jax_course.classification.subsample import (
     gram_preconditioner,
     hessian_preconditioner,
@@ -31,6 +31,7 @@ from jax_course.classification.subsample import (
 )
 from jax_course.linalg import Factored
 from jax_course.linalg.lapack import solve_triangular
+from jax_course.linear_cost import LinearCost
 from jax_course.optimization.descent import DescentMethod, Direction, State, descent
 from jax_course.optimization.objective import Objective, Point
 from jax_course.optimization.quasi_newton import Pairs, add_pair, empty_pairs, two_loop_product

@@ -16,9 +16,9 @@ penalised parameter cannot escape, so only the others count in v.
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jax_course.classification.objective import LinearCost
 from jax_course.linalg import product
 from jax_course.linalg.lapack import cho_solve, cholesky
+from jax_course.linear_cost import LinearCost
 
 DAMPING = 1 / 2  # power of ε, μ: curvature above it is damped, and what rounding leaves of none is below it
 POWER_STEPS = 8  # in float64 four leave only rounding of what the ties see; float32 shrinks it more slowly

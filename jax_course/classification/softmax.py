@@ -27,7 +27,6 @@ from jax_course.classification.softmax_confidence import (
     predict_interval,
     standard_errors,
 )
-from jax_course.differentiation import forward_only
 from jax_course.inputs.types import ArrayLike
 from jax_course.linalg import product, transpose_product
 from jax_course.solution import Solution
@@ -156,7 +155,7 @@ def fit(
     (2, 3)
     """
     problem = inputs.classification_problem(X, y, classes=classes, penalty=penalty, weights=weights)
-    return forward_only(newton_fit.fit(LOSS, problem, inputs.whole(max_steps, "max_steps")), "softmax.fit")
+    return newton_fit.fit(LOSS, problem, inputs.whole(max_steps, "max_steps"))
 
 
 LOSS = losses.cross_entropy()

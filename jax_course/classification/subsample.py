@@ -18,8 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jax_course.classification.objective import LinearCost, weighted
 from jax_course.linalg import Factored, gram, product, spd_factor, sum_over_blocks, transpose_product
+from jax_course.linear_cost import LinearCost, weighted
 
 SUBSAMPLE = 2**13  # examples at least, 16 for each column, and a sixteenth of all
 BLOCK = 1024  # rows

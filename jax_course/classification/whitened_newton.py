@@ -14,9 +14,10 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jax_course.classification.objective import Coordinates, LinearCost, convex_objective, tolerance
+from jax_course.classification.objective import Coordinates, convex_objective, tolerance
 from jax_course.classification.separation import separates
 from jax_course.linalg import Factored, Whitened, gram, minimum_norm, product, spd_factor, transpose_product, whiten
+from jax_course.linear_cost import LinearCost
 from jax_course.optimization.descent import State, descent
 from jax_course.optimization.newton import newton_direction, newton_method
 from jax_course.optimization.objective import Point

@@ -102,7 +102,7 @@ def spd_solve(A: Array, b: Array) -> SPDSolution:
 
 
 def shortest_solution(A: Array, b: Array) -> Array:
-    """The x of least norm with A x = b, A (d, d) symmetric positive semidefinite and b (d,) in its range; half the
+    """A⁺b, the x of least norm with A x nearest to b, A (d, d) symmetric positive semidefinite and b (d,); half the
     digits, where what is not 0 in A is small.
 
     >>> shortest_solution(jnp.array([[1.0, 1.0], [1.0, 1.0]]), jnp.array([4.0, 4.0]))
@@ -111,10 +111,11 @@ def shortest_solution(A: Array, b: Array) -> Array:
     scale = power_of_two_scale(jnp.sqrt(jnp.diagonal(A)))
     sizes, V = eigh(scale[:, None] * A * scale[None, :])
     kept = sizes > rounding_noise(len(A), A.dtype) * sizes[-1]
-    x = scale * (V @ jnp.where(kept, V.T @ (scale * b) / jnp.where(kept, sizes, 1), 0))
     lost = jnp.where(kept[None, :], 0, scale[:, None] * V)
     U, S, _ = svd(lost)
-    U = jnp.where(S > rank_tolerance(lost) * S[0], U, 0)
+    U = jnp.where(S > rank_tolerance(lost) * S[0], U, 0)  # an orthonormal basis of the null space
+    b = b - U @ (U.T @ b)
+    x = scale * (V @ jnp.where(kept, V.T @ (scale * b) / jnp.where(kept, sizes, 1), 0))
     return x - U @ (U.T @ x)
 
 

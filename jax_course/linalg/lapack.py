@@ -89,6 +89,9 @@ def _one_after_another(function: Callable) -> Callable:
     @single.def_vmap
     def loop(_: int, is_batched: list[bool], *arguments: Array) -> tuple[Any, Any]:
         batched = [a for a, along in zip(arguments, is_batched, strict=True) if along]
+        if not batched:
+            found = function(*arguments)
+            return found, jax.tree_util.tree_map(lambda _: False, found)
 
         def at(parts: list[Array]) -> Any:
             remaining = iter(parts)

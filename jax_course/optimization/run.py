@@ -15,13 +15,14 @@ from jax import Array, lax
 from jax.sharding import AxisType, PartitionSpec
 
 from jax_course.compile_cache import cached_by_value
-from jax_course.differentiation import forward_only, not_differentiable
+from jax_course.differentiation import not_differentiable
+from jax_course.implicit import minimiser
+from jax_course.optimization.conditions import conditions, with_values, without_closures
 from jax_course.optimization.objective import Objective, Point, objective, parameters, tree, vector
 from jax_course.solution import Evaluations, Solution
-from jax_course.tiers import compiled, count_numbers
+from jax_course.tiers import compiled, count_numbers, is_traced
 
 STEPS = 100  # of a solver, about: whether a cost has much work for a compiler to optimise is not known to the step
-FORWARD = ("newton",)  # its last step −H⁻¹g has the derivative of the minimiser
 Settings = ParamSpec("Settings")
 
 
@@ -50,6 +51,7 @@ class Task(NamedTuple):
     theta: Any
     settings: Mapping[str, Any]  # numbers: one program serves them all
     shape: Mapping[str, int] = {}  # numbers that a program is compiled for
+    values: Mapping[str, list[Array]] = {}  # further arguments of the functions, under their names
 
 
 class Trajectory(NamedTuple):
@@ -69,9 +71,8 @@ def solver(prepare: Callable[Settings, Task]) -> Callable[Settings, Solution]:
 
     @functools.wraps(prepare)
     def solve(*arguments: Settings.args, **settings: Settings.kwargs) -> Solution:
-        solution = _program(RunMode(_run, _solution_specs), prepare(*arguments, **settings))
-        refused = forward_only if prepare.__name__ in FORWARD else not_differentiable
-        return refused(solution, prepare.__name__)
+        task = prepare(*arguments, **settings)
+        return _differentiable(task) if is_traced() else _solved(task)
 
     with_attributes: Any = solve
     with_attributes.task = prepare
@@ -94,23 +95,57 @@ def trace(
     if prepare is None:
         raise TypeError(f"solver must be one of jax_course.optimization; got {solver!r}")
     task = prepare(cost, theta, max_steps=max_steps, **settings)
-    return _program(RunMode(functools.partial(_trace, length=max_steps), _trajectory_specs), task)
+    mode = RunMode(functools.partial(_trace, length=max_steps), _trajectory_specs)
+    if not is_traced():
+        return _program(mode, task)
+    task = with_explicit_values(task)
+    values = parameters(task.theta), dict(task.settings), task.values
+    return not_differentiable(_program(mode, without_derivatives(task)), values, "trace")
+
+
+def _solved(task: Task) -> Solution:
+    return _program(RunMode(_run, _solution_specs), task)
+
+
+def _differentiable(task: Task) -> Solution:
+    """The solution, with derivatives by the values that the functions of the task close over."""
+    task = with_explicit_values(task)
+    stopped = without_derivatives(task)
+
+    def flat_solution(values: Any) -> Solution:
+        found = _solved(stopped._replace(values=values))
+        return found._replace(theta=vector(found.theta, stopped.theta))
+
+    found = minimiser(conditions(task.functions, stopped.theta), flat_solution, task.values)
+    return found._replace(theta=tree(found.theta, stopped.theta))
+
+
+def with_explicit_values(task: Task) -> Task:
+    """The task, the values that its functions close over and that are being traced apart from the functions."""
+    functions, values = without_closures(task.functions, task.theta)
+    return task._replace(functions=functions, values=values)
+
+
+def without_derivatives(task: Task) -> Task:
+    """The task as it is to be computed, whatever is differentiated."""
+    theta, settings, values = lax.stop_gradient((parameters(task.theta), dict(task.settings), task.values))
+    return task._replace(theta=parameters(theta), settings=settings, values=values)
 
 
 def _program(mode: "RunMode", task: Task) -> Any:
     program = _compiled(mode, task.algorithm, dict(task.functions), dict(task.shape))
-    return program(parameters(task.theta), dict(task.settings))
+    return program(parameters(task.theta), dict(task.settings), dict(task.values))
 
 
 @cached_by_value
 def _compiled(mode: "RunMode", algorithm: Callable, functions: Mapping[str, Any], shape: Mapping[str, int]) -> Callable:
-    def operations(theta: Any, settings: Mapping[str, Any]) -> float:
-        return STEPS * count_numbers(functions["cost"], theta)
+    def operations(theta: Any, settings: Mapping[str, Any], values: Mapping[str, Any]) -> float:
+        return STEPS * count_numbers(with_values(functions, values)["cost"], theta)
 
     @compiled(operations=operations)
-    def program(theta: Any, settings: Mapping[str, Any]) -> Any:
+    def program(theta: Any, settings: Mapping[str, Any], values: Mapping[str, Any]) -> Any:
         def run(theta: Any) -> Any:
-            return mode.run(algorithm(**shape, **settings), objective(theta, **functions), theta)
+            return mode.run(algorithm(**shape, **settings), objective(theta, **with_values(functions, values)), theta)
 
         return _with_shardings(run, theta, mode.result_specs)
 

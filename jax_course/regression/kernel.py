@@ -28,6 +28,7 @@ from jax import Array
 
 from jax_course import inputs
 from jax_course.features import rbf
+from jax_course.implicit import minimiser
 from jax_course.inputs.types import ArrayLike
 from jax_course.linalg import first_accepted, predictive_least_squares, product
 from jax_course.regression.kernel_choice import (
@@ -36,6 +37,7 @@ from jax_course.regression.kernel_choice import (
     predict_variance,
     scale_derivative,
 )
+from jax_course.regression.kernel_conditions import CONDITIONS, CONDITIONS_WITH_BIAS, LARGEST_EXACT, Data
 from jax_course.regression.kernel_fit import (
     WithBias,
     bias_fit,
@@ -44,10 +46,9 @@ from jax_course.regression.kernel_fit import (
     conjugate_gradient_fit,
     kernel_product,
 )
-from jax_course.regression.least_squares_solution import least_squares_solution
+from jax_course.regression.least_squares_fit import least_squares_fit
 from jax_course.solution import Solution
 
-LARGEST_EXACT = 10_000  # training points; K of more, above 800 MB in float64, is never in memory as a whole
 ITERATIVE_POINTS = 3_000  # training points from which on conjugate gradients take less time than Cholesky's factor
 
 __all__ = [
@@ -136,7 +137,11 @@ def fit(X: ArrayLike, y: ArrayLike, *, scale: ArrayLike, penalty: ArrayLike = 0.
     >>> fit(jnp.zeros((1, 1)), jnp.array([3.0]), scale=1.0, penalty=0.5).theta
     Array([2.], dtype=float64)
     """
-    X, y, scale, delta2 = _fit_problem(X, y, scale, penalty)
+    return minimiser(CONDITIONS, _fit, _fit_problem(X, y, scale, penalty))
+
+
+def _fit(p: Data) -> Solution:
+    X, y, scale, delta2 = p
     if len(X) > LARGEST_EXACT:
         return block_fit(X, y, scale, delta2)
     methods = [partial(conjugate_gradient_fit, X, y, scale, delta2)] if len(X) >= ITERATIVE_POINTS else []
@@ -153,8 +158,8 @@ def fit_on_centers(
     >>> fit_on_centers(jnp.ones((2, 1)), jnp.array([3.0, 7.0]), centers=jnp.ones((1, 1)), scale=1.0, penalty=0.5).theta
     Array([4.], dtype=float64)
     """
-    Phi, y, _, delta2 = inputs.regression_problem(rbf(X, centers=centers, scale=scale), y, penalty=penalty)
-    return least_squares_solution(predictive_least_squares(Phi, y, delta2))
+    problem = inputs.regression_problem(rbf(X, centers=centers, scale=scale), y, penalty=penalty)
+    return least_squares_fit(problem, lambda Phi, y, delta2, _: predictive_least_squares(Phi, y, delta2))
 
 
 def fit_with_bias(X: ArrayLike, y: ArrayLike, *, scale: ArrayLike, penalty: ArrayLike) -> Solution:
@@ -163,7 +168,7 @@ def fit_with_bias(X: ArrayLike, y: ArrayLike, *, scale: ArrayLike, penalty: Arra
     >>> fit_with_bias(jnp.array([[0.0], [1.0]]), jnp.array([7.0, 7.0]), scale=1.0, penalty=0.5).theta.bias
     Array(7., dtype=float64)
     """
-    return bias_fit(*_fit_problem(X, y, scale, penalty))
+    return minimiser(CONDITIONS_WITH_BIAS, lambda p: bias_fit(*p), _fit_problem(X, y, scale, penalty))
 
 
 def _problem(

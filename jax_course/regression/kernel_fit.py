@@ -15,11 +15,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
 from jax_course.features import rbf
-from jax_course.linalg import gram, product, rank_tolerance, spd_factor, transpose_product
+from jax_course.linalg import Factored, gram, product, rank_tolerance, spd_factor, transpose_product
 from jax_course.linalg.lapack import cholesky, eigh, solve_triangular
 from jax_course.solution import Method, Solution, Status
 from jax_course.tiers import compiled
@@ -78,10 +79,15 @@ def cholesky_fit(X: Array, y: Array, scale: Array, delta2: Array) -> Solution:
         kept = eigenvalues > rank_tolerance(K) * eigenvalues[-1]
         return product(V, jnp.where(kept, product(V.T, y) / jnp.where(kept, eigenvalues, 1), 0))
 
-    regular = factored.is_regular() | (delta2 > _rounding(K))
+    regular = is_regular(factored, A, delta2)
     status = jnp.where(regular, Status.CONVERGED, Status.RANK_DEFICIENT)
     theta = lax.cond(regular, refined, least_norm)
     return _solution(partial(product, K), y, delta2, theta, product(K, theta), status, Method.CHOLESKY)
+
+
+def is_regular(factored: Factored, A: Array, delta2: Array) -> Array:
+    """Whether A = K + δ²I is regular, by its factor, or because δ² is more than rounding."""
+    return factored.is_regular() | (delta2 > _rounding(A))
 
 
 def _rounding(K: Array) -> Array:
@@ -92,7 +98,7 @@ def _rounding(K: Array) -> Array:
 @compiled(operations=_kernel_work)
 def block_fit(X: Array, y: Array, scale: Array, delta2: Array) -> Solution:
     """By conjugate gradients without K in memory."""
-    delta2 = jnp.maximum(delta2, len(X) * jnp.finfo(X.dtype).eps)  # less than the rounding of K counts as none
+    delta2 = _at_least_rounding(X, delta2)
     times, tolerance = partial(kernel_product, X=X, centers=X, scale=scale), TOLERANCE[str(y.dtype)]
     theta, steps = _conjugate_gradients(times, X, y, scale, delta2, tolerance / 2, MOST_STEPS)
     fitted, sizes = kernel_product(jnp.stack([theta, jnp.abs(theta)], axis=1), X, X, scale).T
@@ -101,6 +107,18 @@ def block_fit(X: Array, y: Array, scale: Array, delta2: Array) -> Solution:
     status = jnp.where(steps < MOST_STEPS, Status.NO_DESCENT, Status.OUT_OF_STEPS)
     status = jnp.where(solved, Status.CONVERGED, status)
     return _solution(times, y, delta2, theta, fitted, status, Method.CONJUGATE_GRADIENTS)._replace(steps=steps)
+
+
+def _at_least_rounding(X: Array, delta2: Array) -> Array:
+    """δ², of which less than the rounding of K counts as none."""
+    return jnp.maximum(delta2, len(X) * jnp.finfo(X.dtype).eps)
+
+
+def solve_by_blocks(X: Array, b: Array, scale: Array, delta2: Array) -> Array:
+    """(K + δ²I)⁻¹ b by conjugate gradients without K in memory; NaN where they do not end."""
+    delta2, times = _at_least_rounding(X, delta2), partial(kernel_product, X=X, centers=X, scale=scale)
+    x, steps = _conjugate_gradients(times, X, b, scale, delta2, TOLERANCE[str(b.dtype)] / 2, MOST_STEPS)
+    return jnp.where(steps < MOST_STEPS, x, jnp.nan)
 
 
 @compiled(operations=_kernel_work)
@@ -132,7 +150,12 @@ def kernel_product(theta: Array, X: Array, centers: Array, scale: Array) -> Arra
     rows = max(1, BLOCK // len(centers))
     if len(X) <= rows:
         return product(rbf(X, centers=centers, scale=scale), theta)
-    return lax.map(lambda x: product(rbf(x[None, :], centers=centers, scale=scale), theta)[0], X, batch_size=rows)
+
+    @jax.checkpoint  # a derivative computes the kernel of the rows again, and does not keep all of it
+    def of_one_row(x: Array, theta: Array, centers: Array, scale: Array) -> Array:
+        return product(rbf(x[None, :], centers=centers, scale=scale), theta)[0]
+
+    return lax.map(lambda x: of_one_row(x, theta, centers, scale), X, batch_size=rows)
 
 
 class _State(NamedTuple):

@@ -27,14 +27,15 @@ The elastic net, Σ (y − ŷ)² + Σ penalty |θ| + δ²θᵀθ, is the lasso w
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 
 from jax_course import inputs
-from jax_course.differentiation import forward_only
+from jax_course.implicit import minimiser, minimisers
 from jax_course.inputs.types import ArrayLike
 from jax_course.linalg import least_squares, product, transpose_product
 from jax_course.optimization.proximal import soft_threshold
 from jax_course.regression import coordinate_descent
+from jax_course.regression.lasso_conditions import CONDITIONS, Data
 from jax_course.regression.linear import predict
 from jax_course.regression.unpenalized_columns import count_unpenalized, project, unpenalized_columns
 from jax_course.regression.working_set import Descent, descend
@@ -122,8 +123,13 @@ def fit(X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, max_steps: int 
     Array([2.], dtype=float64)
     """
     X, y, _, p = inputs.regression_problem(X, y, penalty=penalty)
-    found = _minimisers(X, y, p[None, :], inputs.whole(max_steps, "max_steps"), count_unpenalized(penalty, X))
-    return forward_only(jax.tree.map(lambda leaf: leaf[0], found), "lasso.fit")
+    most, free = inputs.whole(max_steps, "max_steps"), count_unpenalized(lax.stop_gradient(penalty), X)
+
+    def found(p: Data) -> Solution:
+        X, y, penalties = p
+        return jax.tree.map(lambda leaf: leaf[0], _minimisers(X, y, penalties[None, :], most, free))
+
+    return minimiser(CONDITIONS, found, (X, y, p))
 
 
 def path(
@@ -141,8 +147,12 @@ def path(
     """
     X, y, _, p = inputs.regression_problem(X, y, penalty=factors, name="factors")
     P = _descending(penalties, X)[:, None] * p[None, :]
-    found = _minimisers(X, y, P, inputs.whole(max_steps, "max_steps"), count_unpenalized(factors, X))
-    return forward_only(found, "lasso.path")
+    most, free = inputs.whole(max_steps, "max_steps"), count_unpenalized(lax.stop_gradient(factors), X)
+
+    def found(p: Data) -> Solution:
+        return _minimisers(*p, most, free)
+
+    return minimisers(CONDITIONS, found, (X, y, P), axes=(None, None, 0))
 
 
 def _minimisers(X: Array, y: Array, P: Array, max_steps: Array | int, free: int) -> Solution:

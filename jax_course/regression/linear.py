@@ -19,9 +19,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from jax_course import inputs
-from jax_course.differentiation import forward_only
 from jax_course.inputs.types import ArrayLike
-from jax_course.linalg import gram, penalized_least_squares, product, transpose_product
+from jax_course.linalg import gram, product, transpose_product
 from jax_course.regression.confidence import (
     confidence_interval,
     covariance,
@@ -29,7 +28,7 @@ from jax_course.regression.confidence import (
     predict_interval,
     standard_errors,
 )
-from jax_course.regression.least_squares_solution import least_squares_solution
+from jax_course.regression.least_squares_fit import least_squares_fit
 from jax_course.regression.likelihood import negative_log_likelihood, noise_variance, unbiased_noise_variance
 from jax_course.solution import Solution
 
@@ -121,5 +120,4 @@ def fit(X: ArrayLike, y: ArrayLike, *, weights: ArrayLike = 1.0) -> Solution:
     >>> fit(jnp.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]]), jnp.array([1.0, 3.0, 5.0])).theta
     Array([1., 2.], dtype=float64)
     """
-    X, y, w, delta2 = inputs.regression_problem(X, y, weights=weights)
-    return forward_only(least_squares_solution(penalized_least_squares(X, y, delta2, w)), "linear.fit")
+    return least_squares_fit(inputs.regression_problem(X, y, weights=weights))

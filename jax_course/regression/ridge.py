@@ -19,10 +19,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from jax_course import inputs
-from jax_course.differentiation import forward_only
 from jax_course.inputs.types import ArrayLike
-from jax_course.linalg import gram, penalized_least_squares, product, transpose_product
-from jax_course.regression.least_squares_solution import least_squares_solution
+from jax_course.linalg import gram, product, transpose_product
+from jax_course.regression.least_squares_fit import least_squares_fit
 from jax_course.regression.linear import predict
 from jax_course.regression.ridge_path import (
     budget,
@@ -122,5 +121,4 @@ def fit(X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, weights: ArrayL
     >>> fit(jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]), penalty=3.5).theta
     Array([2.], dtype=float64)
     """
-    X, y, w, delta2 = inputs.regression_problem(X, y, penalty=penalty, weights=weights)
-    return forward_only(least_squares_solution(penalized_least_squares(X, y, delta2, w)), "ridge.fit")
+    return least_squares_fit(inputs.regression_problem(X, y, penalty=penalty, weights=weights))

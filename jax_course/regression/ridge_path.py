@@ -25,9 +25,10 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jax_course import inputs
-from jax_course.differentiation import forward_only
+from jax_course.implicit import evaluated
 from jax_course.inputs.types import ArrayLike
 from jax_course.linalg import GSVD, product, sum_over_blocks, transpose_product, with_gsvd
+from jax_course.regression import ridge_formulas
 from jax_course.tiers import compiled
 
 BLOCK = 2048  # rows of X: their errors for all penalties are in memory at once, BLOCK × n numbers
@@ -51,7 +52,7 @@ def path(X: ArrayLike, y: ArrayLike, penalties: ArrayLike, *, factors: ArrayLike
     Array([[2.],
            [1.]], dtype=float64)
     """
-    return forward_only(_path(*_problem(X, y, penalties, factors)), "ridge_path.path")
+    return evaluated(_path, ridge_formulas.path, *_problem(X, y, penalties, factors))
 
 
 def leave_one_out(X: ArrayLike, y: ArrayLike, penalties: ArrayLike, *, factors: ArrayLike = 1.0) -> Array:
@@ -62,7 +63,7 @@ def leave_one_out(X: ArrayLike, y: ArrayLike, penalties: ArrayLike, *, factors: 
     >>> leave_one_out(jnp.ones((2, 1)), jnp.array([1.0, 3.0]), jnp.array([0.0]))
     Array([4.], dtype=float64)
     """
-    return _leave_one_out(*_problem(X, y, penalties, factors))
+    return evaluated(_leave_one_out, ridge_formulas.leave_one_out, *_problem(X, y, penalties, factors))
 
 
 def generalized_cross_validation(
@@ -75,7 +76,9 @@ def generalized_cross_validation(
     >>> generalized_cross_validation(jnp.ones((2, 1)), jnp.array([1.0, 3.0]), jnp.array([0.0]))
     Array([4.], dtype=float64)
     """
-    return _generalized_cross_validation(*_problem(X, y, penalties, factors))
+    return evaluated(
+        _generalized_cross_validation, ridge_formulas.generalized_cross_validation, *_problem(X, y, penalties, factors)
+    )
 
 
 def degrees_of_freedom(X: ArrayLike, penalties: ArrayLike, *, factors: ArrayLike = 1.0) -> Array:
@@ -85,7 +88,8 @@ def degrees_of_freedom(X: ArrayLike, penalties: ArrayLike, *, factors: ArrayLike
     Array([2., 1.], dtype=float64)
     """
     X = inputs.training_design(X)
-    return _degrees_of_freedom(*_problem(X, jnp.zeros_like(X[:, 0]), penalties, factors))
+    problem = _problem(X, jnp.zeros_like(X[:, 0]), penalties, factors)
+    return evaluated(_degrees_of_freedom, ridge_formulas.degrees_of_freedom, *problem)
 
 
 def budget(X: ArrayLike, y: ArrayLike, penalties: ArrayLike, *, factors: ArrayLike = 1.0) -> Array:
@@ -94,7 +98,7 @@ def budget(X: ArrayLike, y: ArrayLike, penalties: ArrayLike, *, factors: ArrayLi
     >>> budget(jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]), jnp.array([3.5, 12.0]))
     Array([4., 1.], dtype=float64)
     """
-    return _budget(*_problem(X, y, penalties, factors))
+    return evaluated(_budget, ridge_formulas.budget, *_problem(X, y, penalties, factors))
 
 
 def constrained(X: ArrayLike, y: ArrayLike, *, budget: ArrayLike, factors: ArrayLike = 1.0) -> Constrained:
@@ -104,7 +108,9 @@ def constrained(X: ArrayLike, y: ArrayLike, *, budget: ArrayLike, factors: Array
     Array([2.], dtype=float64)
     """
     X, y, _, factors = inputs.regression_problem(X, y, penalty=factors, name="factors")
-    return _constrained(X, y, inputs.positive(budget, "budget", X), factors)
+    return Constrained(
+        *evaluated(_constrained, _constrained_formula, X, y, inputs.positive(budget, "budget", X), factors)
+    )
 
 
 def _problem(X: ArrayLike, y: ArrayLike, penalties: ArrayLike, factors: ArrayLike) -> tuple[Array, Array, Array, Array]:
@@ -210,9 +216,14 @@ def _size(gsvd: GSVD, Zy: Array, penalties: Array) -> Array:
 
 
 @compiled
-def _constrained(X: Array, y: Array, t: Array, factors: Array) -> Constrained:
+def _constrained(X: Array, y: Array, t: Array, factors: Array) -> tuple[Array, Array]:
     penalty = with_gsvd(lambda gsvd: _penalty_for_budget(gsvd, gsvd.coordinates(y), t), X, factors)
-    return Constrained(_path(X, y, penalty[None], factors)[0], penalty)
+    return _path(X, y, penalty[None], factors)[0], penalty
+
+
+def _constrained_formula(X: Array, y: Array, t: Array, factors: Array) -> tuple[Array, Array]:
+    penalty = lax.stop_gradient(_constrained(*lax.stop_gradient((X, y, t, factors)))[1])
+    return ridge_formulas.constrained(penalty, X, y, t, factors)
 
 
 def _penalty_for_budget(gsvd: GSVD, Zy: Array, t: Array) -> Array:

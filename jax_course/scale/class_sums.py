@@ -6,8 +6,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from jax_course.classification import logistic, softmax
-from jax_course.classification.objective import LinearCost
 from jax_course.linalg import product
+from jax_course.linear_cost import LinearCost
 
 
 class Sums(NamedTuple):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from jax_course import logistic, softmax
-from jax_course.classification.objective import Coordinates, LinearCost, convex_objective
+from jax_course.classification.objective import Coordinates, convex_objective
+from jax_course.linear_cost import LinearCost
 from tests.classification import literal
 
 SMALL, LARGE = 60, 2**18  # rows; of the second the gradient at a step of length 1 is taken along with the scores

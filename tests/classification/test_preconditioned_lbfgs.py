@@ -11,8 +11,8 @@ import pytest
 
 from jax_course import logistic, losses, softmax
 from jax_course.classification import newton_fit, preconditioned_lbfgs, subsample
-from jax_course.classification.objective import LinearCost
 from jax_course.linalg import spd_factor
+from jax_course.linear_cost import LinearCost
 from jax_course.solution import Method, Status
 from tests.classification import literal
 
