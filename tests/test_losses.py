@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jax_course import logistic, losses, softmax
+from jax_course import logistic, losses, scores, softmax
 from jax_course.linear_cost import LinearCost
 
 M, D, K = 12, 3, 4
@@ -39,7 +39,7 @@ def test_the_bounds_on_the_curvature_hold_in_every_direction():
     loss = losses.cross_entropy()
     curvature = np.sum(U * loss.curvature_product(Z, jnp.zeros(50, int), U), axis=1) / np.sum(U**2, axis=1)
     assert np.all(np.asarray(loss.min_variance(Z)) <= curvature * (1 + 1e-12))
-    pi = np.asarray(losses.probabilities(Z))
+    pi = np.asarray(scores.probabilities(Z))
     trace = np.sum(pi * (1 - pi), axis=1) / (K - 1)  # the mean over the K − 1 directions in which there is curvature
     np.testing.assert_allclose(loss.mean_variance(Z), trace, rtol=1e-12)
 

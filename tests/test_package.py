@@ -79,6 +79,7 @@ def test_arrows_point_down_and_nothing_private_is_imported(name):
         "linalg",
         "inputs",
         "solution",
+        "scores",
         "losses",
         "implicit",
         "linear_cost",

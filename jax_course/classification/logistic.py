@@ -29,7 +29,7 @@ from jax_course.classification.logistic_confidence import (
 )
 from jax_course.inputs.types import ArrayLike
 from jax_course.linalg import gram, product, spd_solve, transpose_product
-from jax_course.losses import sigmoid, sigmoid_derivative, softplus
+from jax_course.scores import sigmoid, sigmoid_derivative, softplus
 from jax_course.solution import Solution
 
 __all__ = [

@@ -19,7 +19,7 @@ these d directions. `fit` returns, of all such theta, the one of least norm, who
 import jax.numpy as jnp
 from jax import Array
 
-from jax_course import inputs, losses
+from jax_course import inputs, losses, scores
 from jax_course.classification import newton_fit
 from jax_course.classification.softmax_confidence import (
     confidence_interval,
@@ -57,7 +57,7 @@ def predict(theta: ArrayLike, X: ArrayLike) -> Array:
     Array([[0.25, 0.25, 0.25, 0.25]], dtype=float64)
     """
     theta, X = inputs.class_scores(theta, X)
-    return losses.probabilities(product(X, theta))
+    return scores.probabilities(product(X, theta))
 
 
 def predict_class(theta: ArrayLike, X: ArrayLike) -> Array:
@@ -80,7 +80,7 @@ def cost(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0
     """
     theta, X, y = inputs.classification(theta, X, y)
     delta2, w = inputs.penalties(penalty, theta), inputs.example_weights(weights, X)
-    return jnp.sum(w * losses.minus_log_pi(product(X, theta), y)) + jnp.sum(delta2 * theta**2)
+    return jnp.sum(w * scores.minus_log_pi(product(X, theta), y)) + jnp.sum(delta2 * theta**2)
 
 
 def gradient(
@@ -94,7 +94,7 @@ def gradient(
     theta, X, y = inputs.classification(theta, X, y)
     delta2, w = inputs.penalties(penalty, theta), inputs.example_weights(weights, X)
     pi = predict(theta, X)
-    return transpose_product(X, w.reshape(-1, 1) * (pi - losses.indicator(y, pi))) + 2 * delta2 * theta
+    return transpose_product(X, w.reshape(-1, 1) * (pi - scores.indicator(y, pi))) + 2 * delta2 * theta
 
 
 def hessian(

@@ -24,7 +24,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.scipy.stats import norm
 
-from jax_course import losses
+from jax_course import scores
 from jax_course.networks.layer import Layer
 
 Function = Callable[[Array], Array]
@@ -72,9 +72,9 @@ def sigmoid() -> Layer:
     """
     return elementwise(
         "sigmoid",
-        losses.sigmoid,
-        losses.sigmoid_derivative,
-        lambda z: losses.sigmoid_derivative(z) * (1 - 2 * losses.sigmoid(z)),
+        scores.sigmoid,
+        scores.sigmoid_derivative,
+        lambda z: scores.sigmoid_derivative(z) * (1 - 2 * scores.sigmoid(z)),
     )
 
 
@@ -93,7 +93,7 @@ def softplus() -> Layer:
     >>> softplus().forward((), jnp.array([[0.0]]))[0] / jnp.log(2)
     Array([[1.]], dtype=float64)
     """
-    return elementwise("softplus", losses.softplus, losses.sigmoid, losses.sigmoid_derivative)
+    return elementwise("softplus", scores.softplus, scores.sigmoid, scores.sigmoid_derivative)
 
 
 def gelu() -> Layer:
@@ -118,18 +118,18 @@ def softmax() -> Layer:
     """
 
     def forward(params: Any, z: Array) -> tuple[Array, Array]:
-        pi = losses.probabilities(z)
+        pi = scores.probabilities(z)
         return pi, pi
 
     def backward(params: Any, pi: Array, delta: Array) -> tuple[tuple, Array]:
         return (), pi * (delta - _dot(pi, delta))
 
     def tangent(params: Any, z: Array, v: Any, Rz: Array) -> Array:
-        pi = losses.probabilities(z)
+        pi = scores.probabilities(z)
         return pi * (Rz - _dot(pi, Rz))
 
     def tangent_backward(params: Any, z: Array, delta: Array, v: Any, Rz: Array, Rdelta: Array) -> tuple[tuple, Array]:
-        pi = losses.probabilities(z)
+        pi = scores.probabilities(z)
         Rpi = pi * (Rz - _dot(pi, Rz))
         return (), Rpi * (delta - _dot(pi, delta)) + pi * (Rdelta - _dot(Rpi, delta) - _dot(pi, Rdelta))
 
@@ -148,13 +148,13 @@ def log_softmax() -> Layer:
         return shifted - jnp.log(jnp.sum(jnp.exp(shifted), axis=1, keepdims=True)), z
 
     def backward(params: Any, z: Array, delta: Array) -> tuple[tuple, Array]:
-        return (), delta - losses.probabilities(z) * jnp.sum(delta, axis=1, keepdims=True)
+        return (), delta - scores.probabilities(z) * jnp.sum(delta, axis=1, keepdims=True)
 
     def tangent(params: Any, z: Array, v: Any, Rz: Array) -> Array:
-        return Rz - _dot(losses.probabilities(z), Rz)
+        return Rz - _dot(scores.probabilities(z), Rz)
 
     def tangent_backward(params: Any, z: Array, delta: Array, v: Any, Rz: Array, Rdelta: Array) -> tuple[tuple, Array]:
-        pi = losses.probabilities(z)
+        pi = scores.probabilities(z)
         Rpi = pi * (Rz - _dot(pi, Rz))
         total, Rtotal = (jnp.sum(a, axis=1, keepdims=True) for a in (delta, Rdelta))
         return (), Rdelta - Rpi * total - pi * Rtotal

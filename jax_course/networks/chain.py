@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jax_course import inputs, losses
+from jax_course import inputs, scores
 from jax_course.inputs.types import ArrayLike
 from jax_course.linalg import product
 
@@ -90,7 +90,7 @@ def softmax_jacobians(theta: ArrayLike, x: ArrayLike, y: int) -> list[Array]:
     K = theta.shape[1]
     if not 0 <= inputs.whole(y, "y") < K:
         raise ValueError(f"y must be a class 0…{K - 1}; got {y}")
-    pi = losses.probabilities(product(X, theta))
+    pi = scores.probabilities(product(X, theta))
     log_softmax_jacobian = jnp.eye(K, dtype=pi.dtype) - pi  # 1_ck − π_k
     return [theta.T, log_softmax_jacobian, -(jnp.arange(K) == y).astype(pi.dtype)[None, :]]
 
