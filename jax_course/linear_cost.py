@@ -54,15 +54,19 @@ class LinearCost(NamedTuple):
         return transpose_product(self.X, weighted(self.w, curved)) + 2 * self.delta2 * v
 
     def rounded_gradient(self, theta: Array) -> Array:
-        """A bound on what rounding adds to each entry of the gradient at theta, where predictions are probabilities.
-
-        Every z is rounded as a sum of x_j θ_j, and takes π along with the slope π(1 − π); π is rounded as a number up
-        to 1.
-        """
-        pi, size = self.loss.prediction(product(self.X, theta)), jnp.abs(self.X)
-        error = 1 + pi * (1 - pi) * product(size, jnp.abs(theta))
-        rounded = transpose_product(size, weighted(self.w, error)) + 2 * self.delta2 * jnp.abs(theta)
+        """A bound on what rounding adds to each entry of the gradient at theta, like theta."""
+        rounded = self.rounded_moment(theta) + 2 * self.delta2 * jnp.abs(theta)
         return 8 * jnp.finfo(self.X.dtype).eps * rounded
+
+    def rounded_moment(self, theta: Array) -> Array:
+        """A bound on what rounding adds to Xᵀ (w ∂C_z/∂z), the gradient without a penalty, in units of 8 ε.
+
+        Every z is rounded as a sum of x_j θ_j, and changes ŷ by ∂ŷ/∂z times that; ŷ is rounded as a number of its own
+        size, and at least as 1.
+        """
+        z, size = product(self.X, theta), jnp.abs(self.X)
+        error = jnp.maximum(1, self.loss.prediction(z)) + self.loss.prediction_slope(z) * product(size, jnp.abs(theta))
+        return transpose_product(size, weighted(self.w, error))
 
 
 def weighted(w: Array, values: Array) -> Array:

@@ -44,8 +44,9 @@ class Loss(NamedTuple):
     """A loss and its derivatives as functions of scores and targets. Course 8.4, 9.2.
 
     The first seven are what a network needs; the others, what the fit of a linear classifier needs besides. That fit
-    assumes: the loss is convex in z and finite at z = 0; predictions lie between 0 and 1; along a z with margins ≥ 0
-    its curvature is at most |slope|.
+    assumes for each example: the loss is convex in z and finite at z = 0; along any u with margins ≥ 0
+
+        uᵀ (∂²C/∂z²) u ≤ √2 ‖u‖ |uᵀ ∂C/∂z|.
     """
 
     prediction: Callable  # z → ŷ
@@ -57,6 +58,7 @@ class Loss(NamedTuple):
     name: str
     hessian: Callable = _undefined  # (z, X, w, doubt=0) → Σ w x xᵀ ∂²C/∂z², of probabilities more uncertain than doubt
     margin: Callable = _undefined  # (z, y) → like z: where all are ≥ 0 and one is > 0, the loss falls for ever along z
+    prediction_slope: Callable = _undefined  # z → ∂ŷ_k/∂z_k, like z
     mean_variance: Callable = _undefined  # z → ∂²C/∂z² of every example, on average over the classes, (m,)
     min_variance: Callable = _undefined  # z → a lower bound on ∂²C/∂z² in any direction, (m,)
 
@@ -110,6 +112,7 @@ def binary_cross_entropy() -> Loss:
         name="binary_cross_entropy",
         hessian=hessian,
         margin=lambda z, y: (2 * y - 1) * z,
+        prediction_slope=sigmoid_derivative,
         mean_variance=sigmoid_derivative,
         min_variance=sigmoid_derivative,
     )
@@ -131,6 +134,10 @@ def cross_entropy() -> Loss:
         pi = probabilities(Z)
         return pi * (u - jnp.sum(pi * u, axis=1, keepdims=True))
 
+    def prediction_slope(Z: Array) -> Array:
+        pi = probabilities(Z)
+        return pi * (1 - pi)
+
     def hessian(Z: Array, X: Array, w: Array, doubt: Array | float = 0.0) -> Array:
         pi = probabilities(Z)
         return class_hessian(jnp.where(pi <= doubt, 0, pi), X, w)
@@ -149,6 +156,7 @@ def cross_entropy() -> Loss:
         name="cross_entropy",
         hessian=hessian,
         margin=margin,
+        prediction_slope=prediction_slope,
         mean_variance=lambda Z: (1 - jnp.sum(probabilities(Z) ** 2, axis=1)) / max(1, Z.shape[1] - 1),
         min_variance=lambda Z: jnp.min(probabilities(Z), axis=1),
     )

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jax_course.linalg import Factored, gram, product, spd_factor, sum_over_blocks, transpose_product
+from jax_course.linalg import Factored, gram, product, spd_factor, sum_over_blocks
 from jax_course.linear_cost import LinearCost, weighted
 
 SUBSAMPLE = 2**13  # examples at least, 16 for each column, and a sixteenth of all
@@ -93,14 +93,10 @@ def _ledoit_wolf_shrinkage(X: Array, w: Array, G: Array) -> Array:
 
 
 def rounding(cost: LinearCost, theta: Array) -> Array:
-    """The norm of what rounding leaves of the gradient: each slope is rounded as 1, and along with its z.
-
-    As `LinearCost.rounded_gradient`, but block by block, and with the largest π(1 − π) instead of each.
-    """
+    """The norm of `LinearCost.rounded_gradient`, computed block by block."""
 
     def block_sum(X: Array, w: Array) -> Array:
-        size = jnp.abs(X)
-        return transpose_product(size, weighted(w, 1 + product(size, jnp.abs(theta)) / 4))
+        return cost._replace(X=X, w=w).rounded_moment(theta)
 
     rounded = _sum_over_blocks(block_sum, cost.X, cost.w, BLOCK) + 2 * cost.delta2 * jnp.abs(theta)
     return 8 * jnp.finfo(theta.dtype).eps * jnp.linalg.norm(rounded)
