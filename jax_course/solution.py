@@ -59,8 +59,9 @@ class Status(DescribedEnum):
     UNBOUNDED = 5, "The cost has no minimum: it falls for ever. Add a penalty, or check the sign of the cost."
     SEPARABLE = (
         6,
-        "The classes can be separated, completely or but for ties, so the cost has no minimum: it falls for ever along "
-        "a separating direction. theta is where this was noticed, no estimate. A penalty > 0 gives a finite minimiser.",
+        "The cost has no minimum: it falls without end along a direction in which no example is predicted worse "
+        "(classes that are completely or quasi-completely separable). theta is the point reached, no estimate. "
+        "A penalty > 0 gives a finite minimiser.",
     )
     SADDLE = (
         7,

@@ -98,7 +98,7 @@ def test_in_float32_it_reaches_what_rounding_allows():
 
 NONE = {
     "separable": lambda X, y: (X, (X[:, 1] > 0) * 1.0),
-    "separable but for ties": lambda X, y: (
+    "quasi-completely separable": lambda X, y: (
         np.round(X),
         (np.round(X[:, 1]) + (y - 0.5) * (np.round(X[:, 1]) == 0) > 0) * 1.0,
     ),
@@ -111,7 +111,7 @@ NONE = {
     ("name", "status"),
     [
         ("separable", Status.SEPARABLE),
-        ("separable but for ties", Status.SEPARABLE),
+        ("quasi-completely separable", Status.SEPARABLE),
         ("a column twice", Status.RANK_DEFICIENT),
     ],
 )
