@@ -56,7 +56,7 @@ class Loss(NamedTuple):
     targets: Callable  # (y, z) → y as the functions above take it; refused where it does not fit z
     width: Callable  # d → None; refused where no z of that width fits
     name: str
-    hessian: Callable = _undefined  # (z, X, w, doubt=0) → Σ w x xᵀ ∂²C/∂z², of probabilities more uncertain than doubt
+    hessian: Callable = _undefined  # (z, X, w, threshold=0) → Σ w x xᵀ ∂²C/∂z², where π, or π(1 − π), is above
     margin: Callable = _undefined  # (z, y) → like z: where all are ≥ 0 and one is > 0, the loss falls for ever along z
     prediction_slope: Callable = _undefined  # z → ∂ŷ_k/∂z_k, like z
     mean_variance: Callable = _undefined  # z → ∂²C/∂z² of every example, on average over the classes, (m,)
@@ -86,7 +86,7 @@ def squared_error() -> Loss:
         targets=lambda y, z: inputs.targets(y, z) if z.shape[1] == 1 else inputs.target_rows(y, z),
         width=lambda d: None,
         name="squared_error",
-        hessian=lambda z, X, w, doubt=0.0: 2 * gram(X, weights=w),
+        hessian=lambda z, X, w, threshold=0.0: 2 * gram(X, weights=w),
     )
 
 
@@ -98,9 +98,9 @@ def binary_cross_entropy() -> Loss:
     (Array(1., dtype=float64), Array([[-0.5]], dtype=float64), Array(10000., dtype=float64))
     """
 
-    def hessian(z: Array, X: Array, w: Array, doubt: Array | float = 0.0) -> Array:
+    def hessian(z: Array, X: Array, w: Array, threshold: Array | float = 0.0) -> Array:
         S = sigmoid_derivative(z)
-        return gram(X, weights=w * jnp.where(S <= doubt, 0, S))
+        return gram(X, weights=w * jnp.where(S <= threshold, 0, S))
 
     return Loss(
         prediction=lambda z: sigmoid(_without_unit_axis(z)),
@@ -138,9 +138,9 @@ def cross_entropy() -> Loss:
         pi = probabilities(Z)
         return pi * (1 - pi)
 
-    def hessian(Z: Array, X: Array, w: Array, doubt: Array | float = 0.0) -> Array:
+    def hessian(Z: Array, X: Array, w: Array, threshold: Array | float = 0.0) -> Array:
         pi = probabilities(Z)
-        return class_hessian(jnp.where(pi <= doubt, 0, pi), X, w)
+        return class_hessian(jnp.where(pi <= threshold, 0, pi), X, w)
 
     def margin(Z: Array, y: Array) -> Array:
         own = jnp.take_along_axis(Z, y[:, None], axis=1)

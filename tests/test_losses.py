@@ -62,7 +62,7 @@ def poisson() -> losses.Loss:
         targets=lambda y, z: y,
         width=lambda d: None,
         name="poisson",
-        hessian=lambda z, X, w, doubt=0.0: gram(X, weights=w * jnp.exp(z)),
+        hessian=lambda z, X, w, threshold=0.0: gram(X, weights=w * jnp.exp(z)),
         margin=lambda z, y: jnp.where(y == 0, -z, -jnp.abs(z)),
         prediction_slope=jnp.exp,
         mean_variance=jnp.exp,

@@ -50,12 +50,13 @@ def newton(cost: LinearCost, max_steps: Array | int) -> tuple[Solution, Array]:
     small = max(FALL, 64 * float(eps))
     algorithm = descent(method, StrongWolfe(), lambda g: small * jnp.linalg.norm(g), max_steps)
     end: State = last_state(algorithm, convex_objective(cost, theta, hessian), origin.reshape(-1))
-    (H, g), theta = end.memory, end.point.extra.q
+    (factored, g), theta = end.memory, end.point.extra.q
     value, rounded = cost.value(theta), cost.rounded_gradient(theta)
     # where half of the digits may be lost, the coordinates of `whitened_newton` are better
-    accurate = (end.norm <= tolerance(end.tolerance / small, rounded)) & H.is_regular(jnp.sqrt(eps))
-    bound = PROOF * _longest_row(X, H, theta) * jnp.linalg.norm(H.scale * (jnp.abs(g) + rounded.reshape(-1)))
-    accepted = accurate & jnp.isfinite(value) & (jnp.all(delta2 > 0) | H.is_regular(bound))
+    accurate = (end.norm <= tolerance(end.tolerance / small, rounded)) & factored.is_regular(jnp.sqrt(eps))
+    g_size = jnp.linalg.norm(factored.scale * (jnp.abs(g) + rounded.reshape(-1)))
+    bound = PROOF * _longest_row(X, factored, theta) * g_size
+    accepted = accurate & jnp.isfinite(value) & (jnp.all(delta2 > 0) | factored.is_regular(bound))
     status, method = (jnp.array(code, jnp.int32) for code in (Status.CONVERGED, Method.NEWTON))
     evaluations = end.evaluations._replace(function=jnp.ones_like(end.steps))
     return Solution(theta, value, end.norm, end.steps, status, evaluations, method), accepted
@@ -71,7 +72,7 @@ def _shift_curvature(H: Array, delta2: Array) -> Array:
     return jnp.where(alike, jnp.kron(mean, jnp.full((K, K), 1 / K, H.dtype)), 0)
 
 
-def _longest_row(X: Array, H: Factored, theta: Array) -> Array:
-    """√2 max ‖x_i‖ in the units of H."""
-    scale = jnp.max(H.scale.reshape(len(theta), -1), axis=1)
+def _longest_row(X: Array, factored: Factored, theta: Array) -> Array:
+    """√2 max ‖x_i‖ in coordinates in which the diagonal of H is about 1."""
+    scale = jnp.max(factored.scale.reshape(len(theta), -1), axis=1)
     return jnp.sqrt(2 * jnp.max(jnp.sum((X * scale[None, :]) ** 2, axis=1)))

@@ -6,11 +6,12 @@ Complete separation: all margins are > 0. It shows in θ itself, which is tried 
 
 Quasi-complete separation: some examples are tied, their margin is 0. The iterate is then a growing multiple of the
 separating direction v plus a bounded part fixed by the tied examples. The tied examples are those whose class stays
-uncertain; with H their Hessian, applying (I + H/μ)⁻¹ repeatedly keeps the null space of H, where v lies, and damps the
-rest. Every v on the way is tried.
+uncertain; with H their Hessian, inverse iteration, v ← (I + H/μ)⁻¹ v, keeps the null space of H, where v lies, and
+damps the rest. Every v on the way is tried. `newton_fit.complete_fit` calls it after Newton's method where no complete
+separation was found, some parameter has no penalty, and some direction has less than ε^⅓ of the largest curvature.
 
-Only a v that separates proves anything: a margin counts as 0 within the rounding of its own sum Σ_j x_j v_j. A
-penalised parameter cannot escape, so only the others count in v.
+It is a sufficient test: no v found does not prove that none exists. A margin counts as 0 within the rounding of its own
+sum Σ_j x_j v_j. A penalised parameter cannot grow without end, so only the others count in v.
 """
 
 import jax.numpy as jnp
@@ -22,7 +23,7 @@ from jax_course.linear_cost import LinearCost
 
 DAMPING = 1 / 2  # power of ε, μ: curvature above it is damped, and what rounding leaves of none is below it
 POWER_STEPS = 8  # in float64 four leave only rounding of what the ties see; float32 shrinks it more slowly
-DOUBTS = (1e-2, 1e-4, 1e-6, 1e-8)  # a class is uncertain while its π, or π(1 − π), is above; each is tried
+UNCERTAINTY_THRESHOLDS = (1e-2, 1e-4, 1e-6, 1e-8)  # of π, or π(1 − π): a class above is uncertain; each is tried
 MARGIN_ROUNDINGS = 128  # with 32, ties of v from the solve below still counted as margins below 0
 
 
@@ -51,16 +52,16 @@ def is_quasi_separable(cost: LinearCost, white_X: Array, T: Array, theta: Array,
     length = jnp.linalg.norm(white_X, axis=1, keepdims=True)
     unit_rows = white_X / jnp.where(length > 0, length, 1)
 
-    def is_found(doubt: Array) -> Array:
+    def is_found(threshold: Array) -> Array:
         counted = (cost.w > 0).astype(white_X.dtype)
-        H = cost.loss.hessian(product(white_X, theta), unit_rows, counted, doubt) + extra_curvature
+        H = cost.loss.hessian(product(white_X, theta), unit_rows, counted, threshold) + extra_curvature
         L = cholesky(H.reshape(theta.size, theta.size) / mu + jnp.eye(theta.size, dtype=white_X.dtype))
 
-        def purify(_: int, state: tuple[Array, Array]) -> tuple[Array, Array]:
+        def inverse_iteration(_: int, state: tuple[Array, Array]) -> tuple[Array, Array]:
             v, found = state
             found |= separates(cost, product(T, v.reshape(theta.shape)))[1]
             return cho_solve(L, v), found
 
-        return lax.fori_loop(0, POWER_STEPS, purify, (theta.reshape(-1), jnp.array(False)))[1]
+        return lax.fori_loop(0, POWER_STEPS, inverse_iteration, (theta.reshape(-1), jnp.array(False)))[1]
 
-    return jnp.any(lax.map(is_found, jnp.array(DOUBTS, white_X.dtype)))
+    return jnp.any(lax.map(is_found, jnp.array(UNCERTAINTY_THRESHOLDS, white_X.dtype)))

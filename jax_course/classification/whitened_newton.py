@@ -25,7 +25,7 @@ from jax_course.optimization.run import last_state
 from jax_course.optimization.step_rules import StrongWolfe
 from jax_course.solution import Method, Solution, Status, select_status
 
-FLAT = 1 / 3  # power of ε: with less of the largest curvature along a direction, separation is looked for there
+VANISHING_CURVATURE = 1 / 3  # power of ε, of the largest curvature: along a direction with less, it may be separation
 CORRECTIONS = 2  # steps in θ after those in w; one is enough as a rule
 
 
@@ -119,7 +119,7 @@ def _is_flat(H: Array, factored: Factored, delta2: Array) -> Array:
     """Whether there is hardly any curvature along some direction, and a parameter without a penalty."""
     curvature = jnp.diagonal(H)
     least = factored.rcond * jnp.min(curvature) / jnp.max(curvature)
-    return (least < jnp.finfo(H.dtype).eps ** FLAT) & jnp.any(delta2 == 0)
+    return (least < jnp.finfo(H.dtype).eps ** VANISHING_CURVATURE) & jnp.any(delta2 == 0)
 
 
 def _extra_curvature(white: Whitened, delta2: Array) -> Array:
@@ -138,12 +138,12 @@ def _extra_curvature(white: Whitened, delta2: Array) -> Array:
     return curvature.reshape(delta2.shape + delta2.shape)
 
 
-def _corrected(theta: Array, gradient: Callable[[Array], Array], T: Array, H: Factored) -> tuple[Array, Array]:
+def _corrected(theta: Array, gradient: Callable[[Array], Array], T: Array, factored: Factored) -> tuple[Array, Array]:
     """theta after Newton's steps with its own gradient, and the gradient; no step where it would not help."""
 
     def correct(_: int, state: tuple[Array, Array]) -> tuple[Array, Array]:
         theta, g = state
-        step = H.solve(transpose_product(T, g).reshape(-1)).reshape(theta.shape)
+        step = factored.solve(transpose_product(T, g).reshape(-1)).reshape(theta.shape)
         new_theta = theta - product(T, step)
         new_g = gradient(new_theta)
         better = jnp.linalg.norm(new_g) < jnp.linalg.norm(g)
