@@ -2,12 +2,13 @@ r"""The fit of a linear classifier to many examples: L-BFGS, preconditioned by t
 
 Newton's method forms XᵀSX at every step. Here a step only needs Z = Xθ and g = Xᵀ ∂C/∂Z:
 
-    A = XᵀSX + 2 diag(δ²) = T⁻ᵀ T⁻¹,  θ = T u                         of the subsample, S = diag(π(1 − π))
-    u ← u − α H Tᵀ g                                                  H by L-BFGS from the identity
+    A = XᵀSX + 2 diag(δ²)                                             of the subsample, S = diag(π(1 − π))
+    P = T⁻ᵀ T⁻¹,  θ = T u                                             P one of A, its diagonal, the Hessian
+    u ← u − α B Tᵀ g                                                  B by L-BFGS from the identity
 
 The line search reads no X (`objective.convex_objective`). A subsample, reweighted to the full size, is fitted first,
 roughly, with A at θ = 0 as preconditioner. Its θ starts the full fit, and A there is the preconditioner: the Hessian of
-all dK parameters where the subsample is all there is, and dK is not large. The derivation of its certificate:
+all dK parameters where the subsample has all examples, and dK is not large. The derivation of its certificate:
 `classification.subsample`.
 
 A fit is accepted where the gradient is small and the curvature is not. Otherwise there may be no minimum, and
@@ -69,11 +70,12 @@ def subsample_start(cost: LinearCost, max_steps: Array | int) -> Start:
     delta2, part = cost.delta2, subsample(cost)
     origin = jnp.zeros_like(delta2)
     preconditioner, A = gram_preconditioner(part, origin)
-    first, close = _first_gradient(part), CLOSE if part is cost else ENOUGH
+    uses_all = part is cost
+    first, close = _first_gradient(part), CLOSE if uses_all else ENOUGH
     rough_enough = close * jnp.linalg.norm(first), close * _preconditioned_norm(preconditioner, first)
     roughly = _descended(part, origin, preconditioner, *rough_enough, max_steps)
     theta = roughly.point.extra.q
-    if part is cost and 1 < delta2.ndim and delta2.size <= MOST_PARAMETERS:
+    if uses_all and 1 < delta2.ndim and delta2.size <= MOST_PARAMETERS:
         new, near = hessian_preconditioner(part, theta, preconditioner)
         preconditioner = _for_each_class(preconditioner, delta2.shape[1])
     else:
@@ -86,13 +88,16 @@ def subsample_start(cost: LinearCost, max_steps: Array | int) -> Start:
 def preconditioned_lbfgs(cost: LinearCost, start: Start, max_steps: Array | int) -> tuple[Solution, Array]:
     """The minimiser of the cost, and whether it is accepted.
 
-    A fit that is not accepted says nothing: there may be no minimum, or rounding may hide it from these steps.
+    A fit that is not accepted says nothing: there may be no minimum, or rounding may hide it from these steps. `steps`
+    leaves out those of the subsample, unless it has all examples.
     """
     delta2, part, first = cost.delta2, subsample(cost), _first_gradient(cost)
+    uses_all = part is cost
     tolerance = jnp.maximum(1e-10 * jnp.linalg.norm(first), rounding(part, start.theta))
-    least = jnp.maximum(FALL, 64 * jnp.finfo(first.dtype).eps) * _preconditioned_norm(start.preconditioner, first)
-    end = _descended(cost, start.theta, start.preconditioner, tolerance, least, max_steps)
-    steps = end.steps + (start.steps if part is cost else 0)
+    fall_in_u = jnp.maximum(FALL, 64 * jnp.finfo(first.dtype).eps)
+    tolerance_in_u = fall_in_u * _preconditioned_norm(start.preconditioner, first)
+    end = _descended(cost, start.theta, start.preconditioner, tolerance, tolerance_in_u, max_steps)
+    steps = end.steps + (start.steps if uses_all else 0)
     theta = _centred(end.point.extra.q, delta2)
     value = jnp.sum(cost.w * cost.loss.values(end.point.extra.Z, cost.y)) + jnp.sum(delta2 * theta**2)
     norm = jnp.linalg.norm(end.point.extra.moment + 2 * delta2 * theta)
@@ -112,12 +117,12 @@ def _first_gradient(cost: LinearCost) -> Array:
 
 class _Memory(NamedTuple):
     pairs: Pairs
-    least: Array  # the least norm of the gradient in u so far
+    least_norm: Array  # of the gradient in u so far
     since_least: Array  # steps
 
 
 def _descended(
-    cost: LinearCost, theta: Array, preconditioner: Factored, tolerance: Array, preconditioned_tolerance: Array,
+    cost: LinearCost, theta: Array, preconditioner: Factored, tolerance: Array, tolerance_in_u: Array,
     max_steps: Array | int,
 ) -> State:  # fmt: skip
     """Steps from theta on, until the gradient is within the tolerance, in u too, or falls no more.
@@ -136,12 +141,12 @@ def _descended(
 
     def update(memory: _Memory, old: Point, new: Point, direction: Direction, alpha: Array) -> _Memory:
         pairs, size = add_pair(memory.pairs, new.x - old.x, new.g - old.g), jnp.linalg.norm(new.g)
-        since_least = jnp.where(size < memory.least, 0, memory.since_least + 1)
-        return _Memory(pairs, jnp.minimum(size, memory.least), since_least)
+        since_least = jnp.where(size < memory.least_norm, 0, memory.since_least + 1)
+        return _Memory(pairs, jnp.minimum(size, memory.least_norm), since_least)
 
     def is_small(point: Point, _: Array, memory: _Memory, tolerance: Array) -> Array:
         small = jnp.linalg.norm(_gradient(cost, point)) <= tolerance
-        return small & (memory.least <= preconditioned_tolerance) | (memory.since_least >= PATIENCE)
+        return small & (memory.least_norm <= tolerance_in_u) | (memory.since_least >= PATIENCE)
 
     u = Coordinates(cost.X, theta, partial(_unpreconditioned, preconditioner), lambda q: q, gradient)
     method = DescentMethod(start, direction, update, is_small=is_small)

@@ -3,8 +3,8 @@ r"""A subsample of the examples, reweighted to the full size: its preconditioner
     A = G + 2 diag(δ²),  G = Σ w s x xᵀ over the subsample          the curvature, s = π(1 − π)
 
 Of K classes s is the mean curvature of an example over them, (1 − Σ π²)/(K − 1). G of a subsample is a rough estimate.
-Where its entries beside the diagonal are mostly chance, by the criterion of Ledoit and Wolf (J. Multivariate Analysis
-88, 2004), its diagonal alone is better.
+Where its entries beside the diagonal are mostly sampling noise, by the shrinkage of Ledoit and Wolf (J. Multivariate
+Analysis 88, 2004), its diagonal alone is better.
 
 Separable classes. If v separates them, every example pulls the same way: gᵀv = −Σ |∂C/∂z_i| |x_i v|. The curvature of
 an example is at most |∂C/∂z_i|, since π(1 − π) ≤ |π − y|. So vᵀHv ≤ max|x_i v| Σ |∂C/∂z_i| |x_i v| ≤ max|x_i v| ‖g‖‖v‖:
@@ -25,7 +25,7 @@ SUBSAMPLE = 2**13  # examples at least, 16 for each column, and a sixteenth of a
 BLOCK = 1024  # rows
 HESSIAN_BLOCK = 4096
 NEAR = 64  # roundings of float32: a Hessian whose reciprocal condition is below has directions of nothing else
-MOSTLY_CHANCE = 0.5  # share of the Gram matrix beside its diagonal: beyond it the diagonal alone is nearer to the truth
+LARGEST_SHRINKAGE = 0.5  # share of noise beside the diagonal of G: beyond it the diagonal alone is nearer to the truth
 CERTIFICATE, ROWS_PER_COLUMN = 1024, 4  # examples whose curvature is the certificate: these, and some per column
 LEAST_CURVATURE = 1e-4  # at the end, in units of that at the start
 GOLDEN = 0.6180339887498949
@@ -50,13 +50,13 @@ def subsample(cost: LinearCost) -> LinearCost:
 
 
 def gram_preconditioner(cost: LinearCost, theta: Array) -> tuple[Factored, Factored]:
-    """The factor of A at theta, of the diagonal of G alone where the rest of it is chance; and that of all of G."""
+    """The factor of A at theta, of the diagonal of G alone where the rest of it is noise; and that of all of G."""
     variance = cost.loss.mean_variance(product(cost.X, theta))
     G = gram(cost.X, weighted(cost.w, variance))
     penalty = jnp.diag(2 * jnp.mean(cost.delta2.reshape(len(G), -1), axis=1))
     full = spd_factor(G + penalty)
-    chance = _ledoit_wolf_shrinkage(cost.X, cost.w * variance, G) > MOSTLY_CHANCE
-    G = jnp.where(chance, jnp.diag(jnp.diagonal(G)), G)
+    is_noise = _ledoit_wolf_shrinkage(cost.X, cost.w * variance, G) > LARGEST_SHRINKAGE
+    G = jnp.where(is_noise, jnp.diag(jnp.diagonal(G)), G)
     return spd_factor(G + penalty), full
 
 
@@ -82,7 +82,7 @@ def hessian_preconditioner(cost: LinearCost, theta: Array, preconditioner: Facto
 
 
 def _ledoit_wolf_shrinkage(X: Array, w: Array, G: Array) -> Array:
-    """The share of chance in what G = Σ w x xᵀ has beside its diagonal, for columns in units of their lengths."""
+    """The share of sampling noise in G = Σ w x xᵀ beside its diagonal, for columns in units of their lengths."""
     scale = jnp.where(jnp.diagonal(G) > 0, 1 / jnp.sqrt(jnp.diagonal(G)), 0)
     total = jnp.sum(jnp.broadcast_to(w, X.shape[:1]))
     C = scale[:, None] * G * scale[None, :]
@@ -109,11 +109,11 @@ def _sum_over_blocks(block_sum: Callable[[Array, Array], Array], X: Array, w: Ar
     return sum_over_blocks(lambda X: block_sum(X, w), X, rows=rows)
 
 
-def is_curved(cost: LinearCost, theta: Array, start: Factored) -> Array:
-    """Whether a subset has curvature at theta in every direction, in units of that at the start."""
+def is_curved(cost: LinearCost, theta: Array, A: Factored) -> Array:
+    """Whether a subset has curvature at theta in every direction, in units of A, the curvature at the start."""
     few = min(len(cost.X), ROWS_PER_COLUMN * len(theta) + CERTIFICATE)
     X, w = cost.X[:few], cost.w if cost.w.ndim == 0 else cost.w[:few]
     variance = w * cost.loss.min_variance(product(X, theta)) * (len(cost.X) / few)
     H = gram(X, variance) + 2 * jnp.diag(jnp.min(cost.delta2.reshape(len(theta), -1), axis=1))
-    preconditioned = start.half_solve(start.half_solve(H).T)
+    preconditioned = A.half_solve(A.half_solve(H).T)
     return spd_factor(preconditioned).rcond * jnp.min(jnp.diagonal(preconditioned)) > LEAST_CURVATURE

@@ -16,8 +16,8 @@ class Sums(NamedTuple):
     cost: Array
     gradient: Array
     hessian: Array
-    wrong: Array
-    strange: Array
+    misclassified: Array
+    invalid_labels: Array
 
 
 def logistic_sums(X: Array, y: Array, w: Array, theta: Array) -> Sums:
@@ -58,6 +58,7 @@ def _softmax(X: Array, y: Array, w: Array, theta: Array) -> tuple[LinearCost, Ar
 
 def _sums(cost: LinearCost, valid: Array, theta: Array) -> Sums:
     margins = cost.loss.margin(product(cost.X, theta), cost.y)
-    misclassified = jnp.min(margins.reshape(len(margins), -1), axis=1) <= 0
-    wrong, strange = (jnp.sum(jnp.where(bad, cost.w, 0)) for bad in (misclassified, ~valid))
-    return Sums(cost.value(theta), cost.gradient(theta), jnp.zeros((), cost.w.dtype), wrong, strange)
+    is_misclassified = jnp.min(margins.reshape(len(margins), -1), axis=1) <= 0
+    misclassified, invalid_labels = (jnp.sum(jnp.where(bad, cost.w, 0)) for bad in (is_misclassified, ~valid))
+    no_hessian = jnp.zeros((), cost.w.dtype)
+    return Sums(cost.value(theta), cost.gradient(theta), no_hessian, misclassified, invalid_labels)

@@ -98,8 +98,8 @@ def _fit(
 
     def a_pass(theta: Array, with_hessian: bool) -> Sums:
         sums, _ = global_sums(source, batch_sums[with_hessian], theta)
-        if sums.strange > 0:
-            raise DataError(f"y must hold 0…{1 if K is None else K - 1}; {int(sums.strange)} rows hold something else")
+        if (rows := int(sums.invalid_labels)) > 0:
+            raise DataError(f"y must hold 0…{1 if K is None else K - 1}; {rows} rows hold something else")
         g = sums.gradient + 2 * delta2 * theta
         return sums._replace(cost=sums.cost + jnp.sum(delta2 * theta**2), gradient=g)
 
@@ -178,7 +178,7 @@ def _status(reached: Reached, max_passes: int) -> Status | None:
     # the last step, taken without another pass, leaves a hundredth of this
     if has_small_gradient(reached) and has_small_step(reached):
         return Status.CONVERGED
-    if reached.sums.wrong == 0 and jnp.all(reached.delta2 == 0):
+    if reached.sums.misclassified == 0 and jnp.all(reached.delta2 == 0):
         return Status.SEPARABLE
     return Status.OUT_OF_STEPS if reached.passes >= max_passes else None
 

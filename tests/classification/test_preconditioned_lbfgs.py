@@ -244,11 +244,11 @@ def test_the_subsample_stands_for_all_examples(weights):
     np.testing.assert_allclose(total, np.sum(np.broadcast_to(weights, len(X))), rtol=1e-3)
 
 
-def test_what_is_chance_in_a_part_is_left_out_and_what_is_not_is_kept():
+def test_sampling_noise_in_a_subsample_is_left_out_and_correlation_is_kept():
     rng = np.random.default_rng(0)
     independent = rng.standard_normal((300, 60))
     together = independent + 3 * rng.standard_normal((300, 1))
-    chance = jax.jit(lambda X, G: subsample._ledoit_wolf_shrinkage(X, jnp.ones(()), G))
+    shrinkage = jax.jit(lambda X, G: subsample._ledoit_wolf_shrinkage(X, jnp.ones(()), G))
     y, zero = np.arange(300) % 2 * 1.0, np.zeros(60)
 
     @jax.jit
@@ -256,7 +256,7 @@ def test_what_is_chance_in_a_part_is_left_out_and_what_is_not_is_kept():
         return subsample.gram_preconditioner(LinearCost(logistic.LOSS, X, y, jnp.ones(()), delta2), theta)[0].L
 
     for X, mostly in ((independent, True), (together, False)):
-        assert (float(chance(X, X.T @ X)) > 0.5) == mostly
+        assert (float(shrinkage(X, X.T @ X)) > 0.5) == mostly
         L = np.asarray(factor(X, y, zero + 1, zero))
         assert np.array_equal(L, np.diag(np.diag(L))) == mostly  # the diagonal alone preconditions
 
