@@ -1,11 +1,11 @@
 """A first course in deep learning as pure functions of parameter pytrees: executable, fast, checked.
 
-The wings stand in the order of the course. A model is a module: `linear.cost(theta, X, y)`,
+The packages follow the order of the course. A model is a module: `linear.cost(theta, X, y)`,
 `logistic.fit(X, y, penalty=1.0)`; `data` and `features` feed it, `linalg` carries its expensive operations.
 `networks` are built of layers; `optimization` minimises any cost of any tree, `train` looks at a few examples at a
 time, `verify` judges derivatives.
 
-A module is loaded when its name is first asked for: a script that fits a ridge waits for no network.
+Modules are imported lazily: each is loaded when its name is first used.
 """
 
 from importlib import import_module
@@ -46,7 +46,7 @@ __all__ = [
     "verify",
 ]
 
-_WINGS = {
+_PUBLIC_NAMES = {
     "classification": ("logistic", "softmax"),
     "compiling": ("cache_programs",),
     "probability": ("bernoulli", "categorical", "gaussian"),
@@ -59,9 +59,9 @@ _WINGS = {
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    for wing, names in _WINGS.items():
+    for package, names in _PUBLIC_NAMES.items():
         if name in names:
-            home = import_module(f"{__name__}.{wing}")
+            home = import_module(f"{__name__}.{package}")
             found = getattr(home, name) if hasattr(home, name) else import_module(f"{home.__name__}.{name}")
             return globals().setdefault(name, found)
     return import_module(f"{__name__}.{name}")

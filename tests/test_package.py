@@ -98,9 +98,9 @@ def test_arrows_point_down_and_nothing_private_is_imported(name):
     ]
     if name.count(".") >= 1:
         own = order.index(name.split(".")[1])
-        wings = {m.split(".")[1] for m in imported if m.startswith("jax_course.")}
-        wings |= set(re.findall(r"^from jax_course import (\w+)$", source, re.MULTILINE))
-        assert all(order.index(wing) <= own for wing in wings), f"{name} imports {wings}"
+        packages = {m.split(".")[1] for m in imported if m.startswith("jax_course.")}
+        packages |= set(re.findall(r"^from jax_course import (\w+)$", source, re.MULTILINE))
+        assert all(order.index(package) <= own for package in packages), f"{name} imports {packages}"
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -7,7 +7,7 @@ that one of them has.
 import argparse
 import sys
 
-from jax_course.exercises.catalogue import Exercise, exercises_of
+from jax_course.exercises.catalogue import Exercise, load_exercises
 from jax_course.exercises.grading import SECONDS, Grade, Outcome, check_all
 from jax_course.exercises.sheet import sheet, solution
 from jax_course.exercises.tries import TRIES, count_tries
@@ -47,18 +47,18 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _list(options: argparse.Namespace) -> int:
-    for name, exercise in exercises_of(options.exercises).items():
+    for name, exercise in load_exercises(options.exercises).items():
         print(f"{name:<20}{exercise.asked:<17}{exercise.source:<18}{exercise.title}")
     return 0
 
 
 def _show(options: argparse.Namespace) -> int:
-    print(sheet(options.name, exercises_of(options.exercises)), end="")
+    print(sheet(options.name, load_exercises(options.exercises)), end="")
     return 0
 
 
 def _check(options: argparse.Namespace) -> int:
-    exercises = exercises_of(options.exercises)
+    exercises = load_exercises(options.exercises)
     grades = check_all(options.files, seconds=options.seconds, exercises=options.exercises)
     grades = [grade.hand_derived() for grade in grades] if options.by_hand else grades
     if options.json:

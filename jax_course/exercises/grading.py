@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jax_course.exercises.catalogue import exercises_of
+from jax_course.exercises.catalogue import load_exercises
 
 SECONDS = 60.0
 SERVER = "from jax_course.exercises.pool import main; main()"
@@ -55,7 +55,7 @@ class Grade(NamedTuple):
 def check(file: str | os.PathLike, *, seconds: float = SECONDS, exercises: str | os.PathLike | None = None) -> Grade:
     """The doctor's grade of the answer in the file, which may take so many seconds.
 
-    exercises: a teacher's file, see `exercises_of`.
+    exercises: a teacher's file, see `load_exercises`.
     """
     return check_all([file], seconds=seconds, exercises=exercises)[0]
 
@@ -78,7 +78,7 @@ def check_all(
             raise FileNotFoundError(f"there is no file {name}")
     if not seconds > 0:
         raise ValueError(f"seconds must be positive; got {seconds}")
-    exercises_of(exercises)  # whatever is wrong with them is not the students' fault
+    load_exercises(exercises)  # whatever is wrong with them is not the students' fault
     if not names:
         return []
     with tempfile.TemporaryDirectory() as folder:

@@ -16,7 +16,7 @@ import numpy as np
 from jax_course import verify
 from jax_course.compiling import compile_fast
 from jax_course.exercises.autodiff import autodiff_calls
-from jax_course.exercises.catalogue import KEYWORDS, Exercise, exercises_of
+from jax_course.exercises.catalogue import KEYWORDS, Exercise, load_exercises
 from jax_course.exercises.feedback import advice
 from jax_course.exercises.grading import Outcome
 
@@ -31,7 +31,7 @@ def main() -> None:
 
 def verdict_on(file: str, own: str | None = None) -> dict[str, Any]:
     """The fields of the `Grade` of the file's answer; `own`: a file with a teacher's exercises."""
-    exercises = exercises_of(own)
+    exercises = load_exercises(own)
     with autodiff_calls(file) as names:
         found = _verdict(file, exercises)
     return found | {"autodiff": sorted(names)}

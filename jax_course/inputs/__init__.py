@@ -1,4 +1,4 @@
-"""The door for data: whatever users hand over becomes arrays of the right shapes and values, or is refused by name.
+"""Input validation: whatever users hand over becomes arrays of the right shapes and values, or is refused by name.
 
 `arrays` makes arrays of what holds numbers, `shapes` compares shapes and dtypes, `values` looks at the numbers, and
 `problems` does all of it for a fit: `inputs.regression_problem(X, y, penalty=…, weights=…)`.

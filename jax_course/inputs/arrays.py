@@ -1,4 +1,4 @@
-"""The one door for input: whatever holds numbers becomes an array, and what JAX would narrow is announced."""
+"""Input validation of arrays: whatever holds numbers becomes an array, and what JAX would narrow is announced."""
 
 import math
 import os

@@ -13,9 +13,9 @@ from jax_course.verify.context import (
     Context,
     Derivative,
     Entries,
+    difference_gradient,
+    difference_hessian,
     first_line,
-    gradient_by_differences,
-    hessian_by_differences,
 )
 from jax_course.verify.evaluation import evaluate, evaluate_both, evaluate_one, gradients, hessians, product, products
 from jax_course.verify.findings import Finding, Kind
@@ -57,7 +57,7 @@ def _gradient(context: Context, function: Callable) -> Derivative:
 
     def estimate(inputs, points):
         changed, entries = context._replace(inputs=inputs), np.arange(layout.size)
-        return np.stack([gradient_by_differences(changed, point, entries)[0] for point in points])
+        return np.stack([difference_gradient(changed, point, entries)[0] for point in points])
 
     hand = partial(_rows, function, layout)
     return Derivative("gradient", layout, hand, None, context.points, None, estimate if layout.size <= SMALL else None)
@@ -81,7 +81,7 @@ def _hessian(context: Context, function: Callable, slopes: Entries | None) -> De
         return Derivative("hessian", blocks, hand, None, identity, slopes, None)
 
     def estimate(inputs, points):
-        return np.stack([hessian_by_differences(layout, partial(slopes, inputs), point)[0] for point in points])
+        return np.stack([difference_hessian(layout, partial(slopes, inputs), point)[0] for point in points])
 
     return Derivative("hessian", blocks, hand, None, identity, slopes, estimate)
 

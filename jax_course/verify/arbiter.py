@@ -12,7 +12,7 @@ from jax_course.verify.context import (
     Comparison,
     Context,
     Derivative,
-    gradient_by_differences,
+    difference_gradient,
     leaf_scales,
     shows_in_a_short_step,
     unit_directions,
@@ -79,7 +79,7 @@ def _sample(context: Context, excess, tolerance) -> Sampled:
     worst = np.argsort(-excess[row], kind="stable")[: SAMPLE // 2]
     others = np.random.default_rng(2).permutation(excess.shape[1])[: SAMPLE // 2]
     entries = np.unique(np.concatenate([worst, others]))
-    value, error = gradient_by_differences(context, context.points[row], entries)
+    value, error = difference_gradient(context, context.points[row], entries)
     return Sampled(row, entries, value, error + tolerance[row, entries])
 
 
@@ -130,7 +130,7 @@ def _replace_autodiff(context: Context, reference, tolerance, entries) -> tuple[
     if reference.shape[1] <= ENTRYWISE:
         entries = np.arange(reference.shape[1])
     for row, point in enumerate(context.points):
-        value, error = gradient_by_differences(context, point, entries)
+        value, error = difference_gradient(context, point, entries)
         known = np.isfinite(error)
         reference[row, entries[known]] = value[known]
         bar = error[known] + 1e-10 * np.abs(value[known])

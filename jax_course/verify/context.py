@@ -121,14 +121,14 @@ def unit_directions(layout: Layout, point: np.ndarray, entries: np.ndarray) -> t
     return directions, sizes
 
 
-def gradient_by_differences(context: Context, point: np.ndarray, entries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def difference_gradient(context: Context, point: np.ndarray, entries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Entries (k,) of the gradient at a point, and their error bars (k,)."""
     directions, sizes = unit_directions(context.layout, point, entries)
     slope = differences.along(context.values, point, directions)
     return slope.value / sizes, 5 * slope.error / sizes
 
 
-def hessian_by_differences(layout: Layout, gradient: Callable, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def difference_hessian(layout: Layout, gradient: Callable, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The Hessian at a point in block order (n²,) from differences of the gradient, and its error bars (n²,)."""
     directions, sizes = unit_directions(layout, point, np.arange(point.size))
     slope = differences.along(gradient, point, directions, noise=1e-14)

@@ -12,9 +12,9 @@ from jax_course.verify.context import (
     Comparison,
     Context,
     Derivative,
+    difference_gradient,
+    difference_hessian,
     entry_scales,
-    gradient_by_differences,
-    hessian_by_differences,
     leaf_scales,
 )
 from jax_course.verify.findings import Finding, abstention
@@ -36,7 +36,7 @@ def without_autodiff(context: Context, derivative: Derivative, points, hand) -> 
     gradient, layout, n = partial(derivative.gradient, context.inputs), context.layout, points.shape[1]
     for row, point in enumerate(points if n <= SMALL else points[:2]):
         if name == "hessian":
-            reference[row], tolerance[row] = hessian_by_differences(layout, gradient, point)
+            reference[row], tolerance[row] = difference_hessian(layout, gradient, point)
         else:
             slope = differences.along(gradient, point, derivative.identity[row : row + 1], noise=1e-14)
             reference[row], tolerance[row] = slope.value[0], 5 * slope.error[0]
@@ -52,7 +52,7 @@ def _gradient(context: Context, derivative: Derivative, points, hand) -> Compari
         sample = np.random.default_rng(2).permutation(n)[:SAMPLE]
         entries = np.union1d(sample, _searched(context, points[0], hand[0]))
     for row, point in enumerate(points if n <= SMALL else points[:2]):
-        reference[row, entries], tolerance[row, entries] = gradient_by_differences(context, point, entries)
+        reference[row, entries], tolerance[row, entries] = difference_gradient(context, point, entries)
     different = np.flatnonzero((np.abs(hand[0] - reference[0]) > tolerance[0]) & np.isfinite(tolerance[0]))
     kinks, findings = kinks_of_gradient(context, derivative, 0, different[:ENTRYWISE], hand, reference)
     reference[0, kinks], tolerance[0, kinks] = hand[0, kinks], 0.0

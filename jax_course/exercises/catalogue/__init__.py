@@ -9,13 +9,13 @@ import runpy
 from jax_course.exercises.catalogue import classification, networks, optimization, probability, regression
 from jax_course.exercises.catalogue.exercise import ASKED, KEYWORDS, Exercise
 
-__all__ = ["ASKED", "EXERCISES", "KEYWORDS", "Exercise", "exercises_of"]
+__all__ = ["ASKED", "EXERCISES", "KEYWORDS", "Exercise", "load_exercises"]
 
 PARTS = (regression, probability, optimization, classification, networks)
 EXERCISES: dict[str, Exercise] = {name: exercise for part in PARTS for name, exercise in part.EXERCISES.items()}
 
 
-def exercises_of(file: str | os.PathLike | None = None) -> dict[str, Exercise]:
+def load_exercises(file: str | os.PathLike | None = None) -> dict[str, Exercise]:
     """The exercises of a teacher's file: each `Exercise` in it, under its name there; without one `EXERCISES`.
 
     Errors: ValueError for a file that cannot be run, defines none, or asks for none of `ASKED`.
