@@ -16,17 +16,15 @@ from jax_course.compiling import (
     resident_bytes,
 )
 
-PROGRAMS = Path(__file__).parent / ".jax_cache"  # shared by all processes of a run, and by later runs
+ROOT = Path(__file__).parent
+PROGRAMS = ROOT / ".jax_cache"  # shared by all processes of a run, and by later runs
 ROOM = 200 * 2**20  # bytes of programs between two times that they are forgotten; 200 small ones
 LARGEST_CACHE = 2**30  # bytes; a run leaves some 0.1 GB, and each change of the code adds to it
 
-SHORT_NAMES = (
-    *("linear", "ridge", "lasso", "kernel", "logistic", "softmax", "gaussian", "bernoulli", "categorical"),
-    *("train", "checkpoint", "early_stopping"),
-)
 collect_ignore = [
     "docs/quick_start.py",  # a notebook, which tests/test_notebook.py executes
-    *(f"jax_course/{name}.py" for name in SHORT_NAMES),  # each puts another module in its place
+    # the short names: each puts another module in its place
+    *(str(file) for file in ROOT.glob("jax_course/*.py") if "sys.modules[__name__] =" in file.read_text()),
 ]
 
 compile_fast()
