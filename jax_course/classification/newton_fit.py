@@ -57,7 +57,7 @@ def quasi_newton_operations(loss: Loss, data: Data, *_: Any) -> float:
 def fit(loss: Loss, data: Data, max_steps: Array | int) -> Solution:
     """The theta, of the shape of the penalties, of least Σ weights loss + Σ penalties theta²."""
     X, _, _, delta2 = data
-    quick = quasi_newton_stage if is_worth_it(X, delta2) else newton_stage
+    quick = quasi_newton_stage if is_worth_it(len(X), delta2) else newton_stage
     found, accepted = quick(loss, data, max_steps)
     return first_accepted(lambda: (found, accepted), otherwise=partial(complete_fit, loss, data, max_steps))
 
