@@ -127,7 +127,7 @@ def penalties(penalty: ArrayLike, theta: Like) -> Array:
     known = small_host_copy(penalty)
     try:
         if known is not None:
-            return jnp.asarray(np.broadcast_to(known.astype(theta.dtype), theta.shape))
+            return from_host(np.broadcast_to(known, theta.shape), theta.dtype)
         return jnp.broadcast_to(penalty.astype(theta.dtype), theta.shape)
     except ValueError:
         raise ValueError(
