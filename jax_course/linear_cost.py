@@ -24,17 +24,26 @@ from jax_course.tiers import compiled
 
 
 class LinearCost(NamedTuple):
-    """X (m, d), y (m,), weights w (m,) or (); delta2, the penalties, of the shape of theta: (d,) or (d, K)."""
+    """X (m, d), y (m,), weights w (m,) or (); delta2, the penalties, of the shape of theta: (d,) or (d, K).
+
+    rows: the number of examples where rows of zeros follow them (`padding`), which count in sums without X only.
+    """
 
     loss: Loss
     X: Array
     y: Array
     w: Array
     delta2: Array
+    rows: Any = None
+
+    def is_example(self) -> Array:
+        """Whether a row is an example, shape (m,); () where all are."""
+        return jnp.array(True) if self.rows is None else jnp.arange(len(self.y)) < self.rows
 
     def value(self, theta: Array) -> Array:
         """C(θ), a scalar."""
-        return jnp.sum(self.w * self.loss.values(product(self.X, theta), self.y)) + jnp.sum(self.delta2 * theta**2)
+        each = self.w * self.loss.values(product(self.X, theta), self.y)
+        return jnp.sum(jnp.where(self.is_example(), each, 0)) + jnp.sum(self.delta2 * theta**2)
 
     def gradient(self, theta: Array) -> Array:
         """g, like theta."""

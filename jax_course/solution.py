@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+SHOWN_INDICES = 5  # of problems that are not solved, in a message
 SHOWN = 30  # entries: a leaf of theta with more is shown by its dtype and shape alone, so that the table fits a screen
 _CELL = "text-align:left;vertical-align:top;padding:.25rem 1rem .25rem 0"
 
@@ -106,12 +107,13 @@ _USABLE = (Status.CONVERGED, Status.RANK_DEFICIENT)
 
 
 class NotSolved(RuntimeError):
-    """The error of `Solution.check`. `status` is the reason, `solution` the last point reached."""
+    """The error of `Solution.check`. `solution` is what was reached; `status` the reason, of a batch that of the first
+    problem that is not solved."""
 
-    def __init__(self, solution: "Solution", status: Status):
-        super().__init__(f"{status.name}: {status.sentence} ({_figures(solution)})")
-        self.solution = solution
-        self.status = status
+    def __init__(self, solution: "Solution"):
+        first = solution if np.ndim(solution.status) == 0 else solution[_unsolved(solution)[0]]
+        self.solution, self.status = solution, Status(int(np.asarray(first.status)))
+        super().__init__(_summary(solution))
 
 
 class Evaluations(NamedTuple):
@@ -149,23 +151,39 @@ class Solution(NamedTuple):
     def check(self) -> "Solution":
         """Return this solution if its status is CONVERGED or RANK_DEFICIENT; raise `NotSolved` otherwise.
 
-        The error says what happened and what to try. Of many solutions, from vmap, the worst status decides.
+        The error says what happened and what to try. Of a batch, from vmap, it counts those that are not solved and
+        names them by index.
 
         >>> Solution(2.0, jnp.array(0.5), jnp.array(0.0), jnp.array(3), jnp.array(Status.CONVERGED)).check().theta
         2.0
         """
-        status = Status(int(np.max(np.asarray(self.status))))
-        if status not in _USABLE:
-            raise NotSolved(self, status)
+        if _unsolved(self) if np.ndim(self.status) else int(np.asarray(self.status)) not in _USABLE:
+            raise NotSolved(self)
         return self
 
+    def __getitem__(self, index: Any) -> Any:
+        """The solution of this index in a batch, from vmap; of several for a slice or an array.
+
+        Fields are reached by name: of a batch of one axis, solution[i].theta is solution.theta[i].
+
+        >>> batch = jax.vmap(lambda t: Solution(t, t**2, 0 * t, jnp.array(1), jnp.array(0)))(jnp.array([1.0, 3.0]))
+        >>> batch[1].theta
+        Array(3., dtype=float64)
+        """
+        if np.ndim(self.status) == 0:
+            raise TypeError("this is one solution, not a batch of them: its fields are reached by name, solution.theta")
+        return jax.tree.map(lambda leaf: leaf[index] if np.ndim(leaf) else leaf, self)
+
     def __str__(self) -> str:
-        return f"{Status(int(np.max(np.asarray(self.status)))).sentence} ({_figures(self)})"
+        return _summary(self)
 
     def _repr_html_(self) -> str:
         """The table of a notebook: the status in words, the figures, and theta or the shapes of its leaves."""
-        status = Status(int(np.max(np.asarray(self.status))))
-        rows = {"status": f"{status.name}: {status.sentence}", "found": _figures(self)}
+        is_batch = np.ndim(self.status) > 0
+        first = self[_first(self)] if is_batch else self
+        status = Status(int(np.asarray(first.status)))
+        rows = {"solved": _count(self)} if is_batch else {}
+        rows |= {"status": f"{status.name}: {status.sentence}", "found": _figures(first)}
         named = jax.tree.leaves_with_path(self.theta)
         leaves = {f"theta{jax.tree_util.keystr(path)}": _text(leaf) for path, leaf in named}
         aligned = ";white-space:pre-wrap;font-family:monospace"
@@ -176,6 +194,38 @@ class Solution(NamedTuple):
         ) + "</table>"  # fmt: skip
 
 
+def _unsolved(solution: Solution) -> list[tuple[int, ...]]:
+    """The indices of a batch at which a problem is not solved, in order."""
+    return [tuple(map(int, index)) for index in np.argwhere(~np.isin(np.asarray(solution.status), _USABLE))]
+
+
+def _first(solution: Solution) -> tuple[int, ...]:
+    """The index of the problem that stands for a batch: the first that is not solved, else that of the worst status."""
+    status = np.asarray(solution.status)
+    return next(iter(_unsolved(solution)), np.unravel_index(np.argmax(status), status.shape))
+
+
+def _count(solution: Solution) -> str:
+    """The number of problems of a batch that are solved, and where the first are that are not."""
+    unsolved, total = _unsolved(solution), np.size(solution.status)
+    if not unsolved:
+        return f"all of {total} problems"
+    places = ", ".join(str(index[0] if len(index) == 1 else index) for index in unsolved[:SHOWN_INDICES])
+    return f"{total - len(unsolved)} of {total} problems, not those at {places}" + (
+        ", …" if len(unsolved) > SHOWN_INDICES else ""
+    )
+
+
+def _summary(solution: Solution) -> str:
+    if np.ndim(solution.status) == 0:
+        status = Status(int(np.asarray(solution.status)))
+        prefix = "" if status in _USABLE else f"{status.name}: "
+        return f"{prefix}{status.sentence} ({_figures(solution)})"
+    first = _first(solution)
+    place = first[0] if len(first) == 1 else first
+    return f"Solved: {_count(solution)}. Problem {place}: {_summary(solution[first])}"
+
+
 def _text(leaf: Any) -> str:
     array = np.asarray(leaf)
     if array.ndim < 3 and array.size <= SHOWN:
@@ -184,9 +234,7 @@ def _text(leaf: Any) -> str:
 
 
 def _figures(solution: Solution) -> str:
-    worst = np.argmax(np.asarray(solution.status))
-    cost, norm, steps = (np.asarray(v).reshape(-1)[worst] for v in solution[1:4])
-    code = np.broadcast_to(solution.method, np.shape(solution.status)).reshape(-1)[worst]
-    method = Method(int(code)).sentence
-    figures = f"cost {cost:.6g}, gradient norm {norm:.3g}, {steps} step{'' if steps == 1 else 's'}"
+    cost, norm, steps = (float(np.asarray(v)) for v in (solution.cost, solution.gradient_norm, solution.steps))
+    method = Method(int(np.asarray(solution.method))).sentence
+    figures = f"cost {cost:.6g}, gradient norm {norm:.3g}, {int(steps)} step{'' if steps == 1 else 's'}"
     return f"{figures}, {method}" if method else figures

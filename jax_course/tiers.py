@@ -40,9 +40,10 @@ CHEAP_OPTIONS = ({**UNOPTIMIZED, "xla_cpu_use_fusion_emitters": False}, UNOPTIMI
 # 10,000 × 100 (10⁸) took 9.2 instead of 4.1 ms, those of the normal equations 5.6 instead of 3.6: 0.1 s are lost.
 WORK = 2**31
 # Calls after which a shape counts as one that is called often. Fits of 1,000 × 20 took up to 2 ms longer than optimised
-# (linear 3.5 instead of 1.6, logistic 2.0 instead of 1.2), those of 10,000 × 20 up to 6 ms: 60 ms are lost at most. A
-# number of calls, and not of seconds, so that the same script gives the same digits in every run.
-CALLS = 10
+# (linear 3.5 instead of 1.6, logistic 2.0 instead of 1.2), those of 10,000 × 20 up to 6 ms: 120 ms are lost at most,
+# less than optimising takes. Of 100 fits of 500 to 1,500 rows (`padding`) up to 18 have one shape. A number of calls,
+# and not of seconds, so that the same script gives the same digits in every run.
+CALLS = 20
 
 
 def compiled(

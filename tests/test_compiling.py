@@ -80,7 +80,7 @@ from jax_course.compiling import compile_fast, free_programs, resident_bytes
 compile_fast()
 
 def fill():
-    for length in range(2, 300):
+    for length in range(2, 150):
         jax.numpy.add(np.ones(length), 1.0)
     return resident_bytes() / 2**20
 
@@ -97,4 +97,4 @@ def test_programs_are_given_up_with_their_memory_above_a_bound(tmp_path):
     printed, complaints = start(tmp_path, HELD).communicate(timeout=120)
     first, kept, last = map(float, printed.split())
     assert kept > 0.95 * first, complaints
-    assert last < first - 40, printed  # MB; a program of one addition takes 0.2 to 1.4
+    assert last < first - 20, printed  # MB; a program of one addition takes 0.2 to 1.4

@@ -75,6 +75,7 @@ def test_arrows_point_down_and_nothing_private_is_imported(name):
         "compiling",
         "differentiation",
         "members",
+        "padding",
         "tiers",
         "linalg",
         "inputs",

@@ -12,7 +12,7 @@ data need it, under vmap when one member does; inside jit all are branches of `l
 """
 
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
@@ -26,22 +26,35 @@ from jax_course.implicit import minimiser
 from jax_course.linalg import first_accepted
 from jax_course.linear_cost import LinearCost, conditions
 from jax_course.losses import Loss
+from jax_course.padding import padded_rows
 from jax_course.solution import Solution
 from jax_course.tiers import compiled
 
 NEWTON_STEPS, QUASI_NEWTON_STEPS = 8, 20  # as a rule
-Data = tuple[Array, Array, Array, Array]  # X, y, weights, penalties
+
+
+class PaddedProblem(NamedTuple):
+    """X, y, weights, penalties as in `inputs.Problem`; the rows after the first `rows` are zeros and no examples."""
+
+    X: Array
+    y: Array
+    weights: Array
+    penalty: Array
+    rows: Any
+
+
+Data = tuple[Array, Array, Array, Array] | PaddedProblem  # X, y, weights, penalties
 
 
 def newton_operations(loss: Loss, data: Data, *_: Any) -> float:
     """The multiplications of Newton's method, about: those of its Hessians."""
-    X, delta2 = data[0], data[-1]
+    X, delta2 = data[0], data[3]
     return NEWTON_STEPS * len(X) * delta2.size**2
 
 
 def _quasi_newton_operations(m: int, data: Data) -> float:
     """The multiplications of L-BFGS with m examples, about: two products in a step, and a Gram matrix."""
-    X, _, _, delta2 = data
+    X, delta2 = data[0], data[3]
     return QUASI_NEWTON_STEPS * 2 * m * delta2.size + subsample_size(*X.shape) * X.shape[1] ** 2
 
 
@@ -55,14 +68,18 @@ def quasi_newton_operations(loss: Loss, data: Data, *_: Any) -> float:
     return _quasi_newton_operations(len(data[0]), data)
 
 
-def fit(loss: Loss, data: Data, max_steps: Array | int) -> Solution:
+def fit(loss: Loss, problem: tuple[Array, Array, Array, Array], max_steps: Array | int) -> Solution:
     """The theta, of the shape of the penalties, of least Σ weights loss + Σ penalties theta²."""
-    return minimiser(conditions(loss), lambda data: _fit(loss, data, max_steps), data)
+    return minimiser(conditions(loss), lambda problem: _fit(loss, problem, max_steps), problem)
 
 
-def _fit(loss: Loss, data: Data, max_steps: Array | int) -> Solution:
-    X, _, _, delta2 = data
-    quick = quasi_newton_stage if is_worth_it(X, delta2) else newton_stage
+def _fit(loss: Loss, problem: tuple[Array, Array, Array, Array], max_steps: Array | int) -> Solution:
+    X, y, w, delta2 = problem
+    if is_worth_it(len(X), delta2):
+        quick, data = quasi_newton_stage, problem
+    else:
+        rows, (X, y, w) = len(X), padded_rows(X, y, w)
+        quick, data = newton_stage, PaddedProblem(X, y, w, delta2, rows)
     found, accepted = quick(loss, data, max_steps)
     return first_accepted(lambda: (found, accepted), otherwise=partial(complete_fit, loss, data, max_steps))
 

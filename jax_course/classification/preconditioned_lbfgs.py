@@ -51,9 +51,9 @@ PATIENCE = 8  # steps without a smaller gradient in u
 SLOPE = 0.5  # share of the slope at the start that a step may leave
 
 
-def is_worth_it(X: Array, delta2: Array) -> bool:
-    """Whether there are enough examples for this fit to beat Newton's method."""
-    return len(X) >= 4 * X.shape[1] and len(X) * delta2.size**2 >= WORK
+def is_worth_it(m: int, delta2: Array) -> bool:
+    """Whether m examples are enough for this fit to beat Newton's method."""
+    return m >= 4 * len(delta2) and m * delta2.size**2 >= WORK
 
 
 class Start(NamedTuple):

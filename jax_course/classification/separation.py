@@ -34,7 +34,7 @@ def separates(cost: LinearCost, v: Array) -> tuple[Array, Array]:
     margins, scale = cost.loss.margin(z, cost.y), size
     if z.ndim == 2:  # a margin of K classes is the difference of two scores
         scale = size + jnp.take_along_axis(size, cost.y[:, None], axis=1)
-    counts = cost.w.reshape((-1, 1) if z.ndim == 2 else -1) > 0
+    counts = (cost.is_example() & (cost.w > 0)).reshape((-1, 1) if z.ndim == 2 else -1)
     asked = jnp.isfinite(margins) & counts
     margins = jnp.where(asked, margins, jnp.inf)
     largest = jnp.max(margins, initial=0, where=asked)

@@ -15,7 +15,6 @@ from jax.typing import DTypeLike
 
 from jax_course.inputs.types import ArrayLike
 
-NUMPY_COPY_BYTES = 2**20  # from so large on, NumPy copies an array in a sixth of the time that JAX takes
 HOST_CHECK_BYTES = 2**23  # up to so large, NumPy checks values sooner than a program of JAX is compiled
 ALIGNMENT = 64  # bytes: JAX on a CPU works on memory that begins at a multiple as it lies
 
@@ -46,11 +45,9 @@ def as_array(values: ArrayLike, name: str, like: Array | jax.ShapeDtypeStruct | 
         raise TypeError(f"{name} must hold float32 or float64; got {array.dtype}: convert it with astype('float64')")
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
-    if bare and like is not None and array.dtype.kind == "f":
-        return jnp.asarray(array, like.dtype)
     if not bare and like is None:
-        _warn_if_narrowed(array)
-    return _taken_over(array)
+        _warn_if_narrowed(array.dtype)
+    return from_host(array, like.dtype if bare and like is not None and array.dtype.kind == "f" else array.dtype)
 
 
 def _left_to_the_compiler(array: Array) -> Array:
@@ -71,14 +68,23 @@ def _to_numbers(array: np.ndarray, name: str) -> str:
     return "convert it with astype(float)" if array.dtype.kind == "O" and array.ndim else "give it as numbers"
 
 
-def _taken_over(array: np.ndarray) -> Array:
-    """A copy in JAX's hands; of a large array on a CPU it is NumPy that makes it, in a sixth of the time."""
-    if array.nbytes < NUMPY_COPY_BYTES or jax.default_backend() != "cpu":
-        return jnp.asarray(array)
-    copy = aligned_empty(array.shape, array.dtype)
+def from_host(array: np.ndarray, dtype: DTypeLike) -> Array:
+    """A copy in JAX's hands. On a CPU it is NumPy that makes it: JAX would compile a program for each shape, and take
+    six times as long for a large array."""
+    if not array.ndim or jax.default_backend() != "cpu":
+        return jnp.asarray(array, dtype)
+    copy = aligned_empty(array.shape, dtype)
     with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, as by JAX
         np.copyto(copy, array, casting="unsafe")
     return zero_copy(copy)
+
+
+def converted(values: Array, dtype: DTypeLike) -> Array:
+    """The values in this dtype; those of a small array that lies on no device in particular by NumPy."""
+    if values.dtype == dtype:
+        return values
+    known = None if isinstance(values, Tracer) or values.committed else small_host_copy(values)
+    return values.astype(dtype) if known is None else from_host(known, dtype)
 
 
 def aligned_empty(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
@@ -108,8 +114,8 @@ def is_concrete(values: ArrayLike) -> bool:
     return not isinstance(values, Tracer)
 
 
-def _warn_if_narrowed(values: np.ndarray) -> None:
-    if values.dtype == np.float64 and jnp.result_type(float) == jnp.float32:
+def _warn_if_narrowed(dtype: np.dtype) -> None:
+    if dtype == np.float64 and jnp.result_type(float) == jnp.float32:
         warnings.warn(
             "float64 data is computed in float32, because JAX's 64-bit mode is off: switch it on with "
             "jax.config.update('jax_enable_x64', True), or for a block by `with jax.enable_x64(True):`",

@@ -29,8 +29,9 @@ def regression_problem(
     Array([0.5], dtype=float64)
     """
     X = values.training_design(X)
-    y = values.finite(shapes.targets(y, X), "y")
-    return Problem(X, y, values.training_weights(weights, X), values.column_penalties(penalty, X, name))
+    rows, theta = jax.ShapeDtypeStruct(X.shape[:1], X.dtype), jax.ShapeDtypeStruct(X.shape[1:], X.dtype)
+    y, w = values.finite(shapes.targets(y, rows), "y"), values.training_weights(weights, rows)
+    return Problem(X, y, w, values.nonnegative(shapes.penalties(penalty, theta), name))
 
 
 def binary_problem(X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, weights: ArrayLike = 1.0) -> Problem:
@@ -40,8 +41,9 @@ def binary_problem(X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, weig
     Array([0., 1.], dtype=float64)
     """
     X = values.training_design(X)
-    w = values.training_weights(weights, X)
-    return Problem(X, values.binary_labels(y, X, w), w, values.column_penalties(penalty, X))
+    rows, theta = jax.ShapeDtypeStruct(X.shape[:1], X.dtype), jax.ShapeDtypeStruct(X.shape[1:], X.dtype)
+    w = values.training_weights(weights, rows)
+    return Problem(X, values.binary_labels(y, rows, w), w, values.nonnegative(shapes.penalties(penalty, theta)))
 
 
 def classification_problem(
@@ -58,7 +60,8 @@ def classification_problem(
     (1, 2)
     """
     X = values.training_design(X)
-    w = values.training_weights(weights, X)
-    y, K = values.class_labels(y, X, w, classes)
+    rows = jax.ShapeDtypeStruct(X.shape[:1], X.dtype)
+    w = values.training_weights(weights, rows)
+    y, K = values.class_labels(y, rows, w, classes)
     theta = jax.ShapeDtypeStruct((X.shape[1], K), X.dtype)
     return Problem(X, y, w, values.nonnegative(shapes.penalties(penalty, theta)))

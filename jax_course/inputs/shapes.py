@@ -8,8 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jax_course.inputs.arrays import as_array, small_host_copy
+from jax_course.inputs.arrays import as_array, converted, from_host, small_host_copy
 from jax_course.inputs.types import ArrayLike
+
+Like = Array | jax.ShapeDtypeStruct  # an array, or one without values: only its shape and dtype count
 
 
 def design(X: ArrayLike) -> Array:
@@ -60,14 +62,14 @@ def classification(theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> tuple[Array,
     return theta, X, class_numbers(y, X)
 
 
-def targets(y: ArrayLike, X: Array) -> Array:
-    """y as shape (m,) of the dtype of X."""
+def targets(y: ArrayLike, X: Like) -> Array:
+    """y as shape (m,) of the dtype of X (m, …)."""
     y = one_per_row(y, X)
     if jnp.issubdtype(y.dtype, jnp.floating) and y.dtype != X.dtype:
         raise TypeError(f"y must have the dtype of X, {X.dtype}; got {y.dtype}: convert one of them")
     if y.dtype.kind == "c":
         raise TypeError(f"y must hold real numbers; got {y.dtype}")
-    return y.astype(X.dtype)
+    return converted(y, X.dtype)
 
 
 def target_rows(y: ArrayLike, z: Array) -> Array:
@@ -80,8 +82,13 @@ def target_rows(y: ArrayLike, z: Array) -> Array:
     return y.astype(z.dtype)
 
 
-def class_numbers(y: ArrayLike, X: Array) -> Array:
+def class_numbers(y: ArrayLike, X: Like) -> Array:
     """y as int32, shape (m,); what can be no class, negative or huge, becomes the largest number there is."""
+    return as_int32(integer_per_row(y, X))
+
+
+def integer_per_row(y: ArrayLike, X: Like) -> Array:
+    """y as shape (m,), of whole numbers or truth values, as they come."""
     y = as_array(y, "y", like=X)
     if y.ndim == 2 and y.shape[0] == X.shape[0] and y.shape[1] > 1:
         raise ValueError(
@@ -91,17 +98,23 @@ def class_numbers(y: ArrayLike, X: Array) -> Array:
     y = one_per_row(y, X)
     if y.dtype.kind not in "iub":
         raise TypeError(f"y must hold class numbers 0…K−1, integers; got {y.dtype}: convert it with y.astype(int)")
+    return y
+
+
+def as_int32(numbers: Array) -> Array:
+    """The numbers as int32; the largest there is in the place of a negative or larger one."""
     largest = jnp.iinfo(jnp.int32).max
-    if y.dtype.kind == "b":
-        return y.astype(jnp.int32)
-    known = small_host_copy(y)
+    if numbers.dtype.kind == "b":
+        return numbers.astype(jnp.int32)
+    known = small_host_copy(numbers)
     if known is not None:
-        return jnp.asarray(np.where((known < 0) | (known > largest), np.int32(largest), known.astype(np.int32)))
-    beyond = y < 0 if jnp.iinfo(y.dtype).max <= largest else (y < 0) | (y > largest)
-    return jnp.where(beyond, largest, y.astype(jnp.int32))
+        beyond = (known < 0) | (known > largest)
+        return from_host(np.where(beyond, np.int32(largest), known.astype(np.int32)), jnp.int32)
+    beyond = numbers < 0 if jnp.iinfo(numbers.dtype).max <= largest else (numbers < 0) | (numbers > largest)
+    return jnp.where(beyond, largest, numbers.astype(jnp.int32))
 
 
-def penalties(penalty: ArrayLike, theta: Array | jax.ShapeDtypeStruct) -> Array:
+def penalties(penalty: ArrayLike, theta: Like) -> Array:
     """The penalty of every parameter: the scalar or array given, in the shape and dtype of theta."""
     penalty = as_array(penalty, "penalty", like=theta)
     if penalty.dtype.kind in "bc":
@@ -114,7 +127,7 @@ def penalties(penalty: ArrayLike, theta: Array | jax.ShapeDtypeStruct) -> Array:
     known = small_host_copy(penalty)
     try:
         if known is not None:
-            return jnp.asarray(np.broadcast_to(known.astype(theta.dtype), theta.shape))
+            return from_host(np.broadcast_to(known, theta.shape), theta.dtype)
         return jnp.broadcast_to(penalty.astype(theta.dtype), theta.shape)
     except ValueError:
         raise ValueError(
@@ -137,11 +150,11 @@ def one_penalty(penalty: ArrayLike, X: Array) -> Array:
     penalty = as_array(penalty, "penalty", like=X)
     if penalty.ndim:
         raise ValueError(f"penalty must be a scalar, the same for all kernels; got shape {penalty.shape}")
-    return penalties(penalty, X[0, 0])
+    return penalties(penalty, jax.ShapeDtypeStruct((), X.dtype))
 
 
-def example_weights(weights: ArrayLike, X: Array) -> Array:
-    """The weights of the examples in the dtype of X: shape (m,), or () where all count alike."""
+def example_weights(weights: ArrayLike, X: Like) -> Array:
+    """The weights of the examples in the dtype of X (m, …): shape (m,), or () where all count alike."""
     weights = as_array(weights, "weights", like=X)
     if weights.dtype.kind == "c":
         raise TypeError(f"weights must hold real numbers; got {weights.dtype}")
@@ -149,7 +162,7 @@ def example_weights(weights: ArrayLike, X: Array) -> Array:
         raise ValueError(
             f"weights must be a scalar or have shape ({X.shape[0]},), a value per row of X; got shape {weights.shape}"
         )
-    return weights.astype(X.dtype)
+    return converted(weights, X.dtype)
 
 
 def more_rows(X_new: ArrayLike, X: Array, name: str = "X_new") -> Array:
@@ -196,7 +209,7 @@ def _parameters(theta: ArrayLike, X: Array, shape: tuple[int, ...], meaning: str
     return theta
 
 
-def one_per_row(y: ArrayLike, X: Array) -> Array:
+def one_per_row(y: ArrayLike, X: Like) -> Array:
     """y as shape (m,), of any numbers."""
     y = as_array(y, "y", like=X)
     if y.shape != (X.shape[0],):

@@ -12,10 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jax.core import Tracer
 from jax.sharding import AxisType
 
 from jax_course.inputs.arrays import as_array, is_concrete, small_host_copy
-from jax_course.inputs.shapes import class_numbers, design, example_weights, one_per_row, penalties, targets, whole
+from jax_course.inputs.shapes import Like, as_int32, design, example_weights, integer_per_row, targets, whole
 from jax_course.inputs.types import ArrayLike
 
 RENUMBER = "number them without gaps by y = np.unique(y, return_inverse=True)[1]"
@@ -36,9 +37,12 @@ def training_design(X: ArrayLike) -> Array:
 
 def finite(values: Array, name: str) -> Array:
     """The values; refused with NaN or infinity, and where the first one is."""
+    if isinstance(values, Tracer):
+        return values
+    known = small_host_copy(values)
     with jax.ensure_compile_time_eval():  # an array that a traced function closes over can be read, too
-        unreadable_or_finite = not is_concrete(values) or _is_finite(values)
-    if not unreadable_or_finite:
+        is_finite = _all_finite(values) if known is None else np.isfinite(known).all()
+    if not is_finite:
         if not values.is_fully_addressable:
             raise ValueError(f"{name} must be finite; some of it in one of the processes is not")
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(np.asarray(values)))[0])
@@ -47,26 +51,25 @@ def finite(values: Array, name: str) -> Array:
     return values
 
 
-def binary_labels(y: ArrayLike, X: Array, weights: Array) -> Array:
+def binary_labels(y: ArrayLike, X: Like, weights: Array) -> Array:
     """y as shape (m,) of the dtype of X; refused with labels outside {0, 1} or a single class, or NaN there in jit."""
     labels = targets(y, X)
-    if is_concrete(labels):
-        seen = _summary(labels, weights)
-        if not seen.binary:
-            raise ValueError(f"y must hold the labels 0 and 1; got {_listed(y)}")
-        _several_classes(seen)
-        return labels
-    return jnp.where((labels == 0) | (labels == 1), labels, jnp.nan)
+    if isinstance(labels, Tracer):
+        return jnp.where((labels == 0) | (labels == 1), labels, jnp.nan)
+    seen = _summary(labels, weights)
+    if not seen.binary:
+        raise ValueError(f"y must hold the labels 0 and 1; got {_listed(y)}")
+    _several_classes(seen)
+    return labels
 
 
-def class_labels(y: ArrayLike, X: Array, weights: Array, classes: int | None) -> tuple[Array, int]:
+def class_labels(y: ArrayLike, X: Like, weights: Array, classes: int | None) -> tuple[Array, int]:
     """y as class numbers, and K; refused with numbers outside 0…K−1, with a single class, and where K is not given with
     a class that has no example."""
-    labels = class_numbers(y, X)
+    given = integer_per_row(y, X)  # as it came: a negative number or a huge one is still seen
     if classes is not None and whole(classes, "classes") < 2:
         raise ValueError(f"classes must be at least 2; got {classes}")
-    if is_concrete(labels):
-        given = one_per_row(y, X)  # as it came: a negative number or a huge one is still seen
+    if not isinstance(given, Tracer):
         seen = _summary(given, weights)
         if seen.lowest < 0 or (classes is not None and seen.highest >= classes):
             raise ValueError(
@@ -76,10 +79,9 @@ def class_labels(y: ArrayLike, X: Array, weights: Array, classes: int | None) ->
         if classes is None:
             classes = int(seen.highest) + 1
             _every_class(given, weights, classes)
-        return labels, int(classes)
-    if classes is None:
+    elif classes is None:
         raise ValueError("inside jit the number of classes must be given: fit(X, y, classes=K)")
-    return labels, int(classes)
+    return as_int32(given), int(classes)
 
 
 def nonnegative(values: Array, name: str = "penalty") -> Array:
@@ -93,12 +95,7 @@ def nonnegative(values: Array, name: str = "penalty") -> Array:
     return jnp.where(values >= 0, values, jnp.nan)
 
 
-def column_penalties(penalty: ArrayLike, X: Array, name: str = "penalty") -> Array:
-    """The penalties of a fit with one parameter per column of X, shape (d,)."""
-    return nonnegative(penalties(penalty, jax.ShapeDtypeStruct(X.shape[1:], X.dtype)), name)
-
-
-def training_weights(weights: ArrayLike, X: Array) -> Array:
+def training_weights(weights: ArrayLike, X: Like) -> Array:
     """The weights of the examples of a fit; refused also where none counts."""
     weights = nonnegative(example_weights(weights, X), "weights")
     if is_concrete(weights) and not _any_positive(weights):
@@ -148,11 +145,6 @@ def _values_here(values: Array) -> np.ndarray:
     if values.is_fully_addressable:
         return np.asarray(values)
     return np.concatenate([np.ravel(part.data) for part in values.addressable_shards])
-
-
-def _is_finite(values: Array) -> bool:
-    known = small_host_copy(values)
-    return bool(_all_finite(values)) if known is None else bool(np.isfinite(known).all())
 
 
 def _any_positive(weights: Array) -> bool:

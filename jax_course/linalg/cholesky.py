@@ -10,10 +10,10 @@ about −log₁₀(ε / rcond) correct digits.
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
-from jax_course.linalg.lapack import cho_solve, cholesky, eigh, solve_triangular, svd
+from jax_course.linalg.lapack import cho_solve, cholesky, eigh, reciprocal_condition, solve_triangular, svd
 
 
 class Factored(NamedTuple):
@@ -87,7 +87,7 @@ def spd_factor(A: Array) -> Factored:
     scale = power_of_two_scale(jnp.sqrt(jnp.diagonal(A)))
     C = scale[:, None] * A * scale[None, :]
     L = cholesky(C)
-    return Factored(L, scale, _reciprocal_condition(C, L))
+    return Factored(L, scale, reciprocal_condition(C, L))
 
 
 def spd_solve(A: Array, b: Array) -> SPDSolution:
@@ -117,14 +117,3 @@ def shortest_solution(A: Array, b: Array) -> Array:
     b = b - U @ (U.T @ b)
     x = scale * (V @ jnp.where(kept, V.T @ (scale * b) / jnp.where(kept, sizes, 1), 0))
     return x - U @ (U.T @ x)
-
-
-def _reciprocal_condition(C: Array, L: Array) -> Array:
-    # Four steps of the power method on C⁻¹, from a vector that no structured matrix is likely to be orthogonal to.
-    def step(_, v):
-        return cho_solve(L, v / jnp.linalg.norm(v))
-
-    start = jnp.cos(jnp.arange(C.shape[0], dtype=C.dtype))
-    norm_of_inverse = jnp.linalg.norm(lax.fori_loop(0, 4, step, start))
-    rcond = 1 / (norm_of_inverse * jnp.max(jnp.sum(jnp.abs(C), axis=0)))
-    return jnp.where(jnp.isfinite(rcond), rcond, 0)

@@ -28,6 +28,7 @@ from jax_course.linalg.fallback import first_accepted
 from jax_course.linalg.grams import gram_and_moment
 from jax_course.linalg.least_squares import LeastSquares, shortest_least_squares, unique_least_squares
 from jax_course.linalg.products import product, transpose_product
+from jax_course.padding import padded_rows
 from jax_course.tiers import compiled
 
 TALL = 4  # rows for each column, at least
@@ -81,6 +82,7 @@ def penalized_least_squares(X: Array, y: Array, delta2: Array, w: Array) -> Solv
         methods = [_half_precision, _double_precision]
     else:
         methods = [_double_precision]
+    X, y, w = padded_rows(X, y, w)
     data = X, y, delta2, w
     tried = (partial(method, *data) for method in (*methods, _orthogonal))
     return first_accepted(*tried, otherwise=partial(_shortest, *data))

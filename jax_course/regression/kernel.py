@@ -45,6 +45,7 @@ from jax_course.regression.kernel_fit import (
     cholesky_fit,
     conjugate_gradient_fit,
     kernel_product,
+    least_norm_fit,
 )
 from jax_course.regression.least_squares_fit import least_squares_fit
 from jax_course.solution import Solution
@@ -144,8 +145,9 @@ def _fit(p: Data) -> Solution:
     X, y, scale, delta2 = p
     if len(X) > LARGEST_EXACT:
         return block_fit(X, y, scale, delta2)
-    methods = [partial(conjugate_gradient_fit, X, y, scale, delta2)] if len(X) >= ITERATIVE_POINTS else []
-    return first_accepted(*methods, otherwise=lambda: cholesky_fit(X, y, scale, delta2))
+    iterative = [conjugate_gradient_fit] if len(X) >= ITERATIVE_POINTS else []
+    methods = [partial(method, X, y, scale, delta2) for method in (*iterative, cholesky_fit)]
+    return first_accepted(*methods, otherwise=lambda: least_norm_fit(X, y, scale, delta2))
 
 
 def fit_on_centers(

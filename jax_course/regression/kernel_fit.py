@@ -64,25 +64,25 @@ def conjugate_gradient_fit(X: Array, y: Array, scale: Array, delta2: Array) -> t
 
 
 @compiled(operations=_kernel_work)
-def cholesky_fit(X: Array, y: Array, scale: Array, delta2: Array) -> Solution:
-    """By Cholesky's factor of K + δ²I with a step of refinement, or θ of least norm by its eigenvalues."""
+def cholesky_fit(X: Array, y: Array, scale: Array, delta2: Array) -> tuple[Solution, Array]:
+    """By Cholesky's factor of K + δ²I with a step of refinement; accepted where that is regular."""
     K = rbf(X, centers=X, scale=scale)
     A = K + delta2 * jnp.eye(len(X), dtype=X.dtype)
     factored = spd_factor(A)
+    theta = factored.solve(y)
+    theta = theta + factored.solve(y - product(A, theta))
+    found = _solution(partial(product, K), y, delta2, theta, product(K, theta), Status.CONVERGED, Method.CHOLESKY)
+    return found, is_regular(factored, A, delta2)
 
-    def refined():
-        theta = factored.solve(y)
-        return theta + factored.solve(y - product(A, theta))
 
-    def least_norm():
-        eigenvalues, V = eigh(A)
-        kept = eigenvalues > rank_tolerance(K) * eigenvalues[-1]
-        return product(V, jnp.where(kept, product(V.T, y) / jnp.where(kept, eigenvalues, 1), 0))
-
-    regular = is_regular(factored, A, delta2)
-    status = jnp.where(regular, Status.CONVERGED, Status.RANK_DEFICIENT)
-    theta = lax.cond(regular, refined, least_norm)
-    return _solution(partial(product, K), y, delta2, theta, product(K, theta), status, Method.CHOLESKY)
+@compiled(operations=_kernel_work)
+def least_norm_fit(X: Array, y: Array, scale: Array, delta2: Array) -> Solution:
+    """θ of least norm by the eigenvalues of K + δ²I."""
+    K = rbf(X, centers=X, scale=scale)
+    eigenvalues, V = eigh(K + delta2 * jnp.eye(len(X), dtype=X.dtype))
+    kept = eigenvalues > rank_tolerance(K) * eigenvalues[-1]
+    theta = product(V, jnp.where(kept, product(V.T, y) / jnp.where(kept, eigenvalues, 1), 0))
+    return _solution(partial(product, K), y, delta2, theta, product(K, theta), Status.RANK_DEFICIENT, Method.CHOLESKY)
 
 
 def is_regular(factored: Factored, A: Array, delta2: Array) -> Array:

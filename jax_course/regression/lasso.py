@@ -34,11 +34,12 @@ from jax_course.implicit import minimiser, minimisers
 from jax_course.inputs.types import ArrayLike
 from jax_course.linalg import least_squares, product, transpose_product
 from jax_course.optimization.proximal import soft_threshold
+from jax_course.padding import is_small, padded_rows
 from jax_course.regression import coordinate_descent
 from jax_course.regression.lasso_conditions import CONDITIONS, Data
 from jax_course.regression.linear import predict
 from jax_course.regression.unpenalized_columns import count_unpenalized, project, unpenalized_columns
-from jax_course.regression.working_set import Descent, descend
+from jax_course.regression.working_set import Descent, descend, gram_work
 from jax_course.solution import Solution, Status, select_status
 from jax_course.tiers import compiled
 
@@ -127,7 +128,7 @@ def fit(X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, max_steps: int 
 
     def found(p: Data) -> Solution:
         X, y, penalties = p
-        return jax.tree.map(lambda leaf: leaf[0], _minimisers(X, y, penalties[None, :], most, free))
+        return _first(_minimisers(X, y, penalties[None, :], most, free))
 
     return minimiser(CONDITIONS, found, (X, y, p))
 
@@ -157,11 +158,26 @@ def path(
 
 def _minimisers(X: Array, y: Array, P: Array, max_steps: Array | int, free: int) -> Solution:
     """A Solution for each row of P; all rows are 0 in the same columns, `free` of them."""
+    if not is_small(X):
+        return _in_stages(X, y, P, max_steps, free)
+    return _in_one_program(*padded_rows(X, y), P, max_steps, free)
+
+
+def _in_stages(X: Array, y: Array, P: Array, max_steps: Array | int, free: int) -> Solution:
     if free == 0:
         return _solutions(descend(X, y, P, max_steps), P, max_steps)
     projected = project(X, y, P[0], free)
     found = descend(projected.X, projected.y, P, max_steps)
     return _with_unpenalized_columns(found, X, y, P, max_steps, free)
+
+
+@compiled
+def _first(found: Solution) -> Solution:
+    return jax.tree.map(lambda leaf: leaf[0], found)
+
+
+# of small data: each stage by itself is a program, and none of them is left out
+_in_one_program = compiled(_in_stages, static_argnums=4, operations=gram_work)
 
 
 @compiled

@@ -119,9 +119,14 @@ def _units(X: Array, y: Array) -> tuple[Array, Array, Array]:
 SWEEPS = 1_000  # multiplications one after another for each pair of columns: 100 sweeps that take ten times as long
 
 
-def _gram_work(problem: _Problem, *_: Array | int) -> float:
-    (m, d), n = problem.X.shape, len(problem.penalties)
+def gram_work(X: Array, y: Array, penalties: Array, *_: Array | int) -> float:
+    """The multiplications of the Gram matrix, and of the sweeps on it."""
+    (m, d), n = X.shape, len(penalties)
     return (m + SWEEPS * n) * d**2
+
+
+def _problem_work(problem: _Problem, *_: Array | int) -> float:
+    return gram_work(problem.X, problem.y, problem.penalties)
 
 
 def _set_work(problem: _Problem, *_: Array | int) -> float:
@@ -133,7 +138,7 @@ def _residual_work(problem: _Problem, *_: Array | int) -> float:
     return SWEEPS * len(problem.penalties) * problem.X.size
 
 
-@compiled(operations=_gram_work)
+@compiled(operations=_problem_work)
 def _on_the_gram(problem: _Problem, max_steps: Array | int) -> Descent:
     G = problem.scale[:, None] * gram(problem.X) * problem.scale[None, :]
     return _on_all_columns(problem, form_of_gram(G), max_steps)

@@ -1,6 +1,6 @@
 """A program of several processes: streams of which each process reads its own rows, and what they give, to FILE.
 
-python -m jax_course.scale --processes N streams.py FILE CHECKPOINT        of four processes the first has no rows
+python -m jax_course.scale --processes 3 streams.py FILE CHECKPOINT
 """
 
 import sys
@@ -18,7 +18,7 @@ from jax_course.optimization import optimizers
 from jax_course.regression import linear
 
 ROWS = 1003
-ENDS = {2: (0, 650, ROWS), 4: (0, 0, 500, 510, ROWS)}  # of the rows of each process
+ENDS = {"full": (0, 300, 650, ROWS), "empty": (0, 0, 10, ROWS)}  # of the rows of each process; the first has none
 
 Pair = tuple[np.ndarray, np.ndarray]
 
@@ -33,15 +33,14 @@ def problem() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     return X, y, truth, np.argmax(unit @ rng.normal(size=(4, 3)) + rng.gumbel(size=(ROWS, 3)), axis=1)
 
 
-def batches(X: np.ndarray, y: np.ndarray, process: int = 0, count: int = 1) -> list[Pair]:
-    """The rows of a process, in batches of 100 at most."""
-    first, end = ENDS[count][process : process + 2] if count > 1 else (0, len(X))
+def batches(X: np.ndarray, y: np.ndarray, first: int = 0, end: int = ROWS) -> list[Pair]:
+    """The rows from the first to the end, in batches of 100 at most."""
     return [(X[i : min(i + 100, end)], y[i : min(i + 100, end)]) for i in range(first, end, 100)]
 
 
-def mine(X: np.ndarray, y: np.ndarray) -> list[Pair]:
+def mine(X: np.ndarray, y: np.ndarray, ends: str = "full") -> list[Pair]:
     """The rows of this process."""
-    return batches(X, y, jax.process_index(), jax.process_count())
+    return batches(X, y, *ENDS[ends][jax.process_index() :][:2])
 
 
 class Failing:
@@ -71,22 +70,23 @@ def sums(X: jax.Array, y: jax.Array, w: jax.Array) -> dict[str, Any]:
     return {"moment": w @ X, "rows": (w > 0).sum(), "many": [w.sum().reshape((1,) * 30)] * 50}
 
 
-def fits(names: tuple[str, ...]) -> dict[str, Any]:
-    """The fits of these names, and other sums, of the rows of all processes."""
+def fits(ends: str) -> dict[str, Any]:
+    """Fits and other sums of the rows of all processes."""
     X, y, truth, classes = problem()
-    each = {
-        "linear": lambda: scale.fit_linear(mine(X, y)),
-        "ridge": lambda: scale.fit_ridge(mine(X, y), penalty=3.0),
-        "logistic": lambda: scale.fit_logistic(mine(X, truth), penalty=1.0),
-        "softmax": lambda: scale.fit_softmax(mine(X, classes), classes=3, penalty=1.0),
+    fitted = {
+        "linear": scale.fit_linear(mine(X, y, ends)).check(),
+        "ridge": scale.fit_ridge(mine(X, y, ends), penalty=3.0).check(),
+        "logistic": scale.fit_logistic(mine(X, truth, ends), penalty=1.0).check(),
+        "softmax": scale.fit_softmax(mine(X, classes, ends), classes=3, penalty=1.0).check(),
     }
-    fitted = {name: each[name]().check() for name in names}
     found = {name: fit.theta for name, fit in fitted.items()} | {
         f"{name} cost": fit.cost for name, fit in fitted.items()
     }
-    units = scale.standardize(mine(X, y))
-    total, rows = scale.fold(mine(X, y), sums)
+    units = scale.standardize(mine(X, y, ends))
+    total, rows = scale.fold(mine(X, y, ends), sums)
     total["last of many"] = total.pop("many")[-1].reshape(())
+    everywhere = multihost_utils.process_allgather(np.asarray(found["logistic"]))
+    found["same bits"] = np.all(everywhere == everywhere[0])
     return found | total | {"mean": units.mean, "scale": units.scale, "counted": np.array(rows)}
 
 
@@ -131,12 +131,8 @@ if __name__ == "__main__":
     jax.config.update("jax_enable_x64", True)
     jax.config.update("jax_numpy_rank_promotion", "raise")
     jax.config.update("jax_numpy_dtype_promotion", "strict")
-    few = jax.process_count() == 2
-    found = fits(("linear", "ridge", "logistic", "softmax") if few else ("linear", "logistic"))
-    everywhere = multihost_utils.process_allgather(np.asarray(found["logistic"]))
-    found["same bits"] = np.all(everywhere == everywhere[0])
-    if few:
-        found |= interrupted(Path(sys.argv[2]))
-        found |= {f"refused {name}": np.array(gathered(text)) for name, text in refusals().items()}
+    found: dict[str, Any] = {f"{ends}/{name}": value for ends in ENDS for name, value in fits(ends).items()}
+    found |= interrupted(Path(sys.argv[2]))
+    found |= {f"refused {name}": np.array(gathered(text)) for name, text in refusals().items()}
     if jax.process_index() == 0:
         np.savez(sys.argv[1], **jax.tree.map(np.asarray, found))

@@ -9,7 +9,7 @@ import pytest
 
 from jax_course import scale
 from jax_course.scale import processes
-from tests.scale.streams import batches, problem
+from tests.scale.streams import ENDS, batches, problem
 
 STREAMS = Path(__file__).with_name("streams.py")
 SECONDS = 100  # until a program that hangs is ended
@@ -17,20 +17,20 @@ SECONDS = 100  # until a program that hangs is ended
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """The results of streams.py in 2 and in 4 processes."""
-    found, folder = {}, tmp_path_factory.mktemp("streams")
-    for count in (2, 4):
-        file = folder / f"{count}.npz"
-        run = rehearsed(count, STREAMS, file, folder / "checkpoint")
-        assert run.returncode == 0, run.stderr
-        with np.load(file) as arrays:
-            found[count] = dict(arrays)
-    return found
+    """The results of streams.py in three processes."""
+    folder = tmp_path_factory.mktemp("streams")
+    file = folder / "found.npz"
+    run = rehearsed(3, STREAMS, file, folder / "checkpoint")
+    assert run.returncode == 0, run.stderr
+    with np.load(file) as arrays:
+        return dict(arrays)
 
 
-@pytest.fixture(params=[2, 4])
+@pytest.fixture(params=ENDS)
 def found(request, results):
-    return results[request.param]
+    """The fits and sums where each process has rows, and where the first has none."""
+    kind = f"{request.param}/"
+    return {name.removeprefix(kind): value for name, value in results.items() if name.startswith(kind)}
 
 
 def rehearsed(count, program, *arguments):
@@ -46,8 +46,7 @@ def test_the_fits_are_those_of_one_process_that_reads_all_rows(found):
         "logistic": scale.fit_logistic(batches(X, truth), penalty=1.0),
         "softmax": scale.fit_softmax(batches(X, classes), classes=3, penalty=1.0),
     }
-    for name in fits.keys() & found.keys():
-        fit = fits[name]
+    for name, fit in fits.items():
         size = np.max(np.abs(fit.theta))
         np.testing.assert_allclose(found[name], fit.theta, rtol=0, atol=1e-12 * size, err_msg=name)
         np.testing.assert_allclose(found[f"{name} cost"], fit.cost, rtol=1e-12)
@@ -85,10 +84,11 @@ def test_other_sums_are_those_of_all_rows(found):
 
 
 def test_an_error_in_one_process_is_raised_in_all_and_the_fit_goes_on_from_its_last_pass(results):
-    own, other = sorted(results[2]["failed"], key=len)
-    assert own == "OSError: the disk is gone"
-    assert other == "RuntimeError: process 1 failed, and this one ends with it: OSError: the disk is gone"
-    np.testing.assert_array_equal(results[2]["resumed"], results[2]["logistic"])
+    failed = results["failed"]
+    assert failed[1] == "OSError: the disk is gone"
+    other = "RuntimeError: process 1 failed, and this one ends with it: OSError: the disk is gone"
+    assert failed[0] == failed[2] == other
+    np.testing.assert_array_equal(results["resumed"], results["full/logistic"])
 
 
 def test_what_does_not_fit_together_is_refused_in_all_processes_alike(results):
@@ -96,16 +96,16 @@ def test_what_does_not_fit_together_is_refused_in_all_processes_alike(results):
         "columns": "process 1 has 3 of float64, process 0 has 4 of float64",
         "dtype": "process 1 has 4 of float32, process 0 has 4 of float64",
         "penalty": "all processes must fit with the same settings",
-        "labels": "y must hold 0…1; 75 rows hold something else",
+        "labels": "y must hold 0…1; 46 rows hold something else",
         "leader": "CheckpointError: ",
         "none": "a table of no files must hold at least one row",
-        "train": "scale.train trains on the rows of one process, and this program has 2",
+        "train": "scale.train trains on the rows of one process, and this program has 3",
         "file": "OSError: the disk is gone",
         "odd": "OSError: file ?",
         "twice": "two processes begin with the same rows",
     }.items():
-        texts = results[2][f"refused {name}"]
-        assert len(texts) == 2
+        texts = results[f"refused {name}"]
+        assert len(texts) == 3
         assert all(message in text for text in texts), (name, texts)
 
 
@@ -113,10 +113,11 @@ KILLED = """
 import os, signal, sys
 import jax, numpy as np
 from jax_course import scale
-from tests.scale.streams import mine, problem
+from tests.scale.streams import batches, problem
 
 jax.config.update("jax_enable_x64", True)
 X, _, truth, _ = problem()
+own = batches(X, truth, *((0, 650), (650, len(X)))[jax.process_index()])
 passes = 0
 
 def rows():
@@ -124,11 +125,11 @@ def rows():
     passes += 1
     if jax.process_index() == 1 and passes == 5 and sys.argv[2] == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
-    return iter(mine(X, truth))
+    return iter(own)
 
 theta = scale.fit_logistic(scale.Batches("some rows", rows), penalty=1.0, checkpoint=sys.argv[1]).check().theta
 os.write(1, f"passes of this process: {passes}\\n".encode())  # in one piece, beside that of the other process
-np.testing.assert_allclose(theta, scale.fit_logistic(mine(X, truth), penalty=1.0).theta, rtol=1e-12)
+np.testing.assert_allclose(theta, scale.fit_logistic(own, penalty=1.0).theta, rtol=1e-12)
 """
 
 
