@@ -24,8 +24,8 @@ def exists(name: str) -> bool:
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_names_only_what_exists(page):
     dotted = set(re.findall(r"`((?:[a-z_]+\.)+[A-Za-z_0-9]+)[`(]", (ROOT / page).read_text()))
-    rooms = {path.stem for path in (ROOT / "jax_course").iterdir()}
-    ours = {name for name in dotted if name.partition(".")[0] in rooms}
+    modules = {path.stem for path in (ROOT / "jax_course").iterdir()}
+    ours = {name for name in dotted if name.partition(".")[0] in modules}
     assert len(ours) > 5
     assert [name for name in sorted(ours) if not exists(name)] == []
 
