@@ -113,7 +113,7 @@ class NotSolved(RuntimeError):
     def __init__(self, solution: "Solution"):
         first = solution if np.ndim(solution.status) == 0 else solution[_unsolved(solution)[0]]
         self.solution, self.status = solution, Status(int(np.asarray(first.status)))
-        super().__init__(_summary(solution))
+        super().__init__(f"{self.status.name}: {solution}" if first is solution else str(solution))
 
 
 class Evaluations(NamedTuple):
@@ -218,12 +218,10 @@ def _count(solution: Solution) -> str:
 
 def _summary(solution: Solution) -> str:
     if np.ndim(solution.status) == 0:
-        status = Status(int(np.asarray(solution.status)))
-        prefix = "" if status in _USABLE else f"{status.name}: "
-        return f"{prefix}{status.sentence} ({_figures(solution)})"
+        return f"{Status(int(np.asarray(solution.status))).sentence} ({_figures(solution)})"
     first = _first(solution)
-    place = first[0] if len(first) == 1 else first
-    return f"Solved: {_count(solution)}. Problem {place}: {_summary(solution[first])}"
+    place, status = first[0] if len(first) == 1 else first, Status(int(np.asarray(solution.status)[first]))
+    return f"Solved: {_count(solution)}. Problem {place}, {status.name}: {_summary(solution[first])}"
 
 
 def _text(leaf: Any) -> str:

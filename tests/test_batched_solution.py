@@ -21,13 +21,13 @@ def batch():
 
 
 def test_a_batch_says_how_many_are_solved_and_which_are_not(batch):
-    assert str(batch).startswith("Solved: 2 of 4 problems, not those at 1, 3. Problem 1: SEPARABLE: The ")
+    assert str(batch).startswith("Solved: 2 of 4 problems, not those at 1, 3. Problem 1, SEPARABLE: The ")
     assert "2 of 4 problems, not those at 1, 3" in batch._repr_html_()
-    assert str(batch[::2]).startswith("Solved: all of 2 problems. Problem 0: Converged")
+    assert str(batch[::2]).startswith("Solved: all of 2 problems. Problem 0, CONVERGED: Converged")
 
 
 def test_the_error_of_a_batch_names_those_that_are_not_solved(batch):
-    with pytest.raises(NotSolved, match=r"^Solved: 2 of 4 problems, not those at 1, 3\. Problem 1: SEPARABLE") as error:
+    with pytest.raises(NotSolved, match=r"^Solved: 2 of 4 problems, not those at 1, 3\. Problem 1, SEPARABLE") as error:
         batch.check()
     assert error.value.status == Status.SEPARABLE
     assert batch[::2].check().cost.shape == (2,)
@@ -46,7 +46,7 @@ def test_of_several_axes_an_index_has_as_many_numbers():
     grid = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (2, 3)), Solution(0.0, *map(jnp.array, (1.0, 0.0, 2, 0))))
     status = grid.status.at[1, 2].set(int(Status.OUT_OF_STEPS))
     assert str(grid._replace(status=status)).startswith(
-        "Solved: 5 of 6 problems, not those at (1, 2). Problem (1, 2): OUT_OF_STEPS: "
+        "Solved: 5 of 6 problems, not those at (1, 2). Problem (1, 2), OUT_OF_STEPS: "
     )
 
 

@@ -16,6 +16,8 @@ from jax_course.optimization import (
     lbfgs,
     newton,
     newton_cg,
+    nonlinear_cg,
+    projected_gradient,
     proximal_gradient,
     soft_threshold,
     trace,
@@ -175,7 +177,7 @@ def test_dependent_columns_have_derivatives_by_the_targets():
 
 
 CENTER = jnp.array([1.3, -0.7, 0.4])
-SOLVERS = [gradient_descent, newton, newton_cg, bfgs, lbfgs]
+SOLVERS = [gradient_descent, nonlinear_cg, newton, newton_cg, bfgs, lbfgs]
 
 
 def quartic(p, theta):
@@ -221,6 +223,17 @@ def test_a_term_without_gradient_is_differentiated_through_its_prox(solve):
     np.testing.assert_allclose(by_p[:2, :2], 2 * np.linalg.inv(H), rtol=1e-9)
     np.testing.assert_allclose(by_delta[:2], -np.linalg.solve(H, np.sign(CENTER[:2])), rtol=1e-9)
     assert not np.any(by_p[2])
+
+
+def test_at_a_bound_of_the_set_the_minimum_follows_the_bound():
+    def theta(p, bound):
+        return projected_gradient(
+            lambda t: jnp.sum((t - p) ** 2), jnp.zeros(2), projection=lambda t: jnp.minimum(t, bound)
+        ).theta
+
+    by_p, by_bound = jax.jit(jax.jacrev(theta, argnums=(0, 1)))(jnp.array([0.5, 3.0]), 1.0)
+    np.testing.assert_allclose(by_p, np.diag([1.0, 0.0]), atol=1e-12)
+    np.testing.assert_allclose(by_bound, [0.0, 1.0], atol=1e-12)
 
 
 def test_the_start_has_no_influence():
