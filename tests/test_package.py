@@ -87,6 +87,7 @@ def test_arrows_point_down_and_nothing_private_is_imported(name):
         "training",
         "data",
         "features",
+        "metrics",
         "optimization",
         "probability",
         "regression",
