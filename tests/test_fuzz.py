@@ -25,7 +25,7 @@ from tests.cases import MODELS, D, K, M
 PACKAGE = str(Path(jax_course.__file__).parent)
 MODULES = [
     *("linear", "ridge", "lasso", "kernel", "logistic", "softmax", "bernoulli", "categorical", "gaussian"),
-    *("features", "data", "metrics", "optimization", "train", "verify", "networks", "scale"),
+    *("features", "data", "metrics", "optimization", "train", "verify", "networks", "resampling", "scale"),
 ]
 # what modules of this package call of each other, with what was checked before
 UNCHECKED = {"scale.rehearse"}

@@ -90,6 +90,7 @@ def test_arrows_point_down_and_nothing_private_is_imported(name):
         "metrics",
         "optimization",
         "probability",
+        "resampling",
         "regression",
         "classification",
         "networks",
