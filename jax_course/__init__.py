@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jax_course import data, exercises, features, linalg, networks, optimization, scale, verify
+    from jax_course import data, exercises, features, linalg, metrics, networks, optimization, resampling, scale, verify
     from jax_course.classification import logistic, softmax
     from jax_course.compiling import cache_programs
     from jax_course.probability import bernoulli, categorical, gaussian
@@ -37,8 +37,10 @@ __all__ = [
     "linalg",
     "linear",
     "logistic",
+    "metrics",
     "networks",
     "optimization",
+    "resampling",
     "ridge",
     "scale",
     "softmax",

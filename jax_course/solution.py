@@ -202,7 +202,8 @@ def _unsolved(solution: Solution) -> list[tuple[int, ...]]:
 def _first(solution: Solution) -> tuple[int, ...]:
     """The index of the problem that stands for a batch: the first that is not solved, else that of the worst status."""
     status = np.asarray(solution.status)
-    return next(iter(_unsolved(solution)), np.unravel_index(np.argmax(status), status.shape))
+    worst = tuple(map(int, np.unravel_index(np.argmax(status), status.shape)))
+    return next(iter(_unsolved(solution)), worst)
 
 
 def _count(solution: Solution) -> str:
