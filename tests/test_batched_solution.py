@@ -43,7 +43,8 @@ def test_a_member_is_the_solution_of_its_problem(batch):
 
 
 def test_of_several_axes_an_index_has_as_many_numbers():
-    grid = jax.tree.map(
+    one = Solution(0.0, jnp.array(1.0), jnp.array(0.0), jnp.array(2), jnp.array(0))
+    grid = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (2, 3)), one)
         lambda leaf: jnp.broadcast_to(leaf, (2, 3)),
         Solution(0.0, jnp.array(1.0), jnp.array(0.0), jnp.array(2), jnp.array(0)),
     )
