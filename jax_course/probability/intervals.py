@@ -1,6 +1,7 @@
 r"""Confidence intervals of what is estimated with normal errors (course 5.3).
 
     Aθ ± t √(σ² + ‖(A R)_i‖²),  cov(θ) = R Rᵀ                                              interval
+    R Rᵀ = (XᵀWX)⁻¹                                                                        covariance_root
     P(|T| ≤ t) = confidence,  T Student's with ν degrees of freedom                        student
     P(|Z| ≤ z) = confidence,  Z standard normal                                            normal
 
@@ -18,6 +19,12 @@ Derivatives of t for autodiff. With t = √ν sinh V, f Student's density and b 
     dt/dconfidence = 1/(2f),  dt/dν = −(∂P/∂ν)/(2f)
 
 The integral by Gauss and Legendre's rule; for large ν the expansion is differentiated.
+
+Of the root R, with A = XᵀWX:
+
+    dR = −½ R Rᵀ dA R,  so that d(R Rᵀ) = −A⁻¹ dA A⁻¹
+
+Any other root is R times a rotation, which changes no covariance. A weight of 0 has a derivative here, √W has none.
 """
 
 import math
@@ -33,6 +40,7 @@ from jax.scipy.special import betainc, digamma, erfinv, gammaln, ndtri
 
 from jax_course import inputs
 from jax_course.inputs.types import ArrayLike
+from jax_course.linalg import gram, inverse_root, product
 from jax_course.tiers import compiled
 
 # On (0, 1). In the variable v the integrand is analytic within π/2 of the real axis: 64 nodes give it all digits.
@@ -55,6 +63,22 @@ def interval(estimate: Array, root: Array, t: Array, noise: Array | float = 0.0)
     """
     half_width = t * jnp.sqrt(noise + jnp.sum(root**2, axis=-1))
     return Interval(estimate - half_width, estimate + half_width)
+
+
+@jax.custom_jvp
+def covariance_root(X: Array, weights: Array) -> Array:
+    """R (d, d) with R Rᵀ = (XᵀWX)⁻¹, X (m, d), weights (m,) or (); NaN where the columns of √W X depend on each other.
+
+    >>> covariance_root(jnp.array([[3.0], [9.0]]), jnp.array([4.0, 0.0])) ** 2 * 36
+    Array([[1.]], dtype=float64)
+    """
+    return inverse_root(jnp.broadcast_to(jnp.sqrt(weights), len(X))[:, None] * X)
+
+
+@covariance_root.defjvp
+def _covariance_root_rule(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+    R, dA = covariance_root(*primals), jax.jvp(gram, primals, tangents)[1]
+    return R, -product(R, product(R.T, product(dA, R))) / 2
 
 
 def level(confidence: ArrayLike, like: Array) -> Array:
