@@ -184,7 +184,7 @@ def statistics_of(module):
     return {name: f for name, f in named.items() if inspect.isfunction(f) and "X" in inspect.signature(f).parameters}
 
 
-@pytest.mark.parametrize("module", [linear, logistic, softmax])
+@pytest.mark.parametrize("module", [linear, ridge, logistic, softmax])
 def test_all_that_is_said_of_a_fit_counts_an_example_of_weight_two_as_two(module):
     """Errors, intervals, variances, paths, leaving one out: weights are repeated rows, and 0 is none."""
     model = MODELS[FIRST[module]]
