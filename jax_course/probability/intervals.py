@@ -72,7 +72,9 @@ def covariance_root(X: Array, weights: Array) -> Array:
     >>> covariance_root(jnp.array([[3.0], [9.0]]), jnp.array([4.0, 0.0])) ** 2 * 36
     Array([[1.]], dtype=float64)
     """
-    return inverse_root(jnp.broadcast_to(jnp.sqrt(weights), len(X))[:, None] * X)
+    if weights.ndim == 0:  # X is not copied
+        return inverse_root(X) / jnp.sqrt(jnp.where(weights > 0, weights, jnp.nan))
+    return inverse_root(jnp.sqrt(weights)[:, None] * X)
 
 
 @covariance_root.defjvp
