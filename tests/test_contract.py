@@ -174,6 +174,41 @@ def test_an_example_of_weight_two_is_two_examples_and_one_of_weight_zero_is_none
         assert relative_error(half.cost, cost(half.theta, X, y, weights=counts / 2)) < 1e-12
 
 
+VERBS = {"cost", "gradient", "hessian", "hessian_product", "fit"}
+PREDICTIONS = {"predict", "predict_class"}  # of each row by itself: nothing is counted
+
+
+def statistics_of(module):
+    """The functions of a model that are neither its verbs nor its fit, by what they take."""
+    named = {name: getattr(module, name) for name in module.__all__ if name not in VERBS | PREDICTIONS}
+    return {name: f for name, f in named.items() if inspect.isfunction(f) and "X" in inspect.signature(f).parameters}
+
+
+@pytest.mark.parametrize("module", [linear, ridge, logistic, softmax])
+def test_all_that_is_said_of_a_fit_counts_an_example_of_weight_two_as_two(module):
+    """Errors, intervals, variances, paths, leaving one out: weights are repeated rows, and 0 is none."""
+    model = MODELS[FIRST[module]]
+    theta, X, y = map(np.asarray, model.problem(2, np.float64))
+    others = {"sigma": 0.7, "X_new": X[:2], "penalties": np.array([0.2, 3.0]), "budget": 0.01}
+
+    @jax.jit
+    def found(X, y, weights):
+        given = {"theta": theta, "X": X, "y": y, **others}
+        return {
+            name: f(**{p: given[p] for p in inspect.signature(f).parameters if p in given}, weights=weights)
+            for name, f in statistics_of(module).items()
+        }
+
+    counts = np.append(REPEATED[:-1], 6)  # of sum 18: not as many as there are rows
+    for seed in SEEDS:
+        shuffled = np.random.default_rng(seed).permutation(counts)
+        repeated = X.repeat(shuffled, axis=0), y.repeat(shuffled)
+        weighted = found(X, y, shuffled.astype(float))
+        assert len(weighted) >= 4
+        chex.assert_trees_all_close(weighted, found(*repeated, 1.0), rtol=1e-12, atol=1e-14)
+        chex.assert_trees_all_close(found(X, y, 2.0 * shuffled), found(*repeated, 2.0), rtol=1e-12, atol=1e-14)
+
+
 @ONE_OF_EACH_MODULE
 @pytest.mark.parametrize(
     ("weights", "error", "message"),

@@ -29,6 +29,7 @@ X, E = RNG.standard_normal((M, D)), RNG.standard_normal(M)
 Y = X @ [1.0, -2.0, 0.5] + 0.5 * E
 BINARY, CLASSES = (E > 0) * 1.0, np.arange(M) % 3
 W = 0.5 + RNG.random(M)
+HALF = np.where(np.arange(M) % 2, 3 * W, 1.0)
 PENALTIES, FACTORS = np.array([9.0, 2.0, 0.3]), np.array([0.2, 1.0, 2.0])
 
 # Each fit as a function of what it can be differentiated by.
@@ -63,6 +64,19 @@ FORMULAS = {
         lambda X, y, s, p: kernel.leave_one_out(X, y, scales=s * np.array([5.0, 20.0]), penalties=p * PENALTIES),
         (X, Y, 1.0, 1.0),
     ),
+    "leave one out, weights": (
+        lambda X, y, p, f, w: ridge.leave_one_out(X, y, p * PENALTIES, factors=f, weights=w),
+        (X, Y, 1.0, FACTORS, HALF),
+    ),
+    "cross-validation, weights": (
+        lambda X, y, p, f, w: ridge.generalized_cross_validation(X, y, p * PENALTIES, factors=f, weights=w),
+        (X, Y, 1.0, FACTORS, HALF),
+    ),
+    "degrees of freedom, weights": (
+        lambda X, p, w: ridge.degrees_of_freedom(X, p * PENALTIES, weights=w),
+        (X, 1.0, HALF),
+    ),
+    "constrained, weights": (lambda X, y, b, w: ridge.constrained(X, y, budget=b, weights=w), (X, Y, 1.5, 3 * W)),
 }
 EVERYTHING = FITS | FORMULAS
 

@@ -17,7 +17,7 @@ from jax import Array
 
 from jax_course import inputs
 from jax_course.inputs.types import ArrayLike
-from jax_course.linalg import inverse_root, product
+from jax_course.linalg import product
 from jax_course.losses import sigmoid, sigmoid_derivative
 from jax_course.probability import intervals
 from jax_course.probability.intervals import Interval
@@ -81,5 +81,5 @@ def _root(theta: ArrayLike, X: ArrayLike, weights: ArrayLike) -> Array:
     theta, X = inputs.linear(theta, X)
     w = inputs.training_weights(weights, X)
     S = sigmoid_derivative(product(X, theta))
-    root = inverse_root(jnp.sqrt(w * S)[:, None] * X)
+    root = intervals.covariance_root(X, w * S)
     return inputs.refuse_nan(root, "the Hessian is singular: columns of X depend on each other, or every π is 0 or 1")

@@ -23,7 +23,7 @@ from jax.scipy.special import logsumexp
 
 from jax_course import inputs, losses
 from jax_course.inputs.types import ArrayLike
-from jax_course.linalg import inverse_root, product, spd_factor
+from jax_course.linalg import product, spd_factor
 from jax_course.probability import intervals
 from jax_course.probability.intervals import Interval
 
@@ -101,7 +101,7 @@ def _root(theta: Array, X: Array, weights: ArrayLike) -> Array:
     """(W ⊗ P) A⁻ᵀ, shape (d, K, d K)."""
     w = inputs.training_weights(weights, X)
     d, K = theta.shape
-    W = inverse_root(jnp.sqrt(w).reshape(-1, 1) * X)
+    W = intervals.covariance_root(X, w)
     H = losses.class_hessian(losses.probabilities(product(X, theta)), product(X, W), w)
     shift = jnp.eye(d, dtype=X.dtype)[:, None, :, None] / K
     factored = spd_factor((H + shift).reshape(d * K, d * K))

@@ -7,7 +7,8 @@ import pytest
 import statsmodels.api as sm
 
 from jax_course import logistic, losses, softmax
-from jax_course.classification import logistic_confidence, softmax_confidence
+from jax_course.classification import softmax_confidence
+from jax_course.probability import intervals
 from tests import references
 from tests.classification import literal
 
@@ -123,6 +124,19 @@ def test_a_weight_of_two_is_two_examples(model):
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-15)
 
 
+@pytest.mark.parametrize("model", [logistic, softmax])
+def test_a_covariance_is_differentiated_by_weights_also_where_one_is_0(model):
+    weights, h = np.append(0.0, np.ones(M - 1)), 1e-4
+
+    @jax.jit
+    def size(weights):
+        return jnp.sum(model.covariance(FITTED[model], X, weights=weights) ** 2)
+
+    at = [float(size(np.append(k * h, weights[1:]))) for k in range(5)]
+    expected = np.dot([-25, 48, -36, 16, -3], at) / (12 * h)
+    np.testing.assert_allclose(jax.jit(jax.grad(size))(weights)[0], expected, rtol=1e-7)
+
+
 FAR = np.array([[1.0, 50.0, 5000.0], [1.0, 0.0, 0.0], [1.0, -50.0, -5000.0]])
 
 
@@ -144,8 +158,7 @@ def test_intervals_keep_the_dtype(model, precision):
 
 
 def test_where_the_hessian_is_singular_there_is_no_interval(monkeypatch):
-    for module in (logistic_confidence, softmax_confidence):  # each of these is many programs otherwise
-        monkeypatch.setattr(module, "inverse_root", jax.jit(module.inverse_root))
+    monkeypatch.setattr(intervals, "inverse_root", jax.jit(intervals.inverse_root))  # many programs otherwise
     monkeypatch.setattr(softmax_confidence, "spd_factor", jax.jit(softmax_confidence.spd_factor))
     monkeypatch.setattr(losses, "class_hessian", jax.jit(losses.class_hessian))
     X = np.ones((5, 2))

@@ -1,3 +1,5 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -33,6 +35,45 @@ def test_students_values_by_hand():
     for c in CONFIDENCES:
         t = [intervals.student(jnp.array(c), jnp.array(nu)) for nu in (1.0, 2.0)]
         np.testing.assert_allclose(t, [np.tan(np.pi * c / 2), c * np.sqrt(2 / (1 - c**2))], rtol=1e-10)
+
+
+def difference(f, x, h):
+    """f′(x) by a formula of eighth order."""
+    return sum(c * (f(x + k * h) - f(x - k * h)) for k, c in ((1, 672), (2, -168), (3, 32), (4, -3))) / (840 * h)
+
+
+@pytest.mark.parametrize(("dtype", "allowed"), [(np.float64, 1e-7), (np.float32, 1e-3)])
+def test_derivatives_of_students_values_are_the_density_and_differences_of_scipys(dtype, allowed):
+    slopes = jax.jit(jax.grad(intervals.student, (0, 1)))
+    for nu in (1, 1.5, 2, 5, 10, 23, 30, 100, 1300, 1400, 1e4, 1e5):
+        for c in (0.1, 0.5, 0.9, 0.95, 0.999):
+            by_confidence, by_nu = slopes(dtype(c), dtype(nu))
+            tail = (1 - float(dtype(c))) / 2
+            t = stats.t.isf(tail, nu)
+            np.testing.assert_allclose(by_confidence, 1 / (2 * stats.t.pdf(t, nu)), rtol=allowed / 10)
+            expected = difference(partial(stats.t.isf, tail), nu, 0.02 * nu)
+            np.testing.assert_allclose(by_nu, expected, rtol=allowed)
+            assert by_confidence.dtype == by_nu.dtype == dtype
+
+
+def test_derivatives_of_students_values_by_hand():
+    """One degree of freedom: t = tan(π confidence/2), twice differentiated."""
+    first, second = jax.grad(intervals.student), jax.jacfwd(jax.grad(intervals.student))
+    for c in (0.1, 0.5, 0.9):
+        t = np.tan(np.pi * c / 2)
+        np.testing.assert_allclose(first(c, 1.0), np.pi / 2 * (1 + t**2), rtol=1e-12)
+        np.testing.assert_allclose(second(c, 1.0), np.pi**2 / 2 * t * (1 + t**2), rtol=1e-12)
+
+
+def test_derivatives_of_the_normals_values_are_the_density():
+    slope = jax.jit(jax.grad(intervals.normal))
+    for c in CONFIDENCES:
+        np.testing.assert_allclose(slope(c), 1 / (2 * stats.norm.pdf(stats.norm.isf((1 - c) / 2))), rtol=1e-10)
+
+
+def test_where_there_is_no_value_there_is_no_derivative():
+    slopes = jax.jit(jax.grad(intervals.student, (0, 1)))
+    assert np.all(np.isnan([slopes(0.9, 0.0), slopes(np.nan, 3.0)]))
 
 
 @pytest.mark.parametrize("confidence", [0.0, 1.0, -0.5, np.nan])

@@ -41,6 +41,80 @@ def found(theta, X, y, X_new, confidence):
     }
 
 
+COUNTS = np.random.default_rng(0).integers(0, 4, 442)  # 442 patients, as many weights
+
+
+def test_weights_are_those_of_a_gaussian_model_of_statsmodels_by_frequencies():
+    X, y, _ = diabetes()
+    peer = sm.GLM(y, X, freq_weights=COUNTS).fit(use_t=True)
+    theta = linear.fit(X, y, weights=COUNTS).theta
+
+    @jax.jit
+    def found(theta, X, y, w):
+        functions = (
+            linear.unbiased_noise_variance,
+            linear.covariance,
+            linear.standard_errors,
+            linear.confidence_interval,
+        )
+        return [function(theta, X, y, weights=w) for function in functions]
+
+    variance, covariance, errors, interval = found(theta, X, y, COUNTS)
+    np.testing.assert_allclose(variance, peer.scale, rtol=1e-12)
+    np.testing.assert_allclose(covariance, peer.cov_params(), rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(errors, peer.bse, rtol=1e-10)
+    np.testing.assert_allclose(np.stack(interval, axis=1), peer.conf_int(), rtol=1e-10)
+
+
+def band_width(X, y, weights, confidence):
+    theta = linear.fit(X, y, weights=weights).theta
+    band = linear.predict_interval(theta, X, y, X[:3], weights=weights, confidence=confidence)
+    return jnp.sum(band.upper - band.lower)
+
+
+def test_a_band_is_differentiated_by_data_weights_and_confidence():
+    """Also where a weight is 0."""
+    rng = np.random.default_rng(0)
+    weights = np.append(0.0, rng.uniform(0.5, 2, 8))
+    given = rng.standard_normal((9, 2)), rng.standard_normal(9), weights, 0.9
+    directions = rng.standard_normal((9, 2)), rng.standard_normal(9), np.append(1.0, rng.standard_normal(8)), 0.05
+    value, h = jax.jit(band_width), 1e-4
+
+    def at(step):
+        return float(value(*(a + step * d for a, d in zip(given, directions, strict=True))))
+
+    expected = (-25 * at(0) + 48 * at(h) - 36 * at(2 * h) + 16 * at(3 * h) - 3 * at(4 * h)) / (12 * h)
+    gradients = jax.jit(jax.grad(band_width, (0, 1, 2, 3)))(*given)
+    along = sum(np.sum(g * d) for g, d in zip(jax.device_get(gradients), directions, strict=True))
+    np.testing.assert_allclose(along, expected, rtol=1e-8)
+    np.testing.assert_allclose(jax.jit(partial(jax.jvp, band_width))(given, directions)[1], along, rtol=1e-11)
+
+
+def test_weights_that_leave_no_freedom_are_refused_and_nan_in_jit():
+    X, y, theta = np.random.default_rng(0).standard_normal((5, 2)), np.ones(5), np.zeros(2)
+    few = np.array([1.0, 1.0, 0.0, 0.0, 0.0])
+    message = r"needs more rows than columns in X; got shape \(5, 2\), weights of sum 2"
+    for function in (linear.unbiased_noise_variance, linear.confidence_interval):
+        for place in (lambda f: f, jax.jit):  # which closes over the weights
+            with pytest.raises(ValueError, match=message):
+                place(lambda X, y, f=function: f(theta, X, y, weights=few))(X, y)
+    functions = linear.noise_variance, linear.confidence_interval
+    within = jax.jit(lambda w: [function(theta, X, y, weights=w) for function in functions])
+    variance, interval = within(few)
+    assert np.isfinite(variance)
+    assert np.isnan(interval).all()
+    assert all(np.isnan(leaf).all() for leaf in jax.tree.leaves(within(-few)))
+
+
+def test_rows_as_many_as_columns_have_an_interval_where_they_count_twice():
+    """y = 1, 3 twice: θ = 2, Σ r² = 4, ν = 3."""
+    given = np.array([2.0]), np.ones((2, 1)), np.array([1.0, 3.0])
+    np.testing.assert_allclose(linear.standard_errors(*given, weights=2.0), np.sqrt(4 / 3 / 4), rtol=1e-14)
+    assert np.array_equal(
+        linear.confidence_interval(np.ones(1), np.ones((1, 1)), np.ones(1), weights=2.0), np.ones((2, 1))
+    )
+
+
 def diabetes_confidence(confidence=0.95):
     X, y, theta = diabetes()
     return jax.device_get(found(theta, X, y, X[:7] * 1.5, confidence))

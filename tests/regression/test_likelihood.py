@@ -1,3 +1,5 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,16 +25,22 @@ def test_it_is_the_logarithm_of_a_product_of_densities():
 
 
 def test_derivatives_are_those_of_the_likelihood(precision):
-    nll = likelihood.negative_log_likelihood
+    weights = np.arange(12) / 4
 
     @jax.jit
-    def both(*arguments):
-        hand = likelihood.gradient(*arguments), likelihood.hessian(*arguments)
+    def both(weights, *arguments):
+        nll, gradient, hessian = (
+            partial(function, weights=weights)
+            for function in (likelihood.negative_log_likelihood, likelihood.gradient, likelihood.hessian)
+        )
+        hand = gradient(*arguments), hessian(*arguments)
         return hand, (jax.grad(nll, (0, 1))(*arguments), jax.hessian(nll, (0, 1))(*arguments))
 
-    for a, b in zip(*map(jax.tree.leaves, both(*problem(precision.dtype))), strict=True):
-        assert a.dtype == precision.dtype
-        np.testing.assert_allclose(a, b, rtol=20 * precision.tolerance)
+    for w in (np.ones(12), weights):
+        hand_and_autodiff = both(w.astype(precision.dtype), *problem(precision.dtype))
+        for a, b in zip(*map(jax.tree.leaves, hand_and_autodiff), strict=True):
+            assert a.dtype == precision.dtype
+            np.testing.assert_allclose(a, b, rtol=20 * precision.tolerance)
 
 
 def test_the_doctor_finds_them_right():

@@ -1,6 +1,7 @@
 """The numbers that one factorisation gives for many penalties, each against the literal one."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from sklearn.linear_model import RidgeCV
@@ -33,6 +34,62 @@ def test_leaving_one_out_is_leaving_one_out(factors):
 
     expected = [np.mean([error(i, penalty) ** 2 for i in range(len(y))]) for penalty in PENALTIES]
     np.testing.assert_allclose(ridge.leave_one_out(X, y, PENALTIES, factors=factors), expected, rtol=1e-10)
+
+
+COUNTED = np.array([1.0, 2.0, 1.5, 0.0, 3.7, 1.0, 1.0, 2.0, 0.0, 1.0, 5.0, 1.0, 1.2, 1.0, 2.0])
+
+
+@pytest.mark.parametrize("factors", [np.ones(4), FREE_BIAS])
+def test_of_an_example_that_counts_more_often_one_is_left_out(factors):
+    X, y = problem()
+    fit = jax.jit(ridge.fit)
+
+    def error(i, penalty):
+        rest = COUNTED - (np.arange(len(y)) == i)
+        return y[i] - X[i] @ fit(X, y, penalty=penalty * factors, weights=rest).theta
+
+    counted = np.flatnonzero(COUNTED)
+    squares = [[COUNTED[i] * error(i, penalty) ** 2 for i in counted] for penalty in PENALTIES]
+    found = ridge.leave_one_out(X, y, PENALTIES, factors=factors, weights=COUNTED)
+    np.testing.assert_allclose(found, np.sum(squares, axis=1) / np.sum(COUNTED), rtol=1e-10)
+
+
+def test_an_example_that_counts_for_less_than_one_cannot_be_left_out_where_nothing_else_is_like_it():
+    X, y = problem()
+    X = np.concatenate([X, 100 * (np.arange(15) == 2)[:, None]], axis=1)
+    half = np.where(np.arange(15) == 2, 0.5, 1.0)
+    assert np.isinf(ridge.leave_one_out(X, y, [0.0, 1e-3], weights=half)).all()
+    slope = jax.jit(jax.grad(lambda w: jnp.sum(ridge.leave_one_out(X, y, np.array([0.0]), weights=w))))
+    assert np.isnan(slope(half)).all()
+
+
+def test_errors_are_differentiated_by_a_weight_of_0():
+    X, y = problem()
+
+    @jax.jit
+    def total(weights):
+        given = X, y, PENALTIES[1:]
+        curves = ridge.leave_one_out, ridge.generalized_cross_validation, ridge.budget
+        freedom = ridge.degrees_of_freedom(X, PENALTIES[1:], weights=weights)
+        return sum((jnp.sum(curve(*given, weights=weights)) for curve in curves), jnp.sum(freedom))
+
+    def at(step):
+        return float(total(COUNTED + step * (np.arange(15) == 3)))
+
+    h = 1e-3
+    expected = (-25 * at(0) + 48 * at(h) - 36 * at(2 * h) + 16 * at(3 * h) - 3 * at(4 * h)) / (12 * h)
+    np.testing.assert_allclose(jax.jit(jax.grad(total))(COUNTED)[3], expected, rtol=1e-7)
+
+
+def test_what_counts_nothing_or_is_negative_is_nan_in_jit():
+    X, y = problem()
+    curves = jax.jit(lambda X, y, p, w: [function(X, y, p, weights=w) for function in (ridge.path, *CURVES)])
+    freedom = jax.jit(lambda X, p, w: ridge.degrees_of_freedom(X, p, weights=w))
+    for weights in (-np.ones(15), np.zeros(15)):
+        assert all(np.isnan(values).all() for values in curves(X, y, PENALTIES[1:2], weights)[1:3])
+    for weight, penalty in ((-1.0, 1.0), (0.0, 1.0), (1.0, -1.0)):
+        assert all(np.isnan(values).all() for values in curves(X, y, np.array([penalty]), weight))
+        assert np.isnan(freedom(X, np.array([penalty]), weight)).all()
 
 
 def test_leaving_one_out_is_that_of_scikit_learn():
@@ -173,13 +230,16 @@ def work_to_save(monkeypatch):
     jax.clear_caches()
 
 
-def literal(X, y, penalty, factors):
+def literal(X, y, penalty, factors, weights):
     """θ, the errors of leaving one out and of generalized cross-validation, and the budget, by a factorisation QR."""
+    m, root = np.sum(weights), np.sqrt(weights)
+    X, y = root[:, None] * X, root * y
     rows = np.concatenate([X, np.diag(np.sqrt(penalty * factors))])
     Q, R = np.linalg.qr(rows)
     theta = np.linalg.solve(R, Q[: len(X)].T @ y)
-    residuals, left = y - Q[: len(X)] @ (Q[: len(X)].T @ y), 1 - np.sum(Q[: len(X)] ** 2, axis=1)
-    return theta, np.mean((residuals / left) ** 2), np.mean(residuals**2) / np.mean(left) ** 2, factors @ theta**2
+    residuals, h = y - Q[: len(X)] @ (Q[: len(X)].T @ y), np.sum(Q[: len(X)] ** 2, axis=1)
+    left_out = np.sum((residuals / (1 - h / weights)) ** 2) / m
+    return theta, left_out, np.sum(residuals**2) / m / (1 - np.sum(h) / m) ** 2, factors @ theta**2
 
 
 @pytest.mark.parametrize("shape", [(60, 12), (12, 60)])
@@ -189,10 +249,11 @@ def test_where_there_is_work_to_save_the_same_is_found(shape, work_to_save):
     X, y = rng.standard_normal(shape), rng.standard_normal(shape[0])
     penalties = np.array([1e-3, 1.0, 1e5])
     work_to_save()
-    for factors in (np.ones(shape[1]), np.arange(shape[1]) > 0, rng.uniform(0.5, 2, shape[1])):
-        expected = [literal(X, y, penalty, factors) for penalty in penalties]
+    given = np.ones(shape[1]), np.arange(shape[1]) > 0, rng.uniform(0.5, 2, shape[1])
+    for factors, weights in zip(given, (1.0, rng.uniform(1, 3, shape[0]), 2.0), strict=True):
+        expected = [literal(X, y, penalty, factors, np.broadcast_to(weights, shape[:1])) for penalty in penalties]
         for function, values in zip((ridge.path, *CURVES), map(np.stack, zip(*expected, strict=True)), strict=True):
-            found = function(X, y, penalties, factors=factors * 1.0)
+            found = function(X, y, penalties, factors=factors * 1.0, weights=weights)
             np.testing.assert_allclose(found, values, rtol=1e-10, atol=1e-13 * np.max(np.abs(values)))
 
 
