@@ -45,9 +45,6 @@ def test_a_member_is_the_solution_of_its_problem(batch):
 def test_of_several_axes_an_index_has_as_many_numbers():
     one = Solution(0.0, jnp.array(1.0), jnp.array(0.0), jnp.array(2), jnp.array(0))
     grid = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (2, 3)), one)
-        lambda leaf: jnp.broadcast_to(leaf, (2, 3)),
-        Solution(0.0, jnp.array(1.0), jnp.array(0.0), jnp.array(2), jnp.array(0)),
-    )
     status = grid.status.at[1, 2].set(int(Status.OUT_OF_STEPS))
     assert str(grid._replace(status=status)).startswith(
         "Solved: 5 of 6 problems, not those at (1, 2). Problem (1, 2), OUT_OF_STEPS: "
