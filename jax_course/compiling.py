@@ -15,7 +15,7 @@ from jax.experimental.compilation_cache import compilation_cache
 # In JAX 0.10 the older emitters for the CPU compile in half the time. JAX 0.11 removed them together with the flag that
 # chooses them, and XLA ends a process whose flags it does not know.
 OLD_EMITTERS = ("--xla_cpu_use_fusion_emitters=false",) if jax.__version_info__ < (0, 11) else ()
-LARGEST_PROCESS = 800 * 2**20  # bytes; a test or an experiment adds 0.4 GB to that
+LARGEST_PROCESS = 600 * 2**20  # bytes; a test or an experiment adds 0.4 GB to that
 ONE_PART = "--xla_cpu_parallel_codegen_split_count=1"  # small programs are not worth the threads that share them
 
 
