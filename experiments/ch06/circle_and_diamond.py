@@ -6,7 +6,7 @@ import numpy as np
 
 from experiments.lab.result import Check, Picture, Result, apart, check_derivatives, fitted, in_float64
 from experiments.lab.style import CLASSES, DATA, FIT, MUTED, TRUTH
-from jax_course import Solution, lasso, linear, ridge, verify
+from jax_course import lasso, linear, ridge, verify
 
 TITLE = "The circle and the diamond"
 SECTION = "6.2"
@@ -28,7 +28,7 @@ def run(quick: bool) -> Result:
     falling = np.linspace(float(lasso.largest_penalty(X, y)), 1e-6, penalties)  # between knots the lasso is linear
     falling = np.sort(np.append(falling, corner_penalty))[::-1]
     of_lasso, corner = lasso.path(X, y, falling).check(), int(np.argmax(falling == corner_penalty))
-    by_lasso = Solution(*(np.asarray(leaf)[corner] for leaf in of_lasso[:5]))
+    by_lasso = jax.device_get(of_lasso[corner])
     touching = {"ridge": np.asarray(on_circle.theta), "lasso": by_lasso.theta}
     paths = {
         "ridge": np.asarray(ridge.path(X, y, np.geomspace(1e4, 1e-6, penalties))),

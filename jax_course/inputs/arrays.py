@@ -72,7 +72,7 @@ def from_host(array: np.ndarray, dtype: DTypeLike) -> Array:
     """A copy in JAX's hands. On a CPU it is NumPy that makes it: JAX would compile a program for each shape, and take
     six times as long for a large array."""
     if not array.ndim or jax.default_backend() != "cpu":
-        return jnp.asarray(array, dtype)
+        return jnp.asarray(array, jax.dtypes.canonicalize_dtype(dtype))
     copy = aligned_empty(array.shape, dtype)
     with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, as by JAX
         np.copyto(copy, array, casting="unsafe")

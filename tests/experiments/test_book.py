@@ -93,7 +93,7 @@ def test_a_wrong_function_fails_the_book_by_the_name_of_its_row(monkeypatch, tmp
     [
         (ROW._replace(carried_by=("linear.nothing",)), "has no attribute 'nothing'"),
         (ROW._replace(carried_by=()), "no function carries it"),
-        (ROW._replace(carried_by=("linear.least_squares_solution",)), "no test mentions linear.least_squares_solution"),
+        (ROW._replace(carried_by=("linear.least_squares_fit",)), "no test mentions linear.least_squares_fit"),
         (ROW._replace(check_derivatives=lambda: ()), "there is no proof"),
         (ROW._replace(check_derivatives=lambda: (true("one", False),)), "does not hold: one"),
         (ROW._replace(figures=("line_and_plane/nothing",)), "the figure line_and_plane/nothing is missing"),

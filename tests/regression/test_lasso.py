@@ -86,7 +86,7 @@ def diabetes_path():
 def test_diabetes_to_25_digits(penalty, diabetes_path):
     X, y, _ = diabetes()
     *_, penalties, path = diabetes_path
-    theta, cost = (values[list(penalties).index(penalty)] for values in path[:2])
+    theta, cost = (values[list(penalties).index(penalty)] for values in (path.theta, path.cost))
     expected = references.DIABETES_LASSO[penalty]
     np.testing.assert_array_equal(theta[1:] == 0, expected[1:] == 0)
     np.testing.assert_allclose(theta, expected, atol=1e-8 * np.max(np.abs(expected)))
