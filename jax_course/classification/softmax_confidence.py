@@ -48,7 +48,9 @@ def standard_errors(theta: ArrayLike, X: ArrayLike, *, reference: int = 0, weigh
     >>> standard_errors(jnp.zeros((1, 2)), jnp.array([[2.0]]))
     Array([[0., 1.]], dtype=float64)
     """
-    return jnp.linalg.norm(_contrast(_root(*inputs.class_scores(theta, X), weights), reference), axis=2)
+    variances = jnp.sum(_contrast(_root(*inputs.class_scores(theta, X), weights), reference) ** 2, axis=2)
+    known = variances != 0  # that of the reference is 0, where the root has no derivative
+    return jnp.where(known, jnp.sqrt(jnp.where(known, variances, 1)), 0)
 
 
 def confidence_interval(
