@@ -73,7 +73,9 @@ def test_a_batch_outside_jit_is_one_program_compiled_cheaply(options_used):
         np.testing.assert_array_equal(found["product"], 6 * x)
     np.testing.assert_array_equal(found["size"], [3, 3])
     assert work == [(3,)]  # counted once, for one member; 2 calls of 2 members cost WORK
-    assert options_used == [tiers.CHEAP_OPTIONS[0]] * 2 + [None]
+    cheap = options_used[0]
+    assert cheap in tiers.CHEAP_OPTIONS[:2]
+    assert options_used == [cheap, cheap, None]
 
 
 def test_batches_in_batches_and_in_other_transformations_compute_the_same():
