@@ -145,7 +145,8 @@ def _tangent(value: Array, tangent: Array | None) -> Any:
 
 def _unique_change(conditions: Conditions, theta: Any, p: Any, dp: Any) -> Any:
     """dθ = −H⁻¹ (∂g/∂p) dp."""
-    return _negative(_solve(conditions, conditions.solve, theta, p, _residual_change(conditions, theta, p, dp)))
+    change = _solve(conditions, conditions.solve, theta, p, _residual_change(conditions, theta, p, dp))
+    return jax.tree.map(jnp.negative, change)
 
 
 def _shortest_change(conditions: Conditions, theta: Array, p: Any, dp: Any) -> Array:
@@ -171,8 +172,8 @@ def _solve(conditions: Conditions, solve: Callable, theta: Any, p: Any, b: Any) 
         return lambda v: ravel_pytree(f(*arguments, tree(v)))[0]
 
     product, solved = flat(conditions.product, theta, p), flat(solve, *theta_p)
-    transposed = solved if conditions.solve_transposed is None else flat(conditions.solve_transposed, *theta_p)
     is_symmetric = conditions.solve_transposed is None
+    transposed = solved if is_symmetric else flat(conditions.solve_transposed, *theta_p)
     return tree(
         lax.custom_linear_solve(
             product, flat_b, lambda _, b: solved(b), transpose_solve=lambda _, b: transposed(b), symmetric=is_symmetric
@@ -182,10 +183,6 @@ def _solve(conditions: Conditions, solve: Callable, theta: Any, p: Any, b: Any) 
 
 def _times(factor: Array, tangent: Array | None) -> Array | None:
     return None if tangent is None else factor.astype(tangent.dtype) * tangent
-
-
-def _negative(tree: Any) -> Any:
-    return jax.tree.map(jnp.negative, tree)
 
 
 @jax.custom_jvp
