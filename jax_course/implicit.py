@@ -151,11 +151,12 @@ def _unique_change(conditions: Conditions, theta: Any, p: Any, dp: Any) -> Any:
 
 def _shortest_change(conditions: Conditions, theta: Array, p: Any, dp: Any) -> Array:
     """dθ = dθ_R + P dH μ, of the minimiser of least norm."""
+    theta, p = jax.tree.map(_differentiated_once, (theta, p))
     shortest = partial(_solve, conditions, conditions.shortest, theta, p)
     along_range = -shortest(_residual_change(conditions, theta, p, dp))
     mu = shortest(theta)
     turn = jax.jvp(lambda theta, p: conditions.product(theta, p, mu), (theta, p), (along_range, dp))[1]
-    return _only_once(along_range + turn - conditions.product(theta, p, shortest(turn)))
+    return along_range + turn - conditions.product(theta, p, shortest(turn))
 
 
 def _residual_change(conditions: Conditions, theta: Any, p: Any, dp: Any) -> Any:
@@ -185,15 +186,18 @@ def _times(factor: Array, tangent: Array | None) -> Array | None:
     return None if tangent is None else factor.astype(tangent.dtype) * tangent
 
 
+def _differentiated_once(value: Array) -> Array:
+    """The value; what is computed of it has NaN for derivatives: in second derivatives of a minimiser of least norm the
+    null space turns twice, which is not followed."""
+    return _nan_derivative(value) if jnp.issubdtype(value.dtype, jnp.inexact) else value
+
+
 @jax.custom_jvp
-def _only_once(tangent: Array) -> Array:
-    """The tangent; further derivatives of it are NaN: the null space turns in them too, which is not followed."""
-    return tangent
+def _nan_derivative(value: Array) -> Array:
+    return value
 
 
-@_only_once.defjvp
-def _nan(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
-    return primals[0], jnp.nan * tangents[0]
+_nan_derivative.defjvps(lambda tangent, result, value: jnp.nan * tangent)
 
 
 def evaluated(value: Callable[..., Any], formula: Callable[..., Any], *arguments: Any) -> Any:

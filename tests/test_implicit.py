@@ -168,6 +168,11 @@ def test_the_shortest_of_many_minimisers_is_differentiated_as_it_turns_with_the_
     np.testing.assert_allclose(along, difference(f, (wide, y), directions), rtol=1e-7)
 
 
+def test_second_derivatives_of_the_shortest_minimiser_are_nan():
+    wide, y = np.array([[1.0, 2.0]]), np.array([3.0])
+    assert np.isnan(jax.jit(jax.hessian(lambda t: jnp.sum(linear.fit(t * wide, y).theta)))(1.0))
+
+
 TWICE = np.concatenate([X, X[:, :1]], axis=1)  # a column and its copy
 KNOT = float(lasso.largest_penalty(X, Y))
 
