@@ -13,20 +13,27 @@ It imports no model of this project and needs none: any cost of any pytree will 
 from collections.abc import Callable
 from typing import Any
 
+from jax_course.verify.derivation import derivation
+from jax_course.verify.derivation_report import DerivationReport
 from jax_course.verify.examine import examine
 from jax_course.verify.findings import Finding, Kind, Witness
+from jax_course.verify.lines import Line, line
 from jax_course.verify.parameters import double_precision
 from jax_course.verify.report import Report, WrongDerivative
 
 __all__ = [
+    "DerivationReport",
     "Finding",
     "Kind",
+    "Line",
     "Report",
     "Witness",
     "WrongDerivative",
     "assert_derivatives",
+    "derivation",
     "derivatives",
     "layer",
+    "line",
     "model",
 ]
 

@@ -10,7 +10,7 @@ import numpy as np
 from jax_course.compile_cache import Function
 from jax_course.verify.addends import one_term, terms
 from jax_course.verify.context import Context, Derivative
-from jax_course.verify.evaluation import gradients, hessians, products
+from jax_course.verify.evaluation import evaluate, gradients, hessians, products
 from jax_course.verify.parameters import Inputs, positional_names
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
@@ -76,7 +76,7 @@ def scalars(inputs: Inputs) -> dict[str, float]:
 def term_parts(context: Context, derivative: Derivative, points: np.ndarray) -> list[tuple[str, np.ndarray]]:
     """The contribution (p, E) of each term of the cost, under its name; none if the cost has one term or too many."""
     inputs, cost = context.inputs, context.cost
-    if not (context.has_gradient if derivative.name == "gradient" else context.has_hessian):
+    if not (context.has_hessian if derivative.name.startswith("hessian") else context.has_gradient):
         return []
     try:
         found = inputs.call(partial(terms, cost), points[0])
@@ -91,6 +91,8 @@ def term_parts(context: Context, derivative: Derivative, points: np.ndarray) -> 
 
 def _term_part(context: Context, derivative: Derivative, points: np.ndarray, k: int) -> np.ndarray:
     term = Function(one_term(context.cost, k))
+    if derivative.name == "value":
+        return np.asarray(evaluate(context.inputs, term, points)).reshape(len(points), -1)
     if derivative.name == "gradient":
         return gradients(context.inputs, term, points)
     if derivative.name == "hessian":

@@ -62,7 +62,7 @@ def examine(cost: Callable, params: Any, arguments: tuple, keywords: dict[str, A
     problem = _check_cost(context)
     if problem:
         return Report((problem,), (), (), inputs.layout.size, 1, time.perf_counter() - started)
-    context = context._replace(points=_points(context))
+    context = context._replace(points=seeded_points(context))
     if "gradient" not in hands and once and autodiff_is_wrong(context):
         context = context._replace(has_gradient=False, has_hessian=False)
     findings, witnesses, notes = [], [], []
@@ -131,7 +131,7 @@ def _check_cost(context: Context) -> Finding | None:
     return Finding(Kind.NONFINITE, "cost", "cost", (), number, None, sentence)
 
 
-def _points(context: Context) -> np.ndarray:
+def seeded_points(context: Context) -> np.ndarray:
     """The point given and a few beside it, (1 + PROBES, n): near enough that the cost keeps its size, or is finite.
 
     A small parameter moves by the size of its leaf, or, if that is too far, by its own.

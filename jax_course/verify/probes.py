@@ -18,6 +18,8 @@ Singles = tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]
 
 def biases(context: Context, derivative: Derivative) -> np.ndarray:
     """Whether each entry (E,) is that of a bias: by the leaf's name, or by a column of ones in the data."""
+    if derivative.name == "value":
+        return np.zeros(derivative.layout.size, bool)
     layout, X, marks = context.layout, context.inputs.matrix, []
     ones = (X == X[:1]).all(axis=0) if X is not None and X.shape[0] > 1 else None
     for name, shape in zip(layout.names, layout.shapes, strict=True):
@@ -101,7 +103,7 @@ def single_examples(context: Context, derivative: Derivative) -> Singles | None:
     except Exception:
         return None
     hand, reference = (np.stack(rows) for rows in zip(*pairs, strict=True))
-    if hand.shape != reference.shape:
+    if hand.shape != reference.shape or hand.shape[1] != derivative.layout.size:
         return None
     return hand, reference, _known_factors(context, points[-1], chosen)
 

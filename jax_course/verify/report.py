@@ -6,9 +6,9 @@ import math
 import re
 import textwrap
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from jax_course.verify.findings import HARMLESS, Finding, Witness
+from jax_course.verify.findings import HARMLESS, Finding, Kind, Witness
 
 WIDTH = 80  # columns of a terminal
 
@@ -16,7 +16,7 @@ WIDTH = 80  # columns of a terminal
 class WrongDerivative(AssertionError):
     """The error of `Report.raise_if_wrong` and `assert_derivatives`; it carries the report in `report`."""
 
-    def __init__(self, report: "Report"):
+    def __init__(self, report: Any):
         super().__init__(f"\n{report}")
         self.report = report
 
@@ -73,7 +73,7 @@ class Report(NamedTuple):
         for finding in sorted(self.findings, key=lambda finding: finding.kind in HARMLESS):
             lines += textwrap.wrap(_line(finding), WIDTH, initial_indent="  ", subsequent_indent="    ")
             if finding.index or finding.hand is not None:
-                lines.append(f"    {_values(finding)}")
+                lines.append(f"    {values(finding)}")
         lines.append("")
         for witness in self.witnesses:
             derivative, name, verdict, error, _ = _row(witness)
@@ -94,11 +94,8 @@ class Report(NamedTuple):
             {
                 "ok": self.ok,
                 "headline": self.headline,
-                "findings": [
-                    {"kind": finding.kind.name} | {k: _plain(v) for k, v in finding._asdict().items() if k != "kind"}
-                    for finding in self.findings
-                ],
-                "witnesses": [{k: _plain(v) for k, v in witness._asdict().items()} for witness in self.witnesses],
+                "findings": list(map(as_json, self.findings)),
+                "witnesses": list(map(as_json, self.witnesses)),
                 "notes": list(self.notes),
                 "parameters": self.parameters,
                 "points": self.points,
@@ -110,21 +107,14 @@ class Report(NamedTuple):
 
     def to_html(self, path: str | Path) -> Path:
         """Write the report as one HTML page without other files; returns its path. Errors: OSError."""
-        page = (
-            '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            '<meta name="color-scheme" content="light dark">'
-            f"<title>{html.escape(self.headline)}</title></head>"
-            f'<body style="margin:2rem auto;max-width:52rem;padding:0 1rem">{self._repr_html_()}</body></html>'
-        )
-        Path(path).write_text(page, encoding="utf-8")
+        Path(path).write_text(page(self.headline, self._repr_html_()), encoding="utf-8")
         return Path(path)
 
     def _repr_html_(self) -> str:
         """The report in a notebook, on a light theme or a dark one: the verdict brings its own background."""
         color = {True: "#00704f", False: "#b3261e", None: "#7a6000"}[self.ok]
         badge = f"background:{color};color:#fff;padding:.1em .5em;border-radius:.2em"
-        items = "".join(map(_item, self.findings))
+        items = "".join(map(finding_item, self.findings))
         notes = "".join(f"<p>{html.escape(note)}</p>" for note in (*self.notes, self._scope()))
         return (
             '<div style="font:15px/1.5 system-ui,sans-serif"><p style="font-size:1.3em;font-weight:600">'
@@ -135,10 +125,22 @@ class Report(NamedTuple):
         )
 
 
-def _item(finding: Finding) -> str:
-    values = f"<br/><code>{html.escape(_values(finding))}</code>" if finding.hand is not None else ""
-    sentence = _marked(html.escape(_sentence(finding)))
-    return f"<li><b>{finding.kind.name}</b> in {html.escape(finding.derivative)}: {sentence}{values}</li>"
+def page(title: str, body: str) -> str:
+    """An HTML page without other files."""
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark">'
+        f"<title>{html.escape(title)}</title></head>"
+        f'<body style="margin:2rem auto;max-width:52rem;padding:0 1rem">{body}</body></html>'
+    )
+
+
+def finding_item(finding: Finding) -> str:
+    """A finding as an item of an HTML list."""
+    both = f"<br/><code>{html.escape(values(finding))}</code>" if finding.hand is not None else ""
+    words = _marked(html.escape(sentence(finding)))
+    return f"<li><b>{finding.kind.name}</b> in {html.escape(finding.derivative)}: {words}{both}</li>"
 
 
 def _table(witnesses: tuple[Witness, ...]) -> str:
@@ -163,17 +165,19 @@ def _row(witness: Witness) -> tuple[str, ...]:
 
 
 def _line(finding: Finding) -> str:
-    return f"{finding.kind.name} in {finding.derivative}: {_sentence(finding)}"
+    return f"{finding.kind.name} in {finding.derivative}: {sentence(finding)}"
 
 
-def _values(finding: Finding) -> str:
+def values(finding: Finding) -> str:
+    """The reader's value and the right one, with their place."""
     yours = f"{finding.location}: yours {_number(finding.hand)}"
     if finding.reference is None:
         return yours
     return f"{yours}, {'autodiff' if finding.kind in HARMLESS else 'correct'} {_number(finding.reference)}"
 
 
-def _sentence(finding: Finding) -> str:
+def sentence(finding: Finding) -> str:
+    """The finding in words, with a capital."""
     return finding.sentence[:1].upper() + finding.sentence[1:]
 
 
@@ -184,6 +188,12 @@ def _marked(escaped: str) -> str:
 
 def _number(value) -> str:
     return f"{value:.8g}" if isinstance(value, float) else str(value)
+
+
+def as_json(record: Finding | Witness | Any) -> dict[str, Any]:
+    """The fields of a record as JSON has them; a kind by its name."""
+    fields = record._asdict()
+    return {name: value.name if isinstance(value, Kind) else _plain(value) for name, value in fields.items()}
 
 
 def _plain(value):

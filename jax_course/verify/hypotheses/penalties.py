@@ -13,7 +13,7 @@ from jax_course.verify.findings import Guess, Kind
 from jax_course.verify.hypotheses.constants import origin
 
 TIMES = {-1.0: "is missing", 1.0: "is counted twice", -0.5: "is halved", -2.0: "has the wrong sign"}
-UNIT = {"gradient": "θ", "hessian": "the unit matrix", "hessian_product": "v"}
+UNIT = {"value": "θ", "gradient": "θ", "hessian": "the unit matrix", "hessian_product": "v"}
 
 
 def penalty_scaled(part: Part) -> Guess | None:

@@ -107,7 +107,7 @@ def _masks(part: Part) -> Iterator[tuple[str, np.ndarray]]:
 def gauss_newton_or_fisher(part: Part) -> Guess | None:
     """h − p = c (Σ JᵀJ or Σ g gᵀ), or its product with v."""
     evidence = part.evidence
-    if evidence.name == "gradient" or not part.whole:
+    if evidence.name in ("value", "gradient") or not part.whole:
         return None
     hand, last = evidence.hand[-1], evidence.reference[-1]
     penalty = sum((contribution[-1] for contribution in evidence.penalty.values()), np.zeros_like(hand))
