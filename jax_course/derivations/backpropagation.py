@@ -1,4 +1,7 @@
-r"""Course 10.1 and 10.2: softmax regression as layers z¹ = xΘ, z² = log softmax z¹, z³ = −z²_y; all paths, and layers."""
+r"""Course 10.1 and 10.2: the gradient along all paths, and layer by layer.
+
+Softmax regression on one example as layers: z¹ = xΘ, z² = log softmax z¹, z³ = −z²_y.
+"""
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +15,7 @@ CLASSES, LABEL = 2, 1
 
 
 def _one_example() -> dict:
-    """theta (3, 2), one example x (3,) of class 1, its layers, and the local derivatives ∂z³/∂z² (2,), ∂z²/∂z¹ (2, 2)."""
+    """theta (3, 2), an example x (3,) of class 1, its layers, the local derivatives ∂z³/∂z² (2,), ∂z²/∂z¹ (2, 2)."""
     rng = np.random.default_rng(10)
     return {
         "theta": rng.standard_normal((3, CLASSES)), "x": rng.standard_normal(3),
@@ -84,7 +87,9 @@ DERIVATIONS = (
                 r" = \sum_k \left( \sum_l \frac{\partial C}{\partial z^{[3]}_l}"
                 r"\frac{\partial z^{[3]}_l}{\partial z^{[2]}_k} \right)"
                 r"\frac{\partial z^{[2]}_k}{\partial z^{[1]}_j}",
-                lambda d3, d2, x: x[:, None] * sum(d3[k] * d2[k] for k in range(CLASSES))[None, :],
+                lambda d3, d2, x: (
+                    x[:, None] * jnp.sum(jnp.stack([d3[k] * d2[k] for k in range(CLASSES)]), axis=0)[None, :]
+                ),
                 by="theta",
             ),
             line(
@@ -106,7 +111,10 @@ DERIVATIONS = (
                 r"\frac{\partial C}{\partial z^{[3]}_l} \frac{\partial z^{[3]}_l}{\partial z^{[2]}_k} \right)"
                 r"\frac{\partial z^{[2]}_k}{\partial z^{[1]}_j} \right)"
                 r"\frac{\partial z^{[1]}_j}{\partial\theta}",
-                lambda z2, d3, d2, x: x[:, None] * sum(-z2[LABEL] * d3[k] * d2[k] for k in range(CLASSES))[None, :],
+                lambda z2, d3, d2, x: (
+                    x[:, None]
+                    * jnp.sum(jnp.stack([-z2[LABEL] * d3[k] * d2[k] for k in range(CLASSES)]), axis=0)[None, :]
+                ),
                 by="theta",
             ),
             line(
@@ -124,7 +132,9 @@ DERIVATIONS = (
                     r"\frac{\partial z^{[3]}_l}{\partial z^{[2]}_k} \right)"
                     r"\frac{\partial z^{[2]}_k}{\partial z^{[1]}_j} \right)"
                     r"\frac{\partial z^{[1]}_j}{\partial\theta}",
-                    lambda d3, d2, x: x[:, None] * sum(d3[k] * d2[k] for k in range(CLASSES))[None, :],
+                    lambda d3, d2, x: (
+                        x[:, None] * jnp.sum(jnp.stack([d3[k] * d2[k] for k in range(CLASSES)]), axis=0)[None, :]
+                    ),
                     by="theta",
                 ),
             ),

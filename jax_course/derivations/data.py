@@ -13,7 +13,11 @@ def regression() -> dict[str, Any]:
     """theta (3,), X (8, 3), y (8,)."""
     rng = np.random.default_rng(3)
     X = rng.standard_normal((EXAMPLES, FEATURES))
-    return {"theta": rng.standard_normal(FEATURES), "X": X, "y": X @ rng.standard_normal(FEATURES) + rng.normal(size=EXAMPLES)}
+    return {
+        "theta": rng.standard_normal(FEATURES),
+        "X": X,
+        "y": X @ rng.standard_normal(FEATURES) + rng.normal(size=EXAMPLES),
+    }
 
 
 def two_classes() -> dict[str, Any]:

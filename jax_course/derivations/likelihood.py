@@ -20,9 +20,7 @@ def _square(theta, X, y):
 
 NLL = line(
     r"-\log p = \frac{m}{2} \log(2\pi\sigma^2) + \frac{1}{2\sigma^2} (y - X\theta)^\top (y - X\theta)",
-    lambda theta, sigma, X, y: (
-        len(y) / 2 * jnp.log(2 * jnp.pi * sigma**2) + _square(theta, X, y) / (2 * sigma**2)
-    ),
+    lambda theta, sigma, X, y: len(y) / 2 * jnp.log(2 * jnp.pi * sigma**2) + _square(theta, X, y) / (2 * sigma**2),
 )
 
 DERIVATIONS = (
@@ -34,16 +32,16 @@ DERIVATIONS = (
             line(
                 r"-\log p(y \mid X, \theta, \sigma) = -\log \prod_i (2\pi\sigma^2)^{-1/2}"
                 r" e^{-\frac{1}{2\sigma^2} (y_i - x_i\theta)^2}",
-                lambda theta, sigma, X, y: -jnp.log(
-                    jnp.prod(
-                        (2 * jnp.pi * sigma**2) ** -0.5 * jnp.exp(-((y - X @ theta) ** 2) / (2 * sigma**2))
+                lambda theta, sigma, X, y: (
+                    -jnp.log(
+                        jnp.prod((2 * jnp.pi * sigma**2) ** -0.5 * jnp.exp(-((y - X @ theta) ** 2) / (2 * sigma**2)))
                     )
                 ),
             ),
             line(
                 r"= -\sum_i \left[ -\tfrac12 \log(2\pi\sigma^2) - \tfrac{1}{2\sigma^2} (y_i - x_i\theta)^2 \right]",
-                lambda theta, sigma, X, y: -jnp.sum(
-                    -jnp.log(2 * jnp.pi * sigma**2) / 2 - (y - X @ theta) ** 2 / (2 * sigma**2)
+                lambda theta, sigma, X, y: (
+                    -jnp.sum(-jnp.log(2 * jnp.pi * sigma**2) / 2 - (y - X @ theta) ** 2 / (2 * sigma**2))
                 ),
             ),
             NLL._replace(formula=NLL.formula.replace(r"-\log p =", "=")),
@@ -56,8 +54,8 @@ DERIVATIONS = (
                 2,
                 line(
                     r"= -\sum_i \left[ -\tfrac12 \log(2\pi\sigma) - \tfrac{1}{2\sigma^2} (y_i - x_i\theta)^2 \right]",
-                    lambda theta, sigma, X, y: -jnp.sum(
-                        -jnp.log(2 * jnp.pi * sigma) / 2 - (y - X @ theta) ** 2 / (2 * sigma**2)
+                    lambda theta, sigma, X, y: (
+                        -jnp.sum(-jnp.log(2 * jnp.pi * sigma) / 2 - (y - X @ theta) ** 2 / (2 * sigma**2))
                     ),
                 ),
             ),
@@ -88,7 +86,8 @@ DERIVATIONS = (
         (
             NLL,
             line(
-                r"\frac{\partial}{\partial\sigma} = \frac{m}{\sigma} - \frac{1}{\sigma^3} (y - X\theta)^\top (y - X\theta)",
+                r"\frac{\partial}{\partial\sigma} = \frac{m}{\sigma}"
+                r" - \frac{1}{\sigma^3} (y - X\theta)^\top (y - X\theta)",
                 lambda theta, sigma, X, y: len(y) / sigma - _square(theta, X, y) / sigma**3,
                 by="sigma",
             ),
@@ -139,8 +138,7 @@ DERIVATIONS = (
                 r"H = E\left[ \tfrac12 \log|2\pi\Sigma| + \tfrac12 (x - \mu)^\top \Sigma^{-1} (x - \mu) \right]"
                 r" = \tfrac12 \log|2\pi\Sigma| + \tfrac12 \mathrm{tr}(\Sigma^{-1} \Sigma)",
                 lambda Sigma: (
-                    jnp.log(jnp.linalg.det(2 * jnp.pi * Sigma)) / 2
-                    + jnp.trace(jnp.linalg.solve(Sigma, Sigma)) / 2
+                    jnp.log(jnp.linalg.det(2 * jnp.pi * Sigma)) / 2 + jnp.trace(jnp.linalg.solve(Sigma, Sigma)) / 2
                 ),
             ),
             line(

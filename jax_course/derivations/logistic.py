@@ -1,7 +1,6 @@
 r"""Course 8.2 to 8.6: the sigmoid, the cost of logistic regression, its gradient and its Hessian."""
 
 import jax.numpy as jnp
-import numpy as np
 
 from jax_course import logistic
 from jax_course.derivations import data
@@ -99,7 +98,8 @@ DERIVATIONS = (
                 lambda theta, X, y: jnp.sum(jnp.log(1 + jnp.exp(X @ theta)) - y * (X @ theta)),
             ),
             line(
-                r"\frac{\partial C}{\partial\theta} = \sum_i \left[ \frac{e^{z_i}}{1 + e^{z_i}}\, x_i - y_i x_i \right]",
+                r"\frac{\partial C}{\partial\theta}"
+                r" = \sum_i \left[ \frac{e^{z_i}}{1 + e^{z_i}}\, x_i - y_i x_i \right]",
                 lambda theta, X, y: jnp.sum(
                     (jnp.exp(X @ theta) / (1 + jnp.exp(X @ theta)))[:, None] * X - y[:, None] * X, axis=0
                 ),
@@ -121,9 +121,7 @@ DERIVATIONS = (
                 lambda X, pi: jnp.sum((pi * (1 - pi))[:, None, None] * X[:, :, None] * X[:, None, :], axis=0),
                 by="theta",
             ),
-            line(
-                r"= X^\top \mathrm{diag}(\pi_i (1 - \pi_i))\, X", lambda X, pi: X.T @ jnp.diag(pi * (1 - pi)) @ X
-            ),
+            line(r"= X^\top \mathrm{diag}(\pi_i (1 - \pi_i))\, X", lambda X, pi: X.T @ jnp.diag(pi * (1 - pi)) @ X),
             line(r"= X^\top S X", logistic.hessian),
         ),
         data.two_classes,

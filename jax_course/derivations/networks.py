@@ -158,15 +158,9 @@ DERIVATIONS = (
         "The ReLU layer",
         "Course 12.4",
         (
-            line(
-                r"C = \sum_o \delta_o \max(0, z_o)", lambda z, delta: delta @ jnp.maximum(0, z)
-            ),
-            line(
-                r"\delta_i = \delta_i\, 1[z_i > 0]", lambda z, delta: delta * (z > 0), by="z", where=lambda z: z != 0
-            ),
-            line(
-                r"= \mathrm{relu.backward}(\delta)", lambda z, delta: _backward(layers.relu(), (), z, delta)[1]
-            ),
+            line(r"C = \sum_o \delta_o \max(0, z_o)", lambda z, delta: delta @ jnp.maximum(0, z)),
+            line(r"\delta_i = \delta_i\, 1[z_i > 0]", lambda z, delta: delta * (z > 0), by="z", where=lambda z: z != 0),
+            line(r"= \mathrm{relu.backward}(\delta)", lambda z, delta: _backward(layers.relu(), (), z, delta)[1]),
         ),
         lambda: {"z": np.array([0.7, -1.2]), "delta": np.array([0.4, 1.3])},
     ),

@@ -136,7 +136,8 @@ DERIVATIONS = (
         "Course 7.6",
         (
             line(
-                r"f_q = f(\theta_k) + g^\top (\theta - \theta_k) + \tfrac12 (\theta - \theta_k)^\top H (\theta - \theta_k)",
+                r"f_q = f(\theta_k) + g^\top (\theta - \theta_k)"
+                r" + \tfrac12 (\theta - \theta_k)^\top H (\theta - \theta_k)",
                 lambda theta, theta_k, f_k, g, H: (
                     f_k + g @ (theta - theta_k) + (theta - theta_k) @ H @ (theta - theta_k) / 2
                 ),
@@ -165,9 +166,7 @@ DERIVATIONS = (
             line(
                 r"= \theta_k - (X^\top X)^{-1} X^\top X\theta_k + (X^\top X)^{-1} X^\top y",
                 lambda theta, X, y: (
-                    theta
-                    - jnp.linalg.solve(X.T @ X, X.T @ X @ theta)
-                    + jnp.linalg.solve(X.T @ X, X.T @ y)
+                    theta - jnp.linalg.solve(X.T @ X, X.T @ X @ theta) + jnp.linalg.solve(X.T @ X, X.T @ y)
                 ),
             ),
             line(r"= (X^\top X)^{-1} X^\top y", lambda X, y: jnp.linalg.solve(X.T @ X, X.T @ y)),

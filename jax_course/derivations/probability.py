@@ -58,15 +58,12 @@ DERIVATIONS = (
         (
             line(
                 r"N(x; \mu, \Sigma) = |2\pi\Sigma|^{-1/2} e^{-\frac12 (x - \mu)^\top \Sigma^{-1} (x - \mu)}",
-                lambda x, mu, Sigma: (
-                    jnp.linalg.det(2 * jnp.pi * Sigma) ** -0.5 * jnp.exp(-_square(x, mu, Sigma) / 2)
-                ),
+                lambda x, mu, Sigma: jnp.linalg.det(2 * jnp.pi * Sigma) ** -0.5 * jnp.exp(-_square(x, mu, Sigma) / 2),
             ),
             line(
                 r"= \frac{1}{(2\pi)^{d/2} |\Sigma|^{1/2}} e^{-\frac12 (x - \mu)^\top \Sigma^{-1} (x - \mu)}",
                 lambda x, mu, Sigma: (
-                    jnp.exp(-_square(x, mu, Sigma) / 2)
-                    / ((2 * jnp.pi) ** (len(x) / 2) * jnp.linalg.det(Sigma) ** 0.5)
+                    jnp.exp(-_square(x, mu, Sigma) / 2) / ((2 * jnp.pi) ** (len(x) / 2) * jnp.linalg.det(Sigma) ** 0.5)
                 ),
             ),
             line(r"= \mathrm{pdf}(x, \mu, \Sigma)", lambda x, mu, Sigma: gaussian.pdf(x, mu, Sigma)),

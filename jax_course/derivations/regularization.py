@@ -118,9 +118,7 @@ DERIVATIONS = (
         (
             line(
                 r"J = (y - K\theta)^\top (y - K\theta) + \delta^2 \theta^\top K\theta,\quad K = K^\top",
-                lambda theta, Phi, y, penalty: (
-                    (y - Phi @ theta) @ (y - Phi @ theta) + penalty * theta @ Phi @ theta
-                ),
+                lambda theta, Phi, y, penalty: (y - Phi @ theta) @ (y - Phi @ theta) + penalty * theta @ Phi @ theta,
             ),
             line(
                 r"\frac{\partial J}{\partial\theta} = -2 K (y - K\theta) + 2\delta^2 K\theta",

@@ -51,9 +51,7 @@ DERIVATIONS = (
         (
             line(
                 r"\log\pi_1 = \log \frac{e^{x\theta_1}}{e^{x\theta_1} + e^{x\theta_2}}",
-                lambda X, theta1, theta2: jnp.log(
-                    jnp.exp(X @ theta1) / (jnp.exp(X @ theta1) + jnp.exp(X @ theta2))
-                ),
+                lambda X, theta1, theta2: jnp.log(jnp.exp(X @ theta1) / (jnp.exp(X @ theta1) + jnp.exp(X @ theta2))),
             ),
             line(
                 r"= x\theta_1 - \log(e^{x\theta_1} + e^{x\theta_2})",
@@ -102,20 +100,20 @@ DERIVATIONS = (
             line(
                 r"\frac{\partial C}{\partial\theta_2} = -\sum_i \left[ 1_1(y_i) (-x_i \pi_{i2})"
                 r" + 1_2(y_i)\, x_i (1 - \pi_{i2}) \right]",
-                lambda first, second, pi2, X: -jnp.sum(
-                    first[:, None] * (-X * pi2[:, None]) + second[:, None] * X * (1 - pi2)[:, None], axis=0
+                lambda first, second, pi2, X: (
+                    -jnp.sum(first[:, None] * (-X * pi2[:, None]) + second[:, None] * X * (1 - pi2)[:, None], axis=0)
                 ),
                 by="theta2",
             ),
             line(
                 r"= -\sum_i \left[ (1 - y_i)(-x_i \pi_{i2}) + y_i x_i (1 - \pi_{i2}) \right],\quad y_i = 1_2(y_i)",
-                lambda second, pi2, X: -jnp.sum(
-                    (1 - second)[:, None] * (-X * pi2[:, None]) + second[:, None] * X * (1 - pi2)[:, None], axis=0
+                lambda second, pi2, X: (
+                    -jnp.sum(
+                        (1 - second)[:, None] * (-X * pi2[:, None]) + second[:, None] * X * (1 - pi2)[:, None], axis=0
+                    )
                 ),
             ),
-            line(
-                r"= \sum_i x_i (\pi_{i2} - y_i)", lambda second, pi2, X: jnp.sum(X * (pi2 - second)[:, None], axis=0)
-            ),
+            line(r"= \sum_i x_i (\pi_{i2} - y_i)", lambda second, pi2, X: jnp.sum(X * (pi2 - second)[:, None], axis=0)),
             line(
                 r"= \mathrm{logistic.gradient}(\theta_2 - \theta_1, X, y)",
                 lambda theta1, theta2, X, second: logistic.gradient(theta2 - theta1, X, second),
@@ -151,9 +149,7 @@ DERIVATIONS = (
         (
             line(
                 r"C = -\sum_i \sum_c 1_c(y_i) \left[ x_i\theta_c - \log \sum_k e^{x_i\theta_k} \right]",
-                lambda theta, X, Y: -jnp.sum(
-                    Y * (X @ theta - jnp.log(jnp.sum(jnp.exp(X @ theta), axis=1))[:, None])
-                ),
+                lambda theta, X, Y: -jnp.sum(Y * (X @ theta - jnp.log(jnp.sum(jnp.exp(X @ theta), axis=1))[:, None])),
             ),
             line(
                 r"\frac{\partial C}{\partial\theta_c} = -\sum_i \left[ 1_c(y_i) - \pi_{ic} \right] x_i",
@@ -177,9 +173,7 @@ DERIVATIONS = (
             line(
                 r"\frac{\partial^2 C}{\partial\theta_k\, \partial\theta_l^\top}"
                 r" = \sum_i \pi_{ik} (\delta_{kl} - \pi_{il})\, x_i x_i^\top",
-                lambda X, pi: jnp.einsum(
-                    "ik,ikl,ia,ib->akbl", pi, jnp.eye(pi.shape[1]) - pi[:, None, :], X, X
-                ),
+                lambda X, pi: jnp.einsum("ik,ikl,ia,ib->akbl", pi, jnp.eye(pi.shape[1]) - pi[:, None, :], X, X),
                 by="theta",
             ),
             line(r"= \mathrm{hessian}(\theta, X, y)", softmax.hessian),

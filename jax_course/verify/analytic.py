@@ -53,7 +53,7 @@ def _gradient(context: Context, function: Callable) -> Derivative:
     layout = context.layout
     if context.has_gradient:
         hand, autodiff = _from_one_program(context, function, layout, jax.grad, gradients)
-        return Derivative("gradient", layout, hand, autodiff, context.points, None, autodiff)
+        return Derivative("gradient", layout, hand, autodiff, context.points, None, autodiff, function)
 
     def estimate(inputs, points):
         changed, entries = context._replace(inputs=inputs), np.arange(layout.size)
@@ -75,7 +75,7 @@ def _hessian(context: Context, function: Callable, slopes: Entries | None) -> De
     identity = entries(np.broadcast_to(np.eye(n), (len(points), n, n)))
     if context.has_hessian:
         hand, autodiff = _from_one_program(context, function, blocks, jax.hessian, hessians, entries)
-        return Derivative("hessian", blocks, hand, autodiff, identity, slopes, autodiff)
+        return Derivative("hessian", blocks, hand, autodiff, identity, slopes, autodiff, function)
     hand = partial(_rows, function, blocks)
     if slopes is None or n > SMALL:
         return Derivative("hessian", blocks, hand, None, identity, slopes, None)

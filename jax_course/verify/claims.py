@@ -15,9 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jax_course.compile_cache import Function
-from jax_course.verify import differences
 from jax_course.verify.analytic import build_derivative
-from jax_course.verify.context import PROBES, Context, Derivative, first_line, leaf_scales, unit_directions
+from jax_course.verify.context import PROBES, Context, Derivative, first_line, leaf_scales
 from jax_course.verify.diagnosis import diagnose
 from jax_course.verify.evaluation import evaluate, evaluate_one
 from jax_course.verify.evidence import Evidence
@@ -25,8 +24,10 @@ from jax_course.verify.examine import run_checks, seeded_points
 from jax_course.verify.findings import HARMLESS, Finding, Kind
 from jax_course.verify.lines import Arguments, Quantity
 from jax_course.verify.parameters import Inputs, Layout, flatten_inputs
-from jax_course.verify.tracing import is_differentiable, is_traceable
+from jax_course.verify.tracing import is_differentiable, output_structure
 from jax_course.verify.witnesses import compare, precision_scaling
+
+LINE = "line"  # the name of the array that a line's function returns
 
 
 class Claim(NamedTuple):
@@ -85,7 +86,7 @@ def judge(arguments: Arguments, claim: Claim) -> Judgement:
 
 def _judge(arguments: Arguments, claim: Claim) -> Judgement:
     others = {name: value for name, value in arguments.values.items() if name not in claim.moved}
-    arrays = {name: value for name, value in others.items() if any(np.ndim(a) for a in jax.tree_util.tree_leaves(value))}
+    arrays = {name: value for name, value in others.items() if any(map(np.ndim, jax.tree_util.tree_leaves(value)))}
     numbers = {name: value for name, value in others.items() if name not in arrays}
     wrap = partial(Named, moved=claim.moved, arrays=tuple(arrays))
     params = tuple(jax.tree_util.tree_map(_as_float, arguments.look_up(name, arguments.values)) for name in claim.moved)
@@ -117,8 +118,12 @@ def _judge_derivative(inputs: Inputs, point: np.ndarray, name: str, cost: Callab
     twice = once and name == "hessian" and is_differentiable(inputs, cost, point, jax.hessian)
     context = Context(inputs, cost, point[None], once, twice)
     context = context._replace(points=seeded_points(context))
-    derivative, structural = build_derivative(context, name, hand, None)
-    if derivative is None:
+    shapes = inputs.layout.shapes
+    expected = list(shapes) if name == "gradient" else [a + b for a in shapes for b in shapes]
+    structural = _structural_findings(expected, _output(inputs, hand, point))
+    if not structural:
+        derivative, structural = build_derivative(context, name, hand, None)
+    if structural or derivative is None:
         return Judgement(False, np.nan, tuple(structural), "")
     checked = run_checks(context, derivative)
     compared = [witness for witness in checked.witnesses if witness.verdict != "abstains"]
@@ -131,31 +136,42 @@ def _judge_derivative(inputs: Inputs, point: np.ndarray, name: str, cost: Callab
 def _judge_value(inputs: Inputs, point: np.ndarray, claim: Claim, wrap: Callable) -> Judgement:
     """A claim of arrays of any shape."""
     hand, reference = Function(wrap(claim.hand)), Function(wrap(claim.reference))
-    expected = evaluate_one(inputs, reference, point)
-    if structural := _structural_findings(expected, evaluate_one(inputs, hand, point)):
-        return Judgement(False, np.nan, tuple(structural), "")
+    expected = _output(inputs, reference, point)
     layout = _value_layout(expected)
+    if structural := _structural_findings(list(layout.shapes), _output(inputs, hand, point)):
+        return Judgement(False, np.nan, tuple(structural), "")
     points = _points(inputs, reference, point)
-    row = partial(_rows, layout)
-    single = isinstance(expected, np.ndarray)
-    context = Context(inputs, reference if single else Function(_Total(reference)), points, single, single)
+    where = claim.where and _condition(inputs, Function(wrap(claim.where)), points, layout)
+    if where is not None and not where.any():
+        return Judgement(None, np.nan, (), "the condition holds at none of the points")
+    is_array = layout.names == (LINE,)  # not a tuple of arrays
+    context = Context(inputs, reference if is_array else Function(_Total(reference)), points, is_array, is_array)
     identity = points if layout.size == point.size else np.zeros((len(points), layout.size))
-    derivative = Derivative(claim.name if claim.where is None else "value", layout, partial(row, hand), partial(row, reference), identity, None, partial(row, reference))
-    ours, theirs = derivative.hand(inputs, points), derivative.pair[1](inputs, points)
-    tolerance, _ = precision_scaling(context, derivative, points, ours, theirs)
-    tolerance = np.array(np.broadcast_to(tolerance, ours.shape))
-    remark = ""
-    if claim.where is not None:
-        holds = _condition(inputs, Function(wrap(claim.where)), points, layout, expected)
-        tolerance[~holds] = np.inf
-        remark = f"compared where the condition holds: {holds.mean():.0%} of the entries"
-        if not holds.any():
-            return Judgement(None, np.nan, (), "the condition holds at none of the points")
-    if not np.isfinite(theirs).any():
-        return Judgement(None, np.nan, (), "the line before is not finite here")
-    witness = compare("", "", ours, theirs, tolerance)
-    findings = diagnose(Evidence(context, derivative, points, hand=ours, reference=theirs, tolerance=tolerance))
-    return Judgement(not findings and witness.verdict == "agrees", witness.error, tuple(findings), remark)
+    ours, theirs = partial(_rows, layout, hand), partial(_rows, layout, reference)
+    return _compare(context, Derivative("value", layout, ours, theirs, identity, None, theirs, hand), where)
+
+
+def _compare(context: Context, derivative: Derivative, where: np.ndarray | None) -> Judgement:
+    """The reader's line compared with what it should be; where: the entries (p, E) to compare, None for all."""
+    points = context.points
+    hand, reference = (function(context.inputs, points) for function in derivative.pair)
+    if not np.isfinite(reference).any():
+        return Judgement(None, np.nan, (), "what it should equal is not finite here")
+    tolerance, _ = precision_scaling(context, derivative, points, hand, reference)
+    tolerance, remark = np.array(np.broadcast_to(tolerance, hand.shape)), ""
+    if where is not None:
+        tolerance[~where] = np.inf
+        remark = f"compared where the condition holds: {where.mean():.0%} of the entries"
+    witness = compare("", "value", hand, reference, tolerance)
+    evidence = Evidence(context, derivative, points, hand=hand, reference=reference, tolerance=tolerance)
+    findings = tuple(map(_in_words_of_lines, diagnose(evidence)))
+    return Judgement(not findings and witness.verdict == "agrees", witness.error, findings, remark)
+
+
+def _in_words_of_lines(finding: Finding) -> Finding:
+    """A finding on a value: what the doctor calls the derivative is the line before."""
+    words = finding.sentence.replace("the derivative", "what it should be").replace("of the cost", "of the line before")
+    return finding._replace(sentence=words.replace("`line`", "this line").replace("yours is", "it is"))
 
 
 class _Total:
@@ -176,22 +192,29 @@ def _rows(layout: Layout, function: Callable, inputs: Inputs, points: np.ndarray
 
 def _value_layout(expected: Any) -> Layout:
     paths, treedef = jax.tree_util.tree_flatten_with_path(expected)
-    names = tuple(jax.tree_util.keystr(path, simple=True, separator=".") or "line" for path, _ in paths)
+    names = tuple(jax.tree_util.keystr(path, simple=True, separator=".") or LINE for path, _ in paths)
     return Layout(treedef, names, tuple(np.shape(leaf) for _, leaf in paths))
 
 
-def _structural_findings(expected: Any, value: Any) -> list[Finding]:
-    """Findings where a line's value has not the structure and shapes that it should have."""
-    if value is None:
-        return [Finding(Kind.SHAPE, "value", "line", (), None, None, "this line returns nothing (None).")]
-    shapes = [[np.shape(leaf) for leaf in jax.tree_util.tree_leaves(tree)] for tree in (value, expected)]
-    if shapes[0] == shapes[1]:
+def _output(inputs: Inputs, function: Callable, point: np.ndarray) -> Any:
+    """The output of a function, or only its shapes where JAX can trace it."""
+    structure = output_structure(inputs, function, point)
+    return evaluate_one(inputs, function, point) if structure is None else structure
+
+
+def _structural_findings(expected: list[tuple[int, ...]], output: Any) -> list[Finding]:
+    """Findings where a line's output has not the shapes that it should have."""
+    shapes = [np.shape(leaf) for leaf in jax.tree_util.tree_leaves(output)]
+    if shapes == expected:
         return []
-    got, needed = (", ".join(map(str, found)) for found in shapes)
-    transposed = len(shapes[0]) == len(shapes[1]) == 1 and shapes[0][0] == shapes[1][0][::-1]
+    if not shapes:
+        words = "this line returns nothing (None): is `return` missing in front of its last line?"
+        return [Finding(Kind.SHAPE, "value", "line", (), None, None, words)]
+    got, needed = (", ".join(map(str, found)) for found in (shapes, expected))
+    transposed = len(shapes) == len(expected) == 1 and shapes[0] == expected[0][::-1]
     hint = ": rows and columns are exchanged" if transposed else ""
-    sentence = f"this line has shape {got} where {needed} is expected{hint}."
-    return [Finding(Kind.TRANSPOSE if transposed else Kind.SHAPE, "value", "line", (), got, needed, sentence)]
+    words = f"this line has shape {got} where {needed} is expected{hint}."
+    return [Finding(Kind.TRANSPOSE if transposed else Kind.SHAPE, "value", "line", (), got, needed, words)]
 
 
 def _points(inputs: Inputs, reference: Callable, point: np.ndarray) -> np.ndarray:
@@ -207,11 +230,11 @@ def _points(inputs: Inputs, reference: Callable, point: np.ndarray) -> np.ndarra
     return point[None]
 
 
-def _condition(inputs: Inputs, where: Callable, points: np.ndarray, layout: Layout, expected: Any) -> np.ndarray:
-    """The condition for each entry, (p, E)."""
+def _condition(inputs: Inputs, where: Callable, points: np.ndarray, layout: Layout) -> np.ndarray:
+    """The condition for each entry, (p, E): one for all, or one for each of the first axes of a line's only array."""
     values = np.asarray(evaluate(inputs, where, points), bool)
     if values.ndim == 1:
         return np.repeat(values[:, None], layout.size, axis=1)
-    shape = np.shape(jax.tree_util.tree_leaves(expected)[0])
+    (shape,) = layout.shapes
     extended = values.reshape(values.shape + (1,) * (1 + len(shape) - values.ndim))
     return np.broadcast_to(extended, (len(points), *shape)).reshape(len(points), -1)

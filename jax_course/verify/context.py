@@ -58,7 +58,8 @@ class Derivative(NamedTuple):
     points (p, n). hand: the reader's derivative, (p, E). reference: autodiff's, if there is one. estimate: the
     reference, or else differences, for the diagnosis. gradient: the cost's gradients (p, n), to take differences of:
     autodiff's, or the reader's once it is known to be right. identity: the derivative of ½‖θ‖² at the points: θ itself,
-    the unit matrix, or the direction v of a product.
+    the unit matrix, or the direction v of a product. function: as the reader wrote it, where
+    the diagnosis may look into it.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Derivative(NamedTuple):
     identity: np.ndarray
     gradient: Entries | None
     estimate: Entries | None
+    function: Callable | None = None
 
     @property
     def pair(self) -> tuple[Entries, Entries]:

@@ -89,6 +89,23 @@ def term_parts(context: Context, derivative: Derivative, points: np.ndarray) -> 
     return [(_term_name(k, names, found[k].leaves), part) for k, part in enumerate(parts)]
 
 
+def own_term_parts(context: Context, derivative: Derivative, points: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    """Each term (p, E) of the reader's function, under its name; none if it has one term, too many, or many leaves."""
+    inputs, function = context.inputs, derivative.function
+    if function is None:
+        return []
+    try:
+        if len(jax.tree_util.tree_leaves(inputs.call(function, points[0]))) != 1:
+            return []
+        count = len(inputs.call(partial(terms, function), points[0]))
+        if not 1 < count <= TERMS:
+            return []
+        parts = [np.asarray(evaluate(inputs, Function(one_term(function, k)), points)) for k in range(count)]
+    except Exception:  # the reader's program cannot be taken apart
+        return []
+    return [(f"the {ORDINALS[k]} term of yours", part.reshape(len(points), -1)) for k, part in enumerate(parts)]
+
+
 def _term_part(context: Context, derivative: Derivative, points: np.ndarray, k: int) -> np.ndarray:
     term = Function(one_term(context.cost, k))
     if derivative.name == "value":

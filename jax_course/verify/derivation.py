@@ -28,6 +28,7 @@ def derivation(*lines: Line, **arguments: Any) -> DerivationReport:
     and beside them: the arguments that a line differentiates by are moved, or all of floating point if none does.
     Errors: TypeError for a line that is none, or a name without a value; ValueError for fewer than two lines.
 
+    >>> from jax_course.verify import line
     >>> report = derivation(line("t^3", lambda t: t**3), line("3t^2", lambda t: 3 * t**2, by="t"),
     ...                     line("= 3 t", lambda t: 3 * t), t=2.0)
     >>> report.ok, report.first_wrong.number, report.first_wrong.findings[0].kind.name
@@ -87,9 +88,7 @@ def _is_moving(value: Any) -> bool:
     return array.dtype.kind == "f" and bool((array != np.round(array)).all())
 
 
-def _step(
-    number: int, one: Line, before: Before, moved: tuple[str, ...], arguments: Arguments
-) -> tuple[Step, Before]:
+def _step(number: int, one: Line, before: Before, moved: tuple[str, ...], arguments: Arguments) -> tuple[Step, Before]:
     hand = arguments.quantity(one.value)
     right = derivative(arguments, before.right, one.by) if one.by else before.right
     by = (*before.by, one.by) if one.by else before.by

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from jax_course.verify.context import Context, Derivative
-from jax_course.verify.contributions import divided_parts, penalty_parts, term_parts
+from jax_course.verify.contributions import divided_parts, own_term_parts, penalty_parts, term_parts
 from jax_course.verify.evaluation import hessians
 from jax_course.verify.parameters import Layout
 from jax_course.verify.probes import Singles, biases, lengths, single_examples
@@ -64,6 +64,11 @@ class Evidence:
     def terms(self) -> list[tuple[str, np.ndarray]]:
         """The contribution (p, E) of each term of the cost, with its name."""
         return term_parts(self.context, self.derivative, self.points)
+
+    @cached_property
+    def own_terms(self) -> list[tuple[str, np.ndarray]]:
+        """Each term (p, E) of the reader's derivative, with its name."""
+        return own_term_parts(self.context, self.derivative, self.points)
 
     @cached_property
     def biases(self) -> np.ndarray:

@@ -30,9 +30,7 @@ class Line(NamedTuple):
     where: Callable | None
 
 
-def line(
-    formula: str, value: Callable, *, by: str | tuple[str, ...] = (), where: Callable | None = None
-) -> Line:
+def line(formula: str, value: Callable, *, by: str | tuple[str, ...] = (), where: Callable | None = None) -> Line:
     r"""A line of a derivation: it claims to equal the line before, or to be its derivative by some arguments.
 
     formula: LaTeX, shown beside the verdict. value: a function of arguments of the derivation, by name, that returns an

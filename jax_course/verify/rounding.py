@@ -1,4 +1,4 @@
-r"""The rounding errors of a traced function, entry by entry, seen by moving every intermediate result in its last digits.
+r"""The rounding errors of a traced function, entry by entry: every intermediate result is moved in its last digits.
 
 An entry that was summed of large terms that cancel carries their rounding, however small it is; an entry that is small
 because its terms are small does not. Size does not tell the two apart. Therefore the program of the function is
@@ -136,6 +136,4 @@ def _while(step: Any, values: list[Any], seed: Any) -> list[Any]:
         seed, state = carry
         return seed + 1.0, _run(body, [*constant, *state], seed, itertools.count())
 
-    return lax.while_loop(
-        lambda carry: jaxpr_as_fun(condition)(*tested, *carry[1])[0], advance, (seed, start)
-    )[1]
+    return lax.while_loop(lambda carry: jaxpr_as_fun(condition)(*tested, *carry[1])[0], advance, (seed, start))[1]

@@ -34,7 +34,7 @@ from jax_course.verify.hypotheses.second_order import (
     row_and_column,
     triangle,
 )
-from jax_course.verify.hypotheses.terms import factor_of_a_term
+from jax_course.verify.hypotheses.terms import factor_of_a_term, factor_of_an_own_term
 
 # The first that holds in every entry and at every point is the diagnosis: simple ones first, and those with a constant
 # or none before those with a number for every example or point.
@@ -61,6 +61,7 @@ STRUCTURAL = (
     counterfactual,
     factor_of_slices,
     factor_of_a_term,
+    factor_of_an_own_term,
     functions_of_parameters,
 )
 LOOSE = (

@@ -21,6 +21,19 @@ def factor_of_a_term(part: Part) -> Guess | None:
     return None
 
 
+def factor_of_an_own_term(part: Part) -> Guess | None:
+    """r = h − g + c g, where g is one term of h as the reader wrote it."""
+    for name, contribution in part.evidence.own_terms:
+        g = part.select(contribution)
+        a = part.constant(part.reference - part.hand, g) if g.any() else None
+        if a is None or abs(1 + a) < FIT:
+            continue
+        if abs(a + 2) < FIT:
+            return Guess(Kind.SIGN, f"{name} has the wrong sign; the others are right.")
+        return Guess(Kind.FACTOR, f"{name} is {1 / (1 + a):.6g} times what it should be; the others are right.")
+    return None
+
+
 def _term_guess(part: Part, name: str, c: float) -> Guess:
     if abs(c) < FIT:
         return Guess(Kind.MISSING, f"{name} is missing; the others are right.")
