@@ -33,6 +33,11 @@ def _public(theta, x):
     return softmax.gradient(theta, x[None, :], jnp.array([LABEL]))
 
 
+def _along_paths(delta, jacobian):
+    """Σ_k δ_k ∂z_k/∂z_j"""
+    return jnp.sum(jnp.stack([delta[k] * jacobian[k] for k in range(CLASSES)]), axis=0)
+
+
 DERIVATIONS = (
     Derivation(
         "all_paths",
@@ -87,9 +92,7 @@ DERIVATIONS = (
                 r" = \sum_k \left( \sum_l \frac{\partial C}{\partial z^{[3]}_l}"
                 r"\frac{\partial z^{[3]}_l}{\partial z^{[2]}_k} \right)"
                 r"\frac{\partial z^{[2]}_k}{\partial z^{[1]}_j}",
-                lambda d3, d2, x: (
-                    x[:, None] * jnp.sum(jnp.stack([d3[k] * d2[k] for k in range(CLASSES)]), axis=0)[None, :]
-                ),
+                lambda d3, d2, x: x[:, None] * _along_paths(d3, d2)[None, :],
                 by="theta",
             ),
             line(
@@ -111,10 +114,7 @@ DERIVATIONS = (
                 r"\frac{\partial C}{\partial z^{[3]}_l} \frac{\partial z^{[3]}_l}{\partial z^{[2]}_k} \right)"
                 r"\frac{\partial z^{[2]}_k}{\partial z^{[1]}_j} \right)"
                 r"\frac{\partial z^{[1]}_j}{\partial\theta}",
-                lambda z2, d3, d2, x: (
-                    x[:, None]
-                    * jnp.sum(jnp.stack([-z2[LABEL] * d3[k] * d2[k] for k in range(CLASSES)]), axis=0)[None, :]
-                ),
+                lambda z2, d3, d2, x: x[:, None] * _along_paths(-z2[LABEL] * d3, d2)[None, :],
                 by="theta",
             ),
             line(
@@ -132,9 +132,7 @@ DERIVATIONS = (
                     r"\frac{\partial z^{[3]}_l}{\partial z^{[2]}_k} \right)"
                     r"\frac{\partial z^{[2]}_k}{\partial z^{[1]}_j} \right)"
                     r"\frac{\partial z^{[1]}_j}{\partial\theta}",
-                    lambda d3, d2, x: (
-                        x[:, None] * jnp.sum(jnp.stack([d3[k] * d2[k] for k in range(CLASSES)]), axis=0)[None, :]
-                    ),
+                    lambda d3, d2, x: x[:, None] * _along_paths(d3, d2)[None, :],
                     by="theta",
                 ),
             ),

@@ -144,7 +144,8 @@ def test_a_line_that_is_no_value_of_that_shape_says_so(broken, words):
     ("call", "error", "words"),
     [
         (lambda: derivation(line("", abs), t=1.0), ValueError, "at least two lines; got 1"),
-        (lambda: derivation(line("", abs), WRONG, t=1.0), TypeError, "line 2 is made by line(formula, value); got float"),
+        (lambda: derivation(line("", abs), WRONG, t=1.0), TypeError,
+         "line 2 is made by line(formula, value); got float"),
         (lambda: derivation(line("", lambda t: t, by="t"), line("", lambda t: t), t=1.0), ValueError, "first line"),
         (lambda: derivation(line("", lambda t: t), line("", lambda s: s), t=1.0), TypeError,
          "line 2 needs the argument s; the derivation has t"),
