@@ -54,8 +54,14 @@ def _predictions(evidence: Evidence) -> Predictions:
                 hand(inputs, points) + estimate(even, points) - hand(even, points)))  # fmt: skip
     if evidence.name == "gradient":
         yield from _softmax_of_another_axis(inputs, points, lambda: estimate(inputs, points))
+    for place, kept in (("last", slice(0, -1)), ("first", slice(1, None))) if inputs.examples > 2 else ():
+        guess = Guess(Kind.MISSING, f"yours is computed without the {place} example.")
+        yield from _predicted(guess, lambda kept=kept: estimate(inputs.rows(kept), points))
     for name, changed in _without_leaves(context, evidence.name, points):
         guess = Guess(Kind.MISSING, f"yours is computed as if {name} were 0.")
+        yield from _predicted(guess, lambda changed=changed: estimate(inputs, changed))
+    for name, changed in _opposite_leaves(context, points):
+        guess = Guess(Kind.SIGN, f"yours is computed as if {name} had the opposite sign.")
         yield from _predicted(guess, lambda changed=changed: estimate(inputs, changed))
 
 
@@ -119,3 +125,12 @@ def _without_leaves(context: Context, derivative: str, points: np.ndarray) -> It
         yield f"`{name}`", changed
     if derivative == "gradient":
         yield "all parameters", np.zeros_like(points)
+
+
+def _opposite_leaves(context: Context, points: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """The points with one leaf of several with the opposite sign."""
+    layout = context.layout
+    for name, entries in zip(layout.names, layout.slices, strict=True) if len(layout.names) > 1 else ():
+        changed = points.copy()
+        changed[:, entries] *= -1
+        yield f"`{name}`", changed
