@@ -12,6 +12,7 @@ it only carries the mistake on, it follows from the wrong line, and is called ne
 
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from jax_course.verify.claims import Claim, Judgement, judge
@@ -129,10 +130,14 @@ def _claim(
 
 
 def _is_scalar(arguments: Arguments, quantity: Quantity) -> bool:
-    try:
-        return np.shape(quantity(arguments.values)) == ()
-    except Exception:  # said when the line is judged
-        return False
+    """Whether the quantity is one number, found without computing it where JAX can trace it."""
+    for shape_of in (lambda: np.shape(jax.eval_shape(lambda: quantity(arguments.values))),
+                     lambda: np.shape(quantity(arguments.values))):  # fmt: skip
+        try:
+            return shape_of() == ()
+        except Exception:  # plain NumPy cannot be traced; any other error is said when the line is judged
+            continue
+    return False
 
 
 def _verdict(judgement: Judgement) -> str:
