@@ -99,9 +99,11 @@ def _along(program: Callable, inputs: Inputs, cost: Callable, pairs: list[tuple[
 def _evaluate(transform: Callable, inputs: Inputs, function: Callable, points: np.ndarray, extra: tuple) -> Any:
     structure, with_data = trace(inputs, function, points[0], extra)
     if structure is None:
-        return _run_all(inputs, function, points, extra)
+        return _run_all(*_moved(inputs, points), function, extra)
     static, (count, n) = (transform,), points.shape
     run = interpreted_program(programs.at_point, inputs, function, static, (points[0], extra), with_data=with_data)
+    if not run:
+        inputs, points = _moved(inputs, points)
     if run or count <= SINGLY:
         run = run or compiled_program(programs.at_point, inputs, function, static, with_data=with_data)
         return _stacked([run(point, extra) for point in points])
@@ -115,7 +117,15 @@ def _stacked(outputs: list[Any]) -> Any:
     return jax.tree_util.tree_map(lambda *leaves: np.stack(leaves), *outputs)
 
 
-def _run_all(inputs: Inputs, function: Callable, points: np.ndarray, extra: tuple) -> Any:
+def _moved(inputs: Inputs, points: np.ndarray) -> tuple[Inputs, np.ndarray]:
+    """Data and points moved in their last digits, where the inputs ask for it: rounding, as far as it shows there."""
+    if not inputs.moves:
+        return inputs, points
+    move = inputs.moves.mover()
+    return inputs.with_arrays(move)._replace(moves=None), move(points)
+
+
+def _run_all(inputs: Inputs, points: np.ndarray, function: Callable, extra: tuple) -> Any:
     """A function that JAX cannot trace, point by point: NaN where it raises, unless it raises at every point."""
     outputs: list[Any] = []
     errors = []

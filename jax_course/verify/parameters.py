@@ -104,10 +104,34 @@ class Layout(NamedTuple):
         return matrix
 
 
+class Moves(NamedTuple):
+    """Moves of last digits: numbers are multiplied by 1 + size ε u, with u between −1 and 1 drawn with the seed."""
+
+    seed: int
+    size: float = 1.0
+
+    def mover(self) -> Callable[[np.ndarray], np.ndarray]:
+        """A function that moves the numbers of an array, and leaves whole ones as they are.
+
+        >>> bool(0 < abs(Moves(3).mover()(np.array(1.0)) - 1) < 3e-16), Moves(3).mover()(np.array(1)).item()
+        (True, 1)
+        """
+        rng = np.random.default_rng(self.seed)
+
+        def move(value: np.ndarray) -> np.ndarray:
+            if value.dtype.kind not in "fc":
+                return value
+            u = rng.uniform(-1, 1, value.shape)
+            return (value * (1 + self.size * np.finfo(value.dtype).eps * u)).astype(value.dtype, copy=False)
+
+        return move
+
+
 class Inputs(NamedTuple):
     """Everything that the reader's functions are called with, but for the values of the parameters.
 
-    numbers: keywords that are numbers or arrays of numbers, as a penalty is; others: the other keywords.
+    numbers: keywords that are numbers or arrays of numbers, as a penalty is; others: the other keywords. moves: how the
+    last digits of all results are moved, to see the rounding of the functions; None where they are not.
 
     >>> inputs, point = flatten_inputs(sum, np.ones(2), (np.eye(3)[:, :2], np.zeros(3)), {"penalty": 0.5})
     >>> inputs.examples, inputs.rows(slice(0, 2)).examples, inputs.without_penalty().numbers["penalty"].item()
@@ -120,6 +144,7 @@ class Inputs(NamedTuple):
     arguments: tuple[Any, ...]
     numbers: dict[str, Any]
     others: StaticValues
+    moves: Moves | None = None
 
     def call(self, function: Callable, vector: Any, extra: tuple = ()) -> Any:
         """The function at the parameters (n,), called as the reader would call it; extra arguments come last."""

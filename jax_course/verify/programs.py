@@ -16,7 +16,7 @@ from jax import lax
 from jax_course.compile_cache import StaticValues
 from jax_course.tiers import compiled
 from jax_course.verify.interpreter import interpreted
-from jax_course.verify.parameters import Inputs, Layout
+from jax_course.verify.parameters import Inputs, Layout, Moves
 
 # Multiplications at one point, up to which a program is interpreted. CPU seconds of an examination of logistic
 # regression, gradient, Hessian and product, interpreted and compiled: 1,000 × 20 0.5 and 1.4, 3,000 × 20 1.0 and 1.2,
@@ -31,10 +31,11 @@ class Interpreted(NamedTuple):
     run: Callable
     data: list[Any]
     structure: Any
+    moves: Moves | None
 
     def __call__(self, *arguments: Any) -> Any:
         """The outputs for one point."""
-        outputs = self.run([*self.data, *jax.tree_util.tree_leaves(arguments)])
+        outputs = self.run([*self.data, *jax.tree_util.tree_leaves(arguments)], self.moves)
         return jax.tree_util.tree_unflatten(self.structure, outputs)
 
 
@@ -56,7 +57,8 @@ def interpreted_program(
     known = traced(program, inputs, function, static, arguments, with_data=with_data)
     run = _interpreted(known.jaxpr)
     structure = jax.tree_util.tree_structure(known.out_info)
-    return run and Interpreted(run, jax.tree_util.tree_leaves(inputs.data) if with_data else [], structure)
+    data = jax.tree_util.tree_leaves(inputs.data) if with_data else []
+    return run and Interpreted(run, data, structure, inputs.moves)
 
 
 def compiled_program(

@@ -98,7 +98,7 @@ def _masks(part: Part) -> Iterator[tuple[str, np.ndarray]]:
         leaf = np.repeat(np.arange(len(layout.sizes)), layout.sizes)
         yield "the diagonal blocks (each leaf with itself)", leaf[:, None] == leaf[None, :]
         return
-    shape = next(iter(layout.shapes))
+    shape = next(iter(layout.shapes)) or (1,)
     grid = np.indices(shape).reshape(len(shape), -1)
     for axis in range(len(shape) if len(shape) > 1 else 0):
         yield f"the block diagonal (equal index {axis})", grid[axis][:, None] == grid[axis][None, :]
