@@ -53,8 +53,7 @@ def confidence_interval(
     Array([1.], dtype=float64)
     """
     theta, X = inputs.linear(theta, X)
-    z = intervals.normal(intervals.level(confidence, X))
-    return intervals.interval(theta, _root(theta, X, weights), z)
+    return intervals.normal_interval(theta, _root(theta, X, weights), confidence)
 
 
 def predict_interval(
@@ -72,9 +71,8 @@ def predict_interval(
     """
     theta, X = inputs.linear(theta, X)
     X_new = inputs.more_rows(X_new, X)
-    z = intervals.normal(intervals.level(confidence, X))
-    logit = intervals.interval(product(X_new, theta), product(X_new, _root(theta, X, weights)), z)
-    return Interval(*map(sigmoid, logit))
+    z, root = product(X_new, theta), product(X_new, _root(theta, X, weights))
+    return Interval(*map(sigmoid, intervals.normal_interval(z, root, confidence)))
 
 
 def _root(theta: ArrayLike, X: ArrayLike, weights: ArrayLike) -> Array:

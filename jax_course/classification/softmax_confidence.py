@@ -67,9 +67,8 @@ def confidence_interval(
     Array([[0., 1.]], dtype=float64)
     """
     theta, X = inputs.class_scores(theta, X)
-    z = intervals.normal(intervals.level(confidence, X))
-    contrast = _contrast(theta, reference)
-    return intervals.interval(contrast, _contrast(_root(theta, X, weights), reference), z)
+    contrast, root = (_contrast(values, reference) for values in (theta, _root(theta, X, weights)))
+    return intervals.normal_interval(contrast, root, confidence)
 
 
 def predict_interval(
@@ -87,10 +86,9 @@ def predict_interval(
     """
     theta, X = inputs.class_scores(theta, X)
     X_new = inputs.more_rows(X_new, X)
-    z = intervals.normal(intervals.level(confidence, X))
     eta, slopes = _log_odds(product(X_new, theta))
     root = jnp.einsum("icl,ij,jlq->icq", slopes, X_new, _root(theta, X, weights), precision=lax.Precision.HIGHEST)
-    return Interval(*map(losses.sigmoid, intervals.interval(eta, root, z)))
+    return Interval(*map(losses.sigmoid, intervals.normal_interval(eta, root, confidence)))
 
 
 def _contrast(values: Array, reference: int) -> Array:
@@ -105,8 +103,8 @@ def _root(theta: Array, X: Array, weights: ArrayLike) -> Array:
     d, K = theta.shape
     W = intervals.covariance_root(X, w)
     H = losses.class_hessian(losses.probabilities(product(X, theta)), product(X, W), w)
-    shift = jnp.eye(d, dtype=X.dtype)[:, None, :, None] / K
-    factored = spd_factor((H + shift).reshape(d * K, d * K))
+    H = H + losses.class_shift(jnp.eye(d, dtype=X.dtype), K)
+    factored = spd_factor(H.reshape(d * K, d * K))
     root = factored.half_solve(jnp.kron(W.T, jnp.eye(K, dtype=X.dtype) - 1 / K)).T.reshape(d, K, d * K)
     reason = "the Hessian is singular: columns of X depend on each other, or every π is 0 or 1"
     return inputs.refuse_nan(jnp.where(factored.is_regular(), root, jnp.nan), reason)
