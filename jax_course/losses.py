@@ -57,7 +57,7 @@ class Loss(NamedTuple):
     width: Callable  # d → None; refused where no z of that width fits
     name: str
     hessian: Callable = _undefined  # (z, X, w, threshold=0) → Σ w x xᵀ ∂²C/∂z², where π, or π(1 − π), is above
-    margin: Callable = _undefined  # (z, y) → like z: where all are ≥ 0 and one is > 0, the loss falls for ever along z
+    margin: Callable = _undefined  # (z, y) → like z: where all are ≥ 0, one is > 0, C decreases along z without end
     prediction_slope: Callable = _undefined  # z → ∂ŷ_k/∂z_k, like z
     mean_variance: Callable = _undefined  # z → ∂²C/∂z² of every example, on average over the classes, (m,)
     min_variance: Callable = _undefined  # z → a lower bound on ∂²C/∂z² in any direction, (m,)

@@ -31,7 +31,7 @@ def test_slopes_and_gradients_along_a_line_are_those_of_the_cost(model, shape, m
         identity = Coordinates(jnp.asarray(X), jnp.asarray(theta), lambda p: p, lambda q: q, gradient)
         f = convex_objective(cost, identity)
         line = f.along(f.point(jnp.zeros(p.size)), jnp.asarray(p).reshape(-1))
-        value, slope, found = line.at(alpha)
+        value, slope, found = line.evaluate(alpha)
         return slope, line.point(alpha, value, found)
 
     for alpha in (1.0, 0.25):
