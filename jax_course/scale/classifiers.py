@@ -22,7 +22,6 @@ from types import ModuleType
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
 from jax_course import inputs
@@ -64,7 +63,7 @@ def fit_logistic(
     the digits. In float32 it may be so because of means far from 0: map `scale.standardize(source)` first.
     DataError: a label is neither 0 nor 1, or a row is not finite. CheckpointError: the checkpoint is of another fit.
 
-    >>> source = [(np.array([[1.0], [1.0], [1.0], [1.0]]), np.array([0.0, 1.0, 1.0, 1.0]))]
+    >>> source = [(jnp.ones((4, 1)), jnp.array([0.0, 1.0, 1.0, 1.0]))]
     >>> bool(jnp.isclose(fit_logistic(source).theta[0], jnp.log(3)))
     True
     """
@@ -109,12 +108,11 @@ SUMS, SUMS_WITH_HESSIAN, ROWS = 0, 1, 2  # the requests of a fit
 
 def _steps(first: Callable, template: Reached, max_passes: int, checkpoint: File) -> processes.Fit[Solution]:
     """The fit as a generator: it yields which sums it needs, and is sent them."""
-    delta2 = template.delta2
     reached = load_fit(checkpoint, template)
     if reached is None:
-        reached = yield from first(delta2, template.data)
+        reached = yield from first(template)
         save_fit(checkpoint, reached)
-    elif not jnp.array_equal(reached.delta2, delta2):
+    elif not jnp.array_equal(reached.delta2, template.delta2):
         raise CheckpointError(f"{checkpoint} is a checkpoint of a fit with another penalty")
     while (status := _status(reached, max_passes)) is None:
         following = yield from _line_search(reached, max_passes)
@@ -146,23 +144,22 @@ def _least_norm(reached: Reached, theta: Array) -> processes.Fit[tuple[Array, St
     return theta, Status.CONVERGED
 
 
-def _start(model: ModuleType, first_rows: Pair, delta2: Array, data: np.ndarray) -> processes.Fit[Reached]:
+def _start(model: ModuleType, first_rows: Pair, template: Reached) -> processes.Fit[Reached]:
     """The state at the minimiser for the first rows; at θ = 0 if there is no such minimiser or C is less at 0."""
-    yes, zero, pairs = jnp.array(True), jnp.zeros_like(delta2), empty_pairs(MEMORY, delta2)
+    zero, passes, delta2 = template.theta, template.passes, template.delta2
     (X, y), rows = first_rows, (yield ROWS, zero)
     warm = _minimiser_of_first_rows(model, X, y, delta2 * (len(X) / rows))
-    passes = jnp.zeros((), jnp.int32)
     if warm is not None:
-        batch = (*(inputs.as_array(a, name) for a, name in ((X, "X"), (y, "y"))), jnp.ones(len(X), delta2.dtype))
+        batch = inputs.as_array(X, "X"), inputs.as_array(y, "y"), jnp.ones(len(X), delta2.dtype)
         batch_sums = compiled(class_sums_with_hessian(model.LOSS))
         zero_sums, warm_sums = (batch_sums(*batch, theta) for theta in (zero, warm))
         sums, passes = (yield SUMS, warm), passes + 1
         if sums.cost < zero_sums.cost / len(X) * rows:
             sums = sums._replace(hessian=warm_sums.hessian * (rows / len(X)))
             first = jnp.linalg.norm(zero_sums.gradient) * (rows / len(X))
-            return Reached(warm, sums, pairs, yes, delta2, first, passes, data)
+            return template._replace(theta=warm, sums=sums, first=first, passes=passes)
     sums = yield SUMS_WITH_HESSIAN, zero
-    return Reached(zero, sums, pairs, yes, delta2, jnp.linalg.norm(sums.gradient), passes + 1, data)
+    return template._replace(sums=sums, first=jnp.linalg.norm(sums.gradient), passes=passes + 1)
 
 
 def _status(reached: Reached, max_passes: int) -> Status | None:

@@ -32,7 +32,7 @@ class Reached(NamedTuple):
 
 
 def state_template(theta: Array, delta2: Array, data: np.ndarray) -> Reached:
-    """A state with the shapes and dtypes of one in a checkpoint."""
+    """The state before the first pass, of the shapes and dtypes of one in a checkpoint."""
     zero = jnp.zeros((), theta.dtype)
     sums = Sums(zero, theta, jnp.zeros(theta.shape * 2, theta.dtype), zero, zero)
     passes = jnp.zeros((), jnp.int32)
