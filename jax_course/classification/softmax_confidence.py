@@ -26,6 +26,7 @@ from jax_course.inputs.types import ArrayLike
 from jax_course.linalg import product, spd_factor
 from jax_course.probability import intervals
 from jax_course.probability.intervals import Interval
+from jax_course.tiers import compiled
 
 
 def covariance(theta: ArrayLike, X: ArrayLike, *, weights: ArrayLike = 1.0) -> Array:
@@ -99,15 +100,19 @@ def _contrast(values: Array, reference: int) -> Array:
 
 def _root(theta: Array, X: Array, weights: ArrayLike) -> Array:
     """(W ⊗ P) A⁻ᵀ, shape (d, K, d K)."""
-    w = inputs.training_weights(weights, X)
+    root = _root_or_nan(theta, X, inputs.training_weights(weights, X))
+    return inputs.refuse_nan(root, "the Hessian is singular: columns of X depend on each other, or every π is 0 or 1")
+
+
+@compiled
+def _root_or_nan(theta: Array, X: Array, w: Array) -> Array:
     d, K = theta.shape
     W = intervals.covariance_root(X, w)
     H = losses.class_hessian(losses.probabilities(product(X, theta)), product(X, W), w)
     H = H + losses.class_shift(jnp.eye(d, dtype=X.dtype), K)
     factored = spd_factor(H.reshape(d * K, d * K))
     root = factored.half_solve(jnp.kron(W.T, jnp.eye(K, dtype=X.dtype) - 1 / K)).T.reshape(d, K, d * K)
-    reason = "the Hessian is singular: columns of X depend on each other, or every π is 0 or 1"
-    return inputs.refuse_nan(jnp.where(factored.is_regular(), root, jnp.nan), reason)
+    return jnp.where(factored.is_regular(), root, jnp.nan)
 
 
 def _log_odds(Z: Array) -> tuple[Array, Array]:

@@ -75,6 +75,7 @@ def normal_interval(estimate: Array, root: Array, confidence: ArrayLike) -> Inte
 
 
 @jax.custom_jvp
+@compiled
 def covariance_root(X: Array, weights: Array) -> Array:
     """R (d, d) with R Rᵀ = (XᵀWX)⁻¹, X (m, d), weights (m,) or (); NaN where the columns of √W X depend on each other.
 
