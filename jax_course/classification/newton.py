@@ -29,7 +29,7 @@ from jax_course.optimization.step_rules import StrongWolfe
 from jax_course.solution import Method, Solution, Status
 
 FALL = 1e-10  # of the gradient at the start: smaller it counts as 0; 64 roundings if that is more
-PROOF = 64  # so much more curvature than the bound: the estimated λ_min may be several times too large
+SAFETY_FACTOR = 64  # so much more curvature than the bound: the estimated λ_min may be several times too large
 
 
 def newton(cost: LinearCost, max_steps: Array | int) -> tuple[Solution, Array]:
@@ -55,7 +55,7 @@ def newton(cost: LinearCost, max_steps: Array | int) -> tuple[Solution, Array]:
     # where half of the digits may be lost, the coordinates of `whitened_newton` are better
     accurate = (end.norm <= tolerance(end.tolerance / small, rounded)) & factored.is_regular(jnp.sqrt(eps))
     g_size = jnp.linalg.norm(factored.scale * (jnp.abs(g) + rounded.reshape(-1)))
-    bound = PROOF * _longest_row(X, factored, theta) * g_size
+    bound = SAFETY_FACTOR * _longest_row(X, factored, theta) * g_size
     accepted = accurate & jnp.isfinite(value) & (jnp.all(delta2 > 0) | factored.is_regular(bound))
     status, method = (jnp.array(code, jnp.int32) for code in (Status.CONVERGED, Method.NEWTON))
     evaluations = end.evaluations._replace(function=jnp.ones_like(end.steps))

@@ -88,7 +88,8 @@ def complete_fit(loss: Loss, data: Data, max_steps: Array | int) -> Solution:
     """The fit by the stages that know every kind of data."""
     end = whitened_stage(loss, data, max_steps)
     separated = first_accepted(
-        lambda: (end.separated, end.separated | ~end.is_flat), otherwise=partial(separation_stage, loss, data, end)
+        lambda: (end.separated, end.separated | ~end.nearly_singular),
+        otherwise=partial(separation_stage, loss, data, end),
     )
     theta, rank = first_accepted(
         lambda: ((end.theta, jnp.array(len(end.theta))), end.is_unique | separated),
