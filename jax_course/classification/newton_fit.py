@@ -70,7 +70,7 @@ def quasi_newton_operations(loss: Loss, data: Data, *_: Any) -> float:
 
 def fit(loss: Loss, problem: tuple[Array, Array, Array, Array], max_steps: Array | int) -> Solution:
     """The theta, of the shape of the penalties, of least Σ weights loss + Σ penalties theta²."""
-    return minimiser(conditions(loss), lambda problem: _fit(loss, problem, max_steps), problem)
+    return minimiser(conditions(loss), partial(_fit, loss, max_steps=max_steps), problem)
 
 
 def _fit(loss: Loss, problem: tuple[Array, Array, Array, Array], max_steps: Array | int) -> Solution:
