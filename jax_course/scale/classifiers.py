@@ -50,7 +50,7 @@ from jax_course.tiers import compiled
 from jax_course.training.checkpoint import CheckpointError
 
 TRIALS = 30  # of a line search, each a pass
-SLOW = 0.1  # of the gradient: a step that leaves more makes the next pass sum the Hessian, too
+SLOW_SHARE = 0.1  # of the gradient: a step that leaves more makes the next pass sum the Hessian, too
 
 
 def fit_logistic(
@@ -184,7 +184,7 @@ def _line_search(start: Reached, max_passes: int) -> processes.Fit[Reached | Non
         passes = passes + 1
         search = _next_search(search, sums.cost, -jnp.sum(sums.gradient * step), theta)
         if search.good:
-            slow = jnp.linalg.norm(sums.gradient) > SLOW * jnp.linalg.norm(start.sums.gradient)
+            slow = jnp.linalg.norm(sums.gradient) > SLOW_SHARE * jnp.linalg.norm(start.sums.gradient)
             pairs = empty_pairs(MEMORY, theta) if with_hessian else updated_pairs(start, theta, sums.gradient)
             sums = sums if with_hessian else sums._replace(hessian=start.sums.hessian)
             return start._replace(theta=theta, sums=sums, pairs=pairs, slow=slow, passes=passes)
