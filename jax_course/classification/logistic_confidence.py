@@ -21,6 +21,7 @@ from jax_course.linalg import product
 from jax_course.losses import sigmoid, sigmoid_derivative
 from jax_course.probability import intervals
 from jax_course.probability.intervals import Interval
+from jax_course.tiers import compiled
 
 
 def covariance(theta: ArrayLike, X: ArrayLike, *, weights: ArrayLike = 1.0) -> Array:
@@ -77,7 +78,11 @@ def predict_interval(
 
 def _root(theta: ArrayLike, X: ArrayLike, weights: ArrayLike) -> Array:
     theta, X = inputs.linear(theta, X)
-    w = inputs.training_weights(weights, X)
-    S = sigmoid_derivative(product(X, theta))
-    root = intervals.covariance_root(X, w * S)
+    root = _root_or_nan(theta, X, inputs.training_weights(weights, X))
     return inputs.refuse_nan(root, "the Hessian is singular: columns of X depend on each other, or every π is 0 or 1")
+
+
+@compiled
+def _root_or_nan(theta: Array, X: Array, w: Array) -> Array:
+    S = sigmoid_derivative(product(X, theta))
+    return intervals.covariance_root(X, w * S)
