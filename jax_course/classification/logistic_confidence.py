@@ -18,9 +18,9 @@ from jax import Array
 from jax_course import inputs
 from jax_course.inputs.types import ArrayLike
 from jax_course.linalg import product
-from jax_course.losses import sigmoid, sigmoid_derivative
 from jax_course.probability import intervals
 from jax_course.probability.intervals import Interval
+from jax_course.scores import sigmoid, sigmoid_derivative
 from jax_course.tiers import compiled
 
 

@@ -21,7 +21,7 @@ from jax import Array, lax
 from jax.nn import softmax
 from jax.scipy.special import logsumexp
 
-from jax_course import inputs, losses
+from jax_course import inputs, losses, scores
 from jax_course.inputs.types import ArrayLike
 from jax_course.linalg import product, spd_factor
 from jax_course.probability import intervals
@@ -89,7 +89,7 @@ def predict_interval(
     X_new = inputs.more_rows(X_new, X)
     eta, slopes = _log_odds(product(X_new, theta))
     root = jnp.einsum("icl,ij,jlq->icq", slopes, X_new, _root(theta, X, weights), precision=lax.Precision.HIGHEST)
-    return Interval(*map(losses.sigmoid, intervals.normal_interval(eta, root, confidence)))
+    return Interval(*map(scores.sigmoid, intervals.normal_interval(eta, root, confidence)))
 
 
 def _contrast(values: Array, reference: int) -> Array:
@@ -108,7 +108,7 @@ def _root(theta: Array, X: Array, weights: ArrayLike) -> Array:
 def _root_or_nan(theta: Array, X: Array, w: Array) -> Array:
     d, K = theta.shape
     W = intervals.covariance_root(X, w)
-    H = losses.class_hessian(losses.probabilities(product(X, theta)), product(X, W), w)
+    H = losses.class_hessian(scores.probabilities(product(X, theta)), product(X, W), w)
     H = H + losses.class_shift(jnp.eye(d, dtype=X.dtype), K)
     factored = spd_factor(H.reshape(d * K, d * K))
     root = factored.half_solve(jnp.kron(W.T, jnp.eye(K, dtype=X.dtype) - 1 / K)).T.reshape(d, K, d * K)
