@@ -61,7 +61,7 @@ FORMULAS = {
     "budget": (lambda X, y, p, f: ridge.budget(X, y, p * PENALTIES, factors=f), (X, Y, 1.0, FACTORS)),
     "constrained": (lambda X, y, b, f: ridge.constrained(X, y, budget=b, factors=f), (X, Y, 1.5, FACTORS)),
     "kernel leave one out": (
-        lambda X, y, s, p: kernel.leave_one_out(X, y, scales=s * np.array([5.0, 20.0]), penalties=p * PENALTIES),
+        lambda X, y, s, p: kernel.leave_one_out(X[:, :1], y, scales=s * np.array([0.5, 5.0]), penalties=p * PENALTIES),
         (X, Y, 1.0, 1.0),
     ),
     "leave one out, weights": (
