@@ -7,7 +7,9 @@ import pytest
 from jax import export, lax
 from jax.sharding import Mesh, PartitionSpec
 
-from jax_course import optimization
+from jax_course import linear, optimization
+from jax_course.optimization import optimizers
+from jax_course.train import train
 from tests.cases import LAYERS, MODELS
 
 PLATFORMS = ["cpu", "cuda", "tpu"]
@@ -43,6 +45,17 @@ def test_a_solver_and_its_derivative_lower_for_every_platform(name, width):
         return getattr(optimization, name)(lambda t: jnp.sum((t - p) ** 2) + jnp.sum(t**4), jnp.zeros_like(p)).theta
 
     assert_lowers(lambda p: (theta(p), jax.jacrev(theta)(p)), jnp.ones(3, width.dtype))
+
+
+def test_a_training_lowers_for_every_platform(width):
+    """With a key from outside: the order of one that is traced is drawn by a callback, which a file cannot hold."""
+    optimizer, key = optimizers.adam(0.1), jax.random.key(0)
+
+    def theta(theta, X, y):
+        return train(linear.gradient, optimizer, theta, X, y, key=key, epochs=2, batch_size=4).theta
+
+    X = jnp.ones((6, 3), width.dtype)
+    assert_lowers(theta, X[0], X, X[:, 0])
 
 
 @pytest.mark.parametrize("name", LAYERS)
