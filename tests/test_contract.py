@@ -304,6 +304,31 @@ def test_fit_inside_jit_and_vmap(model):
             failed.check()
 
 
+def test_many_problems_at_once_are_those_of_a_loop(model):
+    """vmap = loop and jit = no jit: of every verb and of the fit."""
+    problems = [[np.asarray(a) for a in model.problem(seed, np.float64)] for seed in (1, 3)]
+    verbs = {verb: names.split() for verb, names in leading(model).items() if verb not in ("fit", "predict")}
+
+    def evaluated(theta, X, y):
+        given = {"theta": theta, "X": X, "y": y, "v": theta}
+        found = {
+            verb: getattr(model.module, verb)(*(given[name] for name in names), **model.hyper)
+            for verb, names in verbs.items()
+        }
+        of_kernels = {"centers": X, "scale": model.hyper["scale"]} if "scale" in model.hyper else {}
+        return found | {"predict": model.module.predict(theta, X, **of_kernels)}
+
+    theta, X, y = map(np.stack, zip(*problems, strict=True))
+    at_once, fits = jax.jit(jax.vmap(evaluated))(theta, X, y), jax.vmap(fit_of(model))(X, y)
+    for i, (theta, X, y) in enumerate(problems):
+        alone = fit_of(model)(X, y)
+        expected = evaluated(theta, X, y) | {"theta": alone.theta, "minimum": alone.cost}
+        found = jax.tree.map(lambda values, i=i: values[i], at_once | {"theta": fits.theta, "minimum": fits.cost})
+        for name in expected:
+            assert relative_error(found[name], expected[name]) < 1e-12, name
+        assert fits.status[i] == alone.status
+
+
 @ONE_OF_EACH_MODULE
 def test_fit_reads_arrays_that_a_traced_function_closes_over(model):
     _, X, y = model.problem(1, np.float64)

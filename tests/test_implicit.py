@@ -47,6 +47,15 @@ FITS = {
         (X, Y, 6.0, 0.3),
     ),
     "logistic": (lambda X, w, p: logistic.fit(X, BINARY, weights=w, penalty=p), (X, W, 0.3)),
+    "logistic without penalty": (lambda X, w: logistic.fit(X, BINARY, weights=w), (X, W)),
+    "logistic, free bias": (
+        lambda X, p: logistic.fit(X, BINARY, penalty=p * np.array([0.0, 1.0, 2.0])),
+        (X, 0.3),
+    ),
+    "softmax, free bias": (
+        lambda X, p: softmax.fit(X, CLASSES, classes=3, penalty=p * np.array([0.0, 1.0, 2.0])[:, None]),
+        (X, 0.3),
+    ),
     "softmax": (lambda X, w, p: softmax.fit(X, CLASSES, classes=3, weights=w, penalty=p), (X, W, 0.3)),
     "softmax without penalty": (lambda X, w: softmax.fit(X, CLASSES, classes=3, weights=w), (X, W)),
 }
@@ -61,7 +70,7 @@ FORMULAS = {
     "budget": (lambda X, y, p, f: ridge.budget(X, y, p * PENALTIES, factors=f), (X, Y, 1.0, FACTORS)),
     "constrained": (lambda X, y, b, f: ridge.constrained(X, y, budget=b, factors=f), (X, Y, 1.5, FACTORS)),
     "kernel leave one out": (
-        lambda X, y, s, p: kernel.leave_one_out(X, y, scales=s * np.array([5.0, 20.0]), penalties=p * PENALTIES),
+        lambda X, y, s, p: kernel.leave_one_out(X[:, :1], y, scales=s * np.array([0.5, 5.0]), penalties=p * PENALTIES),
         (X, Y, 1.0, 1.0),
     ),
     "leave one out, weights": (
