@@ -16,6 +16,7 @@ H⁺ = R Rᵀ with R = (W ⊗ P) A⁻ᵀ.
 Shapes: theta (d, K), the fit's without a penalty; X (m, d), that of the fit; X_new (n, d).
 """
 
+import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.nn import softmax
@@ -101,17 +102,23 @@ def _contrast(values: Array, reference: int) -> Array:
 
 def _root(theta: Array, X: Array, weights: ArrayLike) -> Array:
     """(W ⊗ P) A⁻ᵀ, shape (d, K, d K)."""
-    w = inputs.training_weights(weights, X)
+    reason = "the Hessian is singular: columns of X depend on each other, or every π is 0 or 1"
+    return inputs.refuse_nan(_root_or_nan(theta, X, inputs.training_weights(weights, X)), reason)
+
+
+@jax.jit
+def _root_or_nan(theta: Array, X: Array, w: Array) -> Array:
+    """(W ⊗ P) A⁻ᵀ; NaN where the Hessian is singular."""
     d, K = theta.shape
     W = intervals.covariance_root(X, w)
     H = losses.class_hessian(losses.probabilities(product(X, theta)), product(X, W), w)
     shift = jnp.eye(d, dtype=X.dtype)[:, None, :, None] / K
     factored = spd_factor((H + shift).reshape(d * K, d * K))
     root = factored.half_solve(jnp.kron(W.T, jnp.eye(K, dtype=X.dtype) - 1 / K)).T.reshape(d, K, d * K)
-    reason = "the Hessian is singular: columns of X depend on each other, or every π is 0 or 1"
-    return inputs.refuse_nan(jnp.where(factored.is_regular(), root, jnp.nan), reason)
+    return jnp.where(factored.is_regular(), root, jnp.nan)
 
 
+@jax.jit
 def _log_odds(Z: Array) -> tuple[Array, Array]:
     """η_c = log π_c/(1 − π_c), shape (m, K), and ∂η_c/∂z_l, (m, K, K): 1 where l = c, −π_l/(1 − π_c) elsewhere."""
     own = jnp.eye(Z.shape[1], dtype=bool)[None, :, :]
