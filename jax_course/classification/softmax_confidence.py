@@ -16,6 +16,7 @@ H⁺ = R Rᵀ with R = (W ⊗ P) A⁻ᵀ.
 Shapes: theta (d, K), the fit's without a penalty; X (m, d), that of the fit; X_new (n, d).
 """
 
+import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.nn import softmax
@@ -106,6 +107,7 @@ def _root(theta: Array, X: Array, weights: ArrayLike) -> Array:
 
 @compiled
 def _root_or_nan(theta: Array, X: Array, w: Array) -> Array:
+    """(W ⊗ P) A⁻ᵀ; NaN where the Hessian is singular."""
     d, K = theta.shape
     W = intervals.covariance_root(X, w)
     H = losses.class_hessian(scores.probabilities(product(X, theta)), product(X, W), w)
@@ -115,6 +117,7 @@ def _root_or_nan(theta: Array, X: Array, w: Array) -> Array:
     return jnp.where(factored.is_regular(), root, jnp.nan)
 
 
+@jax.jit
 def _log_odds(Z: Array) -> tuple[Array, Array]:
     """η_c = log π_c/(1 − π_c), shape (m, K), and ∂η_c/∂z_l, (m, K, K): 1 where l = c, −π_l/(1 − π_c) elsewhere."""
     own = jnp.eye(Z.shape[1], dtype=bool)[None, :, :]
