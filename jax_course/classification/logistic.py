@@ -164,7 +164,7 @@ def fit(
     Array(True, dtype=bool)
     """
     problem = inputs.binary_problem(X, y, penalty=penalty, weights=weights)
-    return newton_fit.fit(LOSS, problem, inputs.whole(max_steps, "max_steps"))
+    return newton_fit.fit(LOSS, problem, inputs.whole(max_steps, "max_steps"), penalty)
 
 
 LOSS = losses.binary_cross_entropy()

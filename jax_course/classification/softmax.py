@@ -151,7 +151,7 @@ def fit(
     (2, 3)
     """
     problem = inputs.classification_problem(X, y, classes=classes, penalty=penalty, weights=weights)
-    return newton_fit.fit(LOSS, problem, inputs.whole(max_steps, "max_steps"))
+    return newton_fit.fit(LOSS, problem, inputs.whole(max_steps, "max_steps"), penalty)
 
 
 LOSS = losses.cross_entropy()
