@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from jax_course import Status, inputs, kernel, lasso, linear, logistic, padding, ridge, softmax
+from jax_course import Status, inputs, kernel, lasso, linear, logistic, padding, ridge, softmax, verify
 
 COMPILED = "/jax/core/compile/backend_compile_duration"
 
@@ -37,6 +37,17 @@ def test_the_door_compiles_nothing_for_another_number_of_rows():
     problems(33)
     with counted_programs() as programs:
         problems(35)
+    assert programs == []
+
+
+def test_an_examination_of_a_small_model_compiles_nothing():
+    X, y, theta = np.arange(60.0).reshape(20, 3) / 60, np.arange(20) % 2, np.array([0.5, -1.0, 2.0])
+    examined = []
+    with counted_programs() as programs:
+        for gradient in (logistic.gradient, lambda *given, penalty: logistic.gradient(*given, penalty=penalty) ** 3):
+            functions = {"gradient": gradient, "hessian": logistic.hessian, "hessian_product": logistic.hessian_product}
+            examined.append(verify.derivatives(logistic.cost, theta, X, y, penalty=0.5, **functions).ok)
+    assert examined == [True, False]
     assert programs == []
 
 

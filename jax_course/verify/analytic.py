@@ -17,9 +17,10 @@ from jax_course.verify.context import (
     difference_hessian,
     first_line,
 )
-from jax_course.verify.evaluation import evaluate, evaluate_both, evaluate_one, gradients, hessians, product, products
+from jax_course.verify.evaluation import evaluate, evaluate_both, evaluate_one, gradients, hessians, products
 from jax_course.verify.findings import Finding, Kind
 from jax_course.verify.parameters import Inputs, Layout, cast
+from jax_course.verify.programs import product
 from jax_course.verify.structure import structural_findings
 from jax_course.verify.tracing import output_structure
 

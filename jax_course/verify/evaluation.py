@@ -1,26 +1,23 @@
 """Evaluation of the reader's functions, and of their derivatives by autodiff, at many points.
 
-A function that JAX can trace is compiled, as `tracing` says; one that it cannot is called as it is, point by point.
-`transform` turns a function of a vector into what is wanted: its value, gradient, Hessian. Points are rows (p, n), and
-outputs have a first axis of length p.
+A function that JAX can trace is interpreted or compiled, as `programs` says; one that it cannot is called as it is,
+point by point. `transform` turns a function of a vector into what is wanted: its value, gradient, Hessian. Points are
+rows (p, n), and outputs have a first axis of length p.
 """
 
 from collections.abc import Callable
-from functools import cache, partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
-from jax_course.compile_cache import StaticValues
-from jax_course.tiers import compiled
-from jax_course.verify.parameters import Inputs, Layout
-from jax_course.verify.tracing import is_traceable, trace
+from jax_course.verify import programs
+from jax_course.verify.parameters import Inputs
+from jax_course.verify.programs import ROOM, compiled_program, interpreted_program, is_little
+from jax_course.verify.tracing import trace
 
 SINGLY = 256  # points; up to so many, calling a program for each takes less time than compiling one with a loop
-ROOM = 1024  # points; a program with a loop is compiled for so many, so that one serves every smaller number
 LARGE = 5_000  # parameters; with more, ROOM points would take too much memory
 
 
@@ -32,7 +29,7 @@ def evaluate(inputs: Inputs, function: Callable, points: np.ndarray, *extra: Any
     >>> evaluate(inputs, lambda x, a: x @ a, np.array([[1.0, 0.0], [1.0, 2.0]])).tolist()
     [3.0, 5.0]
     """
-    return _evaluate(_value, inputs, function, points, extra)
+    return _evaluate(programs.value, inputs, function, points, extra)
 
 
 def evaluate_one(inputs: Inputs, function: Callable, point: np.ndarray, extra: tuple = ()) -> Any:
@@ -66,51 +63,56 @@ def evaluate_both(
 ) -> tuple[Any, np.ndarray] | None:
     """The function and transform(cost) at points (p, n) from one program, which halves the compiling.
 
-    directions: arrays (p, n); both take a row of each beside the point. None if JAX cannot trace both.
+    directions: arrays (p, n); both take a row of each beside the point. None if JAX cannot trace both, or if there is
+    so little work that it is not compiled.
     """
+    if is_little(inputs) or len(points) > SINGLY:
+        return None
     extra = tuple(inputs.layout.tree(rows[0]) for rows in directions)
     structure, with_data = trace(inputs, function, points[0], extra)
     cost_structure, cost_with_data = trace(inputs, cost, points[0], ())
-    if structure is None or cost_structure is None or with_data != cost_with_data or len(points) > SINGLY:
+    if structure is None or cost_structure is None or with_data != cost_with_data:
         return None
-    at_point = _program(_both_at_point, inputs, function, points[0], (cost, transform), extra)
-    outputs = [at_point(point, rows) for point, *rows in zip(points, *directions, strict=True)]
-    return jax.tree_util.tree_map(lambda *leaves: np.stack(leaves), *outputs)
+    static = cost, transform
+    at_point = compiled_program(programs.both_at_point, inputs, function, static, with_data=with_data)
+    return _stacked([at_point(point, rows) for point, *rows in zip(points, *directions, strict=True)])
 
 
 def directional(inputs: Inputs, cost: Callable, point: np.ndarray, directions: np.ndarray) -> np.ndarray:
     """Slopes (k,) at one point along directions (k, n), by forward mode."""
-    along = _program(_slope_along, inputs, cost, point)
-    return np.stack([along(point, v) for v in directions])
-
-
-def product(cost: Callable) -> Callable:
-    """The Hessian product (point, v) ↦ ∇²f(point) v of a function of a vector, by forward over reverse mode.
-
-    >>> product(lambda x: x[0] ** 2 * x[1])(jnp.array([1.0, 3.0]), jnp.array([1.0, 0.0])).tolist()
-    [6.0, 2.0]
-    """
-    return lambda point, v: jax.jvp(jax.grad(cost), (point,), (v,))[1]
+    return _along(programs.slope_along, inputs, cost, [(point, v) for v in directions])
 
 
 def products(inputs: Inputs, cost: Callable, points: np.ndarray, directions: np.ndarray) -> np.ndarray:
     """Hessian products (p, n) at points (p, n), each with its own direction (p, n)."""
-    along = _program(_product_along, inputs, cost, points[0])
-    return np.stack([along(point, v) for point, v in zip(points, directions, strict=True)])
+    return _along(programs.product_along, inputs, cost, list(zip(points, directions, strict=True)))
+
+
+def _along(program: Callable, inputs: Inputs, cost: Callable, pairs: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """The program at pairs of a point and a direction."""
+    _, with_data = trace(inputs, cost, pairs[0][0], ())
+    run = interpreted_program(program, inputs, cost, (), pairs[0], with_data=with_data)
+    run = run or compiled_program(program, inputs, cost, (), with_data=with_data)
+    return np.stack([run(*pair) for pair in pairs])
 
 
 def _evaluate(transform: Callable, inputs: Inputs, function: Callable, points: np.ndarray, extra: tuple) -> Any:
-    if not is_traceable(inputs, function, points[0], *extra):
+    structure, with_data = trace(inputs, function, points[0], extra)
+    if structure is None:
         return _run_all(inputs, function, points, extra)
-    count, n = points.shape
-    if count <= SINGLY:
-        at_point = _program(_at_point, inputs, function, points[0], (transform,), extra)
-        outputs = [at_point(point, extra) for point in points]
-        return jax.tree_util.tree_map(lambda *leaves: np.stack(leaves), *outputs)
+    static, (count, n) = (transform,), points.shape
+    run = interpreted_program(programs.at_point, inputs, function, static, (points[0], extra), with_data=with_data)
+    if run or count <= SINGLY:
+        run = run or compiled_program(programs.at_point, inputs, function, static, with_data=with_data)
+        return _stacked([run(point, extra) for point in points])
     room = ROOM if count <= ROOM and n <= LARGE else count
     padded = np.concatenate([points, np.zeros((room - count, n), points.dtype)])
-    outputs = _program(_at_points, inputs, function, points[0], (transform, room), extra)(count, padded, extra)
-    return jax.tree_util.tree_map(lambda leaf: np.asarray(leaf)[:count], outputs)
+    run = compiled_program(programs.at_points, inputs, function, (*static, room), with_data=with_data)
+    return jax.tree_util.tree_map(lambda leaf: np.asarray(leaf)[:count], run(count, padded, extra))
+
+
+def _stacked(outputs: list[Any]) -> Any:
+    return jax.tree_util.tree_map(lambda *leaves: np.stack(leaves), *outputs)
 
 
 def _run_all(inputs: Inputs, function: Callable, points: np.ndarray, extra: tuple) -> Any:
@@ -130,7 +132,7 @@ def _run_all(inputs: Inputs, function: Callable, points: np.ndarray, extra: tupl
         return None  # a function without `return`
     nan = jax.tree_util.tree_map(lambda leaf: np.full_like(leaf, np.nan, dtype=np.result_type(leaf, float)), known)
     filled = [nan if output is None else output for output in outputs]
-    return jax.tree_util.tree_map(lambda *leaves: np.stack(leaves), *filled)
+    return _stacked(filled)
 
 
 def _run(inputs: Inputs, function: Callable, point: np.ndarray, extra: tuple) -> Any:
@@ -141,68 +143,3 @@ def _run(inputs: Inputs, function: Callable, point: np.ndarray, extra: tuple) ->
         in_jax = jax.tree_util.tree_map(lambda leaf: jnp.asarray(leaf) if np.ndim(leaf) else leaf, inputs.data)
         output = inputs._replace(arguments=in_jax[0], numbers=in_jax[1]).call(function, jnp.asarray(point), extra)
     return jax.tree_util.tree_map(np.asarray, output)
-
-
-def _value(function: Callable) -> Callable:
-    return function
-
-
-def _function_of_vector(
-    function: Callable, layout: Layout, others: StaticValues, data: Any, extra: tuple = ()
-) -> Callable:
-    arguments, numbers = data.values if isinstance(data, StaticValues) else data
-    return lambda vector: Inputs(layout, arguments, numbers, others).call(function, vector, extra)
-
-
-def _program(
-    program: Callable, inputs: Inputs, function: Callable, point: np.ndarray, static: tuple = (), extra: tuple = ()
-) -> Callable:
-    """program(function, layout, others, data, *static, …) of the arguments that follow, compiled once."""
-    _, with_data = trace(inputs, function, point, extra)
-    data = inputs.data if with_data else StaticValues(inputs.data)
-    return partial(
-        _compiled(program, len(static), not with_data), function, inputs.layout, inputs.others, data, *static
-    )
-
-
-@cache
-def _compiled(program: Callable, count: int, constant_data: bool) -> Callable:
-    static = (0, 1, 2, *((3,) if constant_data else ()), *range(4, 4 + count))
-    return compiled(program, static_argnums=static, operations=partial(_operations, program))
-
-
-def _operations(program: Callable, function: Callable, layout: Layout, others: Any, data: Any, *_: Any) -> int:
-    """The multiplications of a call, about: a Hessian by autodiff takes the data once for each parameter."""
-    values = data.values if isinstance(data, StaticValues) else data
-    numbers = sum(np.size(leaf) for leaf in jax.tree_util.tree_leaves(values))
-    return (ROOM if program is _at_points else 1) * (1 + numbers) * layout.size
-
-
-def _at_point(function, layout, others, data, transform, point, extra):
-    return transform(_function_of_vector(function, layout, others, data, extra))(point)
-
-
-def _both_at_point(function, layout, others, data, cost, transform, point, directions):
-    extra = tuple(layout.tree(v) for v in directions)
-    output = _function_of_vector(function, layout, others, data, extra)(point)
-    return output, transform(_function_of_vector(cost, layout, others, data))(point, *directions)
-
-
-def _at_points(function, layout, others, data, transform, room, count, points, extra):
-    """The first `count` of `room` rows: a loop of variable length, so one program serves many numbers of points."""
-    at_point, points = transform(_function_of_vector(function, layout, others, data, extra)), jnp.asarray(points)
-    structure = jax.eval_shape(at_point, points[0])
-    outputs = jax.tree_util.tree_map(lambda leaf: jnp.zeros((room, *leaf.shape), leaf.dtype), structure)
-
-    def step(i, outputs):
-        return jax.tree_util.tree_map(lambda rows, row: rows.at[i].set(row), outputs, at_point(points[i]))
-
-    return lax.fori_loop(0, count, step, outputs)
-
-
-def _slope_along(cost, layout, others, data, point, v):
-    return jax.jvp(_function_of_vector(cost, layout, others, data), (point,), (v,))[1]
-
-
-def _product_along(cost, layout, others, data, point, v):
-    return product(_function_of_vector(cost, layout, others, data))(point, v)

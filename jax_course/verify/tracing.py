@@ -6,7 +6,7 @@ cannot be traced at all.
 """
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -14,6 +14,7 @@ import numpy as np
 
 from jax_course.compile_cache import StaticValues
 from jax_course.verify.parameters import Inputs
+from jax_course.verify.programs import at_point, traced, value
 
 
 def is_traceable(inputs: Inputs, function: Callable, point: np.ndarray, *extra: Any) -> bool:
@@ -29,8 +30,9 @@ def is_traceable(inputs: Inputs, function: Callable, point: np.ndarray, *extra: 
 
 def is_differentiable(inputs: Inputs, cost: Callable, point: np.ndarray, transform: Callable) -> bool:
     """Whether autodiff gives transform(cost), jax.grad or jax.hessian: loops and custom rules may forbid it."""
+    _, with_data = trace(inputs, cost, point, ())
     try:
-        jax.eval_shape(transform(lambda vector: inputs.call(cost, vector)), point)
+        traced(at_point, inputs, cost, (transform,), (point, ()), with_data=with_data)
     except Exception:  # it may fail in any way
         return False
     return True
@@ -76,14 +78,8 @@ class Trace:
         inputs, function, point, extra = self.call
         self.call = ()
 
-        def call(data, vector, *extra):
-            arguments, numbers = data
-            return inputs._replace(arguments=arguments, numbers=numbers).call(function, vector, extra)
-
         try:
-            if self.with_data:
-                return jax.eval_shape(call, inputs.data, point, *extra)
-            return jax.eval_shape(partial(call, inputs.data), point, *extra)
+            return traced(at_point, inputs, function, (value,), (point, extra), with_data=self.with_data).out_info
         except Exception:  # a function may fail to trace in any way; then it is run instead
             return None
 

@@ -1,4 +1,4 @@
-"""Evaluation at many points: one by one or in a compiled loop, the same numbers."""
+"""Evaluation at many points: interpreted, compiled one by one, or in a compiled loop, the same numbers."""
 
 import jax
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 
 from jax_course import logistic
 from jax_course.compile_cache import Function
-from jax_course.verify import evaluation
+from jax_course.verify import evaluation, programs
 from jax_course.verify.parameters import flatten_inputs
 
 RNG = np.random.default_rng(0)
@@ -26,18 +26,21 @@ REFERENCES = {
 
 @pytest.mark.parametrize("count", [1, 5, 300])
 @pytest.mark.parametrize("values", REFERENCES)
-def test_one_by_one_and_in_a_loop_are_the_same(monkeypatch, values, count):
+def test_interpreted_one_by_one_and_in_a_loop_are_the_same(monkeypatch, values, count):
     inputs, point = flatten_inputs(logistic.cost, np.zeros(3), (X, Y), {"penalty": 0.5})
     points = np.asarray(point) + RNG.standard_normal((count, 3))
     found = []
-    for singly in (0, 1000):
+    for little, singly in ((0, 0), (0, 1000), (programs.LITTLE, 0)):
+        monkeypatch.setattr(programs, "LITTLE", little)
         monkeypatch.setattr(evaluation, "SINGLY", singly)
         found.append(values(inputs, Function(logistic.cost), points))
     np.testing.assert_allclose(found[0], found[1], rtol=1e-13, atol=1e-13)
+    np.testing.assert_allclose(found[0], found[2], rtol=1e-13, atol=1e-13)
     np.testing.assert_allclose(found[0][-1], REFERENCES[values](points[-1]), rtol=1e-13, atol=1e-13)
 
 
 def test_programs_of_the_doctor_are_at_first_not_optimised():
-    inputs, point = flatten_inputs(sum, np.ones(2), (), {})
-    program = evaluation._program(evaluation._at_point, inputs, Function(lambda x: x @ x), point, (evaluation._value,))
+    inputs, _ = flatten_inputs(sum, np.ones(2), (), {})
+    function = Function(lambda x: x @ x)
+    program = programs.compiled_program(programs.at_point, inputs, function, (programs.value,), with_data=True)
     assert hasattr(program.func, "_cheap")
