@@ -41,13 +41,13 @@ from jax import Array
 
 from jax_course import inputs
 from jax_course.inputs.shapes import whole
+from jax_course.progress import bar
 from jax_course.tiers import is_traced
 from jax_course.training import inputs as training_input
 from jax_course.training.checkpoint import load as load
 from jax_course.training.checkpoint import save
 from jax_course.training.epochs import Function, Penalty, Programs, Recipe, fingerprint_recipe, programs
 from jax_course.training.fingerprints import fingerprint_arrays
-from jax_course.training.progress import bar
 from jax_course.training.record import NotTrained, Stop, Training
 from jax_course.training.resume import continued_from_file, continued_from_memory, initial_arrays
 from jax_course.training.rounds import advance, rounds
@@ -96,21 +96,19 @@ def train(
     ...       key=jax.random.key(0), epochs=1, batch_size=1).theta
     Array(3., dtype=float64)
     """
-    if is_traced() and (progress or checkpoint is not None):
-        raise TypeError(
-            "progress and checkpoint must be left out inside jit, vmap and derivatives: no epoch runs there"
-        )
+    if checkpoint is not None and is_traced():
+        raise TypeError("checkpoint must be left out inside jit, vmap and derivatives: nothing is computed there yet")
     prepared = _prepare(gradient, optimizer, theta, X, y, key, epochs, batch_size, penalty, cost, metrics)
     run = start = prepared.start
     prints = {} if checkpoint is None else _fingerprints(prepared)
     if checkpoint is not None:
         run = start = continued_from_file(checkpoint, start, prints, int(epochs), "m")
-    with bar(progress, int(epochs)) as show:
-        show(start)
+    with bar(progress, int(epochs), "epoch") as show:
+        show(start.epochs)
         for run in _runs(prepared, start, int(epochs), each=progress or checkpoint is not None):
             if checkpoint is not None and run.stop is None:
                 save(checkpoint, run, prints)
-            show(run)
+            show(run.epochs)
     return run
 
 
