@@ -23,8 +23,8 @@ from jax_course.verify.parameters import Inputs, Layout
 # 4,000 × 20 1.3 and 1.3, 16,000 × 3 0.85 and 1.1, 30,000 × 20 8 and 2.2.
 LITTLE = 2**22
 EVALUATIONS = 32  # the evaluations of a cost take as long as so many columns of Hessians
-# Numbers that an interpreted program reads and writes at all points together: 10 to 50 ms, less than compiling takes.
-MOST = 2**25
+# Numbers that an interpreted program reads and writes at all points together: 20 to 100 ms, as compiling takes.
+MOST = 2**26
 ROOM = 1024  # points; a program with a loop is compiled for so many, so that one serves every smaller number
 
 
