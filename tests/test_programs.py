@@ -77,6 +77,14 @@ def test_a_new_number_of_rows_in_a_bucket_that_was_met_compiles_nothing(fit):
     assert programs == []
 
 
+@pytest.mark.parametrize(("model", "theta"), [(logistic, np.zeros(3)), (softmax, np.zeros((3, 2)))])
+def test_an_interval_of_another_number_of_rows_compiles_one_program(model, theta):
+    model.predict_interval(theta, data(70)[0], np.eye(3))
+    with counted_programs() as programs:
+        model.predict_interval(theta, data(72)[0], np.eye(3))
+    assert len(programs) == 1
+
+
 @pytest.mark.parametrize("weights", [1.0, np.linspace(0.0, 2.0, 100)], ids=["alike", "each its own"])
 @pytest.mark.parametrize("name", ["linear", "ridge", "logistic", "softmax"])
 def test_a_padded_fit_is_that_of_its_examples(name, weights, monkeypatch):

@@ -29,7 +29,7 @@ from jax_course.optimization.step_rules import StrongWolfe
 from jax_course.solution import Method, Solution, Status
 
 FALL = 1e-10  # of the gradient at the start: smaller it counts as 0; 64 roundings if that is more
-PROOF = 64  # so much more curvature than the bound: the estimated λ_min may be several times too large
+SAFETY_FACTOR = 64  # so much more curvature than the bound: the estimated λ_min may be several times too large
 
 
 def newton(cost: LinearCost, max_steps: Array | int) -> tuple[Solution, Array]:
@@ -63,7 +63,7 @@ def newton(cost: LinearCost, max_steps: Array | int) -> tuple[Solution, Array]:
 def is_proven_inseparable(cost: LinearCost, factored: Factored, g: Array, rounded: Array) -> Array:
     """Whether the bound above proves that no direction separates the classes; g (n,): the gradient where H is taken."""
     g_size = jnp.linalg.norm(factored.scale * (jnp.abs(g) + rounded.reshape(-1)))
-    bound = PROOF * _longest_row(cost.X, factored, cost.delta2) * g_size
+    bound = SAFETY_FACTOR * _longest_row(cost.X, factored, cost.delta2) * g_size
     return jnp.all(cost.delta2 > 0) | factored.is_regular(bound)
 
 

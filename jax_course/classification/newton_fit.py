@@ -81,7 +81,7 @@ def fit(
     penalty: as the caller gave it; inside jit a program for penalties that are known to be above 0 is smaller.
     """
     is_penalised = inputs.is_concrete(penalty) and bool(np.all(np.asarray(penalty) > 0))
-    return minimiser(conditions(loss), lambda problem: _fit(loss, problem, max_steps, is_penalised), problem)
+    return minimiser(conditions(loss), partial(_fit, loss, max_steps=max_steps, is_penalised=is_penalised), problem)
 
 
 def _fit(
@@ -103,7 +103,8 @@ def complete_fit(loss: Loss, data: Data, max_steps: Array | int) -> Solution:
     """The fit by the stages that know every kind of data."""
     end = whitened_stage(loss, data, max_steps)
     separated = first_accepted(
-        lambda: (end.separated, end.separated | ~end.is_flat), otherwise=partial(separation_stage, loss, data, end)
+        lambda: (end.separated, end.separated | ~end.nearly_singular),
+        otherwise=partial(separation_stage, loss, data, end),
     )
     theta, rank = first_accepted(
         lambda: ((end.theta, jnp.array(len(end.theta))), end.is_unique | separated),

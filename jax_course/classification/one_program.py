@@ -21,7 +21,7 @@ from jax_course.classification.objective import tolerance
 from jax_course.classification.separation import is_quasi_separable
 from jax_course.classification.whitened_newton import (
     CORRECTIONS,
-    is_flat,
+    is_nearly_singular,
     penalty_curvature,
     row_penalties,
     weighted_rows,
@@ -74,7 +74,7 @@ def _next_attempt(cost: LinearCost, max_steps: Array | int, is_penalised: bool, 
     if not is_penalised:
         separated |= _is_quasi_separated(cost, white, extra_curvature, end, ~is_first & ~separated)
     is_deficient = ~is_first & ~jnp.all(white.kept) & ~separated
-    theta = jnp.where(is_deficient, _projected(bases, end.here.theta), end.here.theta)
+    theta = jnp.where(is_deficient, _projected(bases, end.point.theta), end.point.theta)
     theta, g = _corrected(cost, theta, white.T, factored, jnp.where(is_first, 0, CORRECTIONS))
     value, rounded, norm = cost.value(theta), cost.rounded_gradient(theta), jnp.linalg.norm(g)
     first_norm = jnp.where(is_first, end.numbers.first_norm, before.first_norm)
@@ -120,10 +120,10 @@ def _is_quasi_separated(
     cost: LinearCost, white: Whitened, extra_curvature: Array, end: State, is_asked: Array
 ) -> Array:
     """Whether the classes are separated quasi-completely; False where it is not asked, or H is not nearly singular."""
-    flat = is_flat(end.direction.curvature, end.direction.factored, cost.delta2)
+    nearly_singular = is_nearly_singular(end.direction.curvature, end.direction.factored, cost.delta2)
     return lax.cond(
-        is_asked & flat,
-        lambda: is_quasi_separable(cost, white.X, white.T, end.here.w, extra_curvature),
+        is_asked & nearly_singular,
+        lambda: is_quasi_separable(cost, white.X, white.T, end.point.w, extra_curvature),
         lambda: jnp.array(False),
     )
 

@@ -40,7 +40,7 @@ class End(NamedTuple):
     H: Array
     factored: Factored
     separated: Array  # whether some w on the way separated the classes completely
-    is_flat: Array  # whether the curvature nearly vanishes along some direction
+    nearly_singular: Array  # whether the curvature nearly vanishes along some direction
     is_unique: Array
 
 
@@ -76,9 +76,9 @@ def whitened_newton(cost: LinearCost, max_steps: Array | int) -> End:
     H = hessian(found.point)
     factored, separated = spd_factor(H), found.status == Status.UNBOUNDED
     is_unique = jnp.all(white.kept) & factored.is_regular()
-    flat = is_flat(jnp.diagonal(H), factored, cost.delta2)
+    nearly_singular = is_nearly_singular(jnp.diagonal(H), factored, cost.delta2)
     theta = product(white.T, found.point.extra.q)
-    return End(found, theta, white, first_gradient, extra_curvature, H, factored, separated, flat, is_unique)
+    return End(found, theta, white, first_gradient, extra_curvature, H, factored, separated, nearly_singular, is_unique)
 
 
 def least_norm(cost: LinearCost, theta: Array) -> tuple[Array, Array]:
@@ -117,7 +117,7 @@ def row_penalties(delta2: Array) -> Array:
     return jnp.mean(delta2.reshape(len(delta2), -1), axis=1)
 
 
-def is_flat(curvature: Array, factored: Factored, delta2: Array) -> Array:
+def is_nearly_singular(curvature: Array, factored: Factored, delta2: Array) -> Array:
     """Whether there is hardly any curvature along some direction, and a parameter without a penalty; curvature: the
     diagonal of H."""
     least = factored.rcond * jnp.min(curvature) / jnp.max(curvature)

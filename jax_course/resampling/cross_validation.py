@@ -97,11 +97,11 @@ def cross_validate(
     X, y = training_data(X, y)
     w, folds = inputs.training_weights(weights, X), _checked_folds(folds, X)
 
-    def of_fold(fold: Array) -> tuple[Any, Any]:
+    def fit_and_score(fold: Array) -> tuple[Any, Any]:
         solution = fit(X, y, weights=w * (1 - fold))
         return score(solution.theta, X, y, weights=w * fold), solution
 
-    return CrossValidation(*batched(of_fold, folds, X))
+    return CrossValidation(*batched(fit_and_score, folds, X))
 
 
 def _checked_folds(folds: ArrayLike, X: Array) -> Array:
