@@ -1,7 +1,7 @@
 r"""Newton's method in one loop that is small to compile, for the fit inside jit: `classification.one_program`.
 
 The steps are those of `optimization.descent` with `newton_method` and `StrongWolfe`, where the values of the cost are
-given as 0. There the search is a loop within the loop, and the start evaluates the gradient by itself. Point a pass of
+given as 0. There the search is a loop within the loop, and the start evaluates the gradient by itself. Here a pass of
 one loop is one trial, after a new direction if the last search has ended; the first trial, with α = 0, is the start.
 
     p = −H⁻¹ g,  θ_p = T p,  z_p = X T p                                   a direction: H, its factor, and products

@@ -21,7 +21,7 @@ from jax_course.classification.objective import tolerance
 from jax_course.classification.separation import is_quasi_separable
 from jax_course.classification.whitened_newton import (
     CORRECTIONS,
-    is_nearly_singular,
+    nearly_singular,
     penalty_curvature,
     row_penalties,
     weighted_rows,
@@ -120,9 +120,9 @@ def _is_quasi_separated(
     cost: LinearCost, white: Whitened, extra_curvature: Array, end: State, is_asked: Array
 ) -> Array:
     """Whether the classes are separated quasi-completely; False where it is not asked, or H is not nearly singular."""
-    nearly_singular = is_nearly_singular(end.direction.curvature, end.direction.factored, cost.delta2)
+    is_singular = nearly_singular(end.direction.curvature, end.direction.factored, cost.delta2)
     return lax.cond(
-        is_asked & nearly_singular,
+        is_asked & is_singular,
         lambda: is_quasi_separable(cost, white.X, white.T, end.point.w, extra_curvature),
         lambda: jnp.array(False),
     )

@@ -76,9 +76,9 @@ def whitened_newton(cost: LinearCost, max_steps: Array | int) -> End:
     H = hessian(found.point)
     factored, separated = spd_factor(H), found.status == Status.UNBOUNDED
     is_unique = jnp.all(white.kept) & factored.is_regular()
-    nearly_singular = is_nearly_singular(jnp.diagonal(H), factored, cost.delta2)
+    is_singular = nearly_singular(jnp.diagonal(H), factored, cost.delta2)
     theta = product(white.T, found.point.extra.q)
-    return End(found, theta, white, first_gradient, extra_curvature, H, factored, separated, nearly_singular, is_unique)
+    return End(found, theta, white, first_gradient, extra_curvature, H, factored, separated, is_singular, is_unique)
 
 
 def least_norm(cost: LinearCost, theta: Array) -> tuple[Array, Array]:
@@ -117,9 +117,11 @@ def row_penalties(delta2: Array) -> Array:
     return jnp.mean(delta2.reshape(len(delta2), -1), axis=1)
 
 
-def is_nearly_singular(curvature: Array, factored: Factored, delta2: Array) -> Array:
-    """Whether there is hardly any curvature along some direction, and a parameter without a penalty; curvature: the
-    diagonal of H."""
+def nearly_singular(curvature: Array, factored: Factored, delta2: Array) -> Array:
+    """Whether there is hardly any curvature along some direction, and a parameter without a penalty.
+
+    curvature: the diagonal of H.
+    """
     least = factored.rcond * jnp.min(curvature) / jnp.max(curvature)
     return (least < jnp.finfo(curvature.dtype).eps ** VANISHING_CURVATURE) & jnp.any(delta2 == 0)
 
