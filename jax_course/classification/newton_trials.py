@@ -41,7 +41,7 @@ class Task(NamedTuple):
     is_watched: Array | None
 
 
-class Here(NamedTuple):
+class Point(NamedTuple):
     """The point: w and θ, like theta, the scores Z, and the gradient in w, (n,)."""
 
     w: Array
@@ -80,14 +80,14 @@ class Counts(NamedTuple):
     steps: Array
     trials: Array
     directions: Array
-    along: Array
+    line_trials: Array
     status: Array
 
 
 class State(NamedTuple):
     """The state between two trials. Scalars are kept in vectors, for each of which one kernel is compiled."""
 
-    here: Here
+    point: Point
     direction: Direction
     number_vector: Array
     count_vector: Array
@@ -114,23 +114,23 @@ def newton_trials(task: Task) -> State:
     numbers = jnp.zeros(len(Numbers._fields), dtype)
     counts = jnp.array([0, 0, 0, 0, Status.OUT_OF_STEPS], jnp.int32)
     direction = Direction(x, origin, Z, no_factor, jnp.ones(n, dtype), x)
-    start = State(Here(origin, origin, Z, x), direction, numbers, counts, jnp.array(False), jnp.array(True))
-    return lax.while_loop(lambda state: state.running, lambda state: _after_trial(task, state), start)
+    start = State(Point(origin, origin, Z, x), direction, numbers, counts, jnp.array(False), jnp.array(True))
+    return lax.while_loop(lambda state: state.running, lambda state: _next_state(task, state), start)
 
 
-def _after_trial(task: Task, state: State) -> State:
+def _next_state(task: Task, state: State) -> State:
     old, counts = state.numbers, state.counts
     line, search = _line(task, state)
-    here = _at(task, state.here, line, search.alpha)
-    found = next_search(search, jnp.zeros_like(old.slope), here.g @ line.p, ())
-    norm, change, size = jnp.linalg.norm(jnp.stack([here.g, search.alpha * line.p, here.w.reshape(-1)]), axis=1)
+    point = _moved(task, state.point, line, search.alpha)
+    found = next_search(search, jnp.zeros_like(old.slope), point.g @ line.p, ())
+    norm, change, size = jnp.linalg.norm(jnp.stack([point.g, search.alpha * line.p, point.w.reshape(-1)]), axis=1)
     is_start, was_small = counts.trials == 0, counts.status == Status.CONVERGED
     good, finite = is_start | (found.good & (search.start.slope < 0)), jnp.isfinite(norm)
     ended, moved = good | ~is_searching(found, TRIALS), good & finite & ~(was_small & (norm > old.norm))
     first_norm = jnp.where(is_start, norm, old.first_norm)
     is_small = was_small | (moved & (norm <= _smallness(norm) * first_norm))
     status = select_status(
-        [~ended, _is_separated(task, here.theta, ended), is_small, good & ~finite, ~moved],
+        [~ended, _is_separated(task, point.theta, ended), is_small, good & ~finite, ~moved],
         [counts.status, Status.UNBOUNDED, Status.CONVERGED, Status.NOT_FINITE, Status.NO_DESCENT],
         Status.OUT_OF_STEPS,
     )
@@ -141,7 +141,7 @@ def _after_trial(task: Task, state: State) -> State:
     numbers = Numbers(norm, first_norm, search.start.slope, low.alpha, low.slope, high.alpha, high.slope, found.alpha)
     directions = counts.directions + state.is_new.astype(jnp.int32)
     new_counts = Counts(steps, counts.trials + 1, directions, found.count, status)
-    return State(tree_where(moved, here, state.here), line, jnp.stack(numbers), jnp.stack(new_counts), ended, running)
+    return State(tree_where(moved, point, state.point), line, jnp.stack(numbers), jnp.stack(new_counts), ended, running)
 
 
 def _smallness(like: Array) -> float:
@@ -153,22 +153,22 @@ def _line(task: Task, state: State) -> tuple[Direction, Search]:
     """The direction and the search along it, new ones if the last search has ended."""
     old, zero = state.numbers, jnp.zeros((), state.number_vector.dtype)
     line, slope = lax.cond(
-        state.is_new, lambda here: _new_direction(task, here), lambda _: (state.direction, old.slope), state.here
+        state.is_new, lambda point: _new_direction(task, point), lambda _: (state.direction, old.slope), state.point
     )
     start = Trial(zero, zero, slope)
     low, high = Trial(old.low, zero, old.low_slope), Trial(old.high, zero, old.high_slope)
-    last = Search(start, low, high, (), old.alpha, state.counts.along, jnp.array(False))
+    last = Search(start, low, high, (), old.alpha, state.counts.line_trials, jnp.array(False))
     return line, tree_where(state.is_new, begin_search(start, ()), last)
 
 
-def _new_direction(task: Task, here: Here) -> tuple[Direction, Array]:
+def _new_direction(task: Task, point: Point) -> tuple[Direction, Array]:
     """The direction, and the slope along it."""
     cost, X, T = task.cost, task.white.X, task.white.T
-    H = (cost.loss.hessian(here.Z, X, cost.w) + task.extra_curvature).reshape(here.g.size, here.g.size)
+    H = (cost.loss.hessian(point.Z, X, cost.w) + task.extra_curvature).reshape(point.g.size, point.g.size)
     factored = spd_factor(H)
-    p = -_damped(H, factored).solve(here.g)
-    step = p.reshape(here.w.shape)
-    return Direction(p, product(T, step), product(X, step), factored, jnp.diagonal(H), here.g), here.g @ p
+    p = -_damped(H, factored).solve(point.g)
+    step = p.reshape(point.w.shape)
+    return Direction(p, product(T, step), product(X, step), factored, jnp.diagonal(H), point.g), point.g @ p
 
 
 def _damped(H: Array, factored: Factored) -> Factored:
@@ -181,14 +181,14 @@ def _damped(H: Array, factored: Factored) -> Factored:
     return factored._replace(L=lax.cond(factored.is_regular(), lambda: factored.L, damped))
 
 
-def _at(task: Task, here: Here, line: Direction, alpha: Array) -> Here:
+def _moved(task: Task, point: Point, line: Direction, alpha: Array) -> Point:
     """The point at α along the line."""
     cost, (X, T, _) = task.cost, task.white
-    w, theta = here.w + alpha * line.p.reshape(here.w.shape), here.theta + alpha * line.theta_p
-    Z = here.Z + alpha * line.Z_p
+    w, theta = point.w + alpha * line.p.reshape(point.w.shape), point.theta + alpha * line.theta_p
+    Z = point.Z + alpha * line.Z_p
     slope = lax.optimization_barrier(weighted(cost.w, cost.loss.slope(Z, cost.y)))
     g = transpose_product(X, slope) + transpose_product(T, 2 * cost.delta2 * theta)
-    return Here(w, theta, Z, g.reshape(-1))
+    return Point(w, theta, Z, g.reshape(-1))
 
 
 def _is_separated(task: Task, theta: Array, ended: Array) -> Array:

@@ -74,7 +74,7 @@ def _next_attempt(cost: LinearCost, max_steps: Array | int, is_penalised: bool, 
     if not is_penalised:
         separated |= _is_quasi_separated(cost, white, extra_curvature, end, ~is_first & ~separated)
     is_deficient = ~is_first & ~jnp.all(white.kept) & ~separated
-    theta = jnp.where(is_deficient, _projected(bases, end.here.theta), end.here.theta)
+    theta = jnp.where(is_deficient, _projected(bases, end.point.theta), end.point.theta)
     theta, g = _corrected(cost, theta, white.T, factored, jnp.where(is_first, 0, CORRECTIONS))
     value, rounded, norm = cost.value(theta), cost.rounded_gradient(theta), jnp.linalg.norm(g)
     first_norm = jnp.where(is_first, end.numbers.first_norm, before.first_norm)
@@ -123,7 +123,7 @@ def _is_quasi_separated(
     is_singular = nearly_singular(end.direction.curvature, end.direction.factored, cost.delta2)
     return lax.cond(
         is_asked & is_singular,
-        lambda: is_quasi_separable(cost, white.X, white.T, end.here.w, extra_curvature),
+        lambda: is_quasi_separable(cost, white.X, white.T, end.point.w, extra_curvature),
         lambda: jnp.array(False),
     )
 
