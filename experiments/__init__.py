@@ -9,7 +9,10 @@ FOLDERS = {
     "ch03": ("line_and_plane", "cost_bowl"),
     "ch04": ("gaussians", "sample_mean"),
     "ch05": ("likelihoods", "predictive_bands", "entropies"),
-    "ch06": ("ridge_trace", "circle_and_diamond", "lasso_path", "bases", "complexity", "kernel_scale"),
+    "ch06": (
+        *("ridge_trace", "circle_and_diamond", "lasso_path", "bases", "complexity", "kernel_scale"),
+        "chosen_penalties",
+    ),
     "ch07": (
         *("level_curves", "curvature", "step_sizes", "newton_against_descent"),
         *("storing_the_hessian", "gradient_noise", "batch_sizes", "momentum_ravine"),

@@ -113,11 +113,11 @@ def is_comparable(key: Hashable) -> bool:
     return type(key) is not object
 
 
-def _key(value: Any, above: tuple[int, ...]) -> Hashable:
+def _key(value: Any, parents: tuple[int, ...]) -> Hashable:
     """A key that is equal for values of the same content; TypeError for a value without one."""
-    if id(value) in above:
-        return "itself", above.index(id(value))
-    nested_key = functools.partial(_key, above=(*above, id(value)))
+    if id(value) in parents:
+        return "itself", parents.index(id(value))
+    nested_key = functools.partial(_key, parents=(*parents, id(value)))
     if isinstance(value, types.FunctionType):
         fixed = (
             value.__code__,

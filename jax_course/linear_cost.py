@@ -19,7 +19,7 @@ from jax_course.inputs.problems import Problem
 from jax_course.linalg import product, shortest_solution, transpose_product
 from jax_course.linalg.cholesky import rounding_noise
 from jax_course.linalg.lapack import eigvalsh
-from jax_course.losses import Loss
+from jax_course.losses import Loss, class_shift
 from jax_course.tiers import compiled
 
 
@@ -123,7 +123,7 @@ def _shift(H: Array, delta2: Array) -> Array:
         return jnp.zeros_like(H)
     d, K = delta2.shape
     size = jnp.where(jnp.all(delta2 == 0, axis=1), jnp.mean(jnp.diagonal(H).reshape(d, K), axis=1), 0)
-    return jnp.kron(jnp.diag(size), jnp.full((K, K), 1 / K, H.dtype))
+    return class_shift(jnp.diag(size), K).reshape(H.shape)
 
 
 def _exists(cost: LinearCost, theta: Array, deficient: Array) -> Any:

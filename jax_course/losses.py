@@ -57,7 +57,7 @@ class Loss(NamedTuple):
     width: Callable  # d → None; refused where no z of that width fits
     name: str
     hessian: Callable = _undefined  # (z, X, w, threshold=0) → Σ w x xᵀ ∂²C/∂z², where π, or π(1 − π), is above
-    margin: Callable = _undefined  # (z, y) → like z: where all are ≥ 0 and one is > 0, the loss falls for ever along z
+    margin: Callable = _undefined  # (z, y) → like z: where all are ≥ 0, one is > 0, C decreases along z without end
     prediction_slope: Callable = _undefined  # z → ∂ŷ_k/∂z_k, like z
     mean_variance: Callable = _undefined  # z → ∂²C/∂z² of every example, on average over the classes, (m,)
     min_variance: Callable = _undefined  # z → a lower bound on ∂²C/∂z² in any direction, (m,)
@@ -107,7 +107,7 @@ def binary_cross_entropy() -> Loss:
         values=lambda z, y: _row_sums(softplus((1 - 2 * y.reshape(z.shape)) * z)),
         slope=lambda z, y: sigmoid(z) - y.reshape(z.shape),
         curvature_product=lambda z, y, u: sigmoid_derivative(z) * u,
-        targets=lambda y, z: inputs.targets(y, z),
+        targets=inputs.targets,
         width=_one_logit,
         name="binary_cross_entropy",
         hessian=hessian,
@@ -126,17 +126,9 @@ def cross_entropy() -> Loss:
     (Array(1., dtype=float64), Array([[ 0.5, -0.5]], dtype=float64))
     """
 
-    def slope(Z: Array, y: Array) -> Array:
-        pi = probabilities(Z)
-        return pi - indicator(y, pi)
-
     def curvature_product(Z: Array, y: Array, u: Array) -> Array:
         pi = probabilities(Z)
         return pi * (u - jnp.sum(pi * u, axis=1, keepdims=True))
-
-    def prediction_slope(Z: Array) -> Array:
-        pi = probabilities(Z)
-        return pi * (1 - pi)
 
     def hessian(Z: Array, X: Array, w: Array, threshold: Array | float = 0.0) -> Array:
         pi = probabilities(Z)
@@ -149,14 +141,14 @@ def cross_entropy() -> Loss:
     return Loss(
         prediction=probabilities,
         values=lambda Z, y: jnp.where(y < Z.shape[1], minus_log_pi(Z, y), jnp.nan),
-        slope=slope,
+        slope=lambda Z, y: probabilities(Z) - indicator(y, Z),
         curvature_product=curvature_product,
-        targets=lambda y, Z: inputs.class_numbers(y, Z),
+        targets=inputs.class_numbers,
         width=_several_classes,
         name="cross_entropy",
         hessian=hessian,
         margin=margin,
-        prediction_slope=prediction_slope,
+        prediction_slope=lambda Z: probabilities(Z) * (1 - probabilities(Z)),
         mean_variance=lambda Z: (1 - jnp.sum(probabilities(Z) ** 2, axis=1)) / max(1, Z.shape[1] - 1),
         min_variance=lambda Z: jnp.min(probabilities(Z), axis=1),
     )
@@ -188,3 +180,13 @@ def class_hessian(pi: Array, X: Array, w: Array) -> Array:
     pi_pi_xx = jnp.where(same_class, 0, gram(pi_x, w).reshape(shape + shape))
     one_minus_pi = jnp.where(same_class, jnp.sum(pi_pi_xx, axis=3, keepdims=True), 0)
     return one_minus_pi - pi_pi_xx
+
+
+def class_shift(curvature: Array, K: int) -> Array:
+    """A Hessian with this curvature (d, d) along one vector added to all K classes, shape (d, K, d, K).
+
+    Such a vector changes no probability, so that the Hessian of the cost is singular along it. Along vectors that sum
+    to 0 over the classes this Hessian is 0: the solutions of a system keep their part there.
+    """
+    d = len(curvature)
+    return jnp.broadcast_to(curvature[:, None, :, None] / K, (d, K, d, K))

@@ -47,15 +47,8 @@ def padded_rows(X: Array, *each: Array | np.ndarray) -> tuple[Any, ...]:
     >>> X.shape, float(X.sum()), y.shape, w.shape
     ((107, 3), 300.0, (107,), ())
     """
-    arrays = X, *each
-    if not is_small(X) or any(isinstance(a, Tracer) or getattr(a, "committed", False) for a in arrays):
+    arrays, missing = (X, *each), bucket(len(X)) - len(X)
+    if not (missing and is_small(X)) or any(isinstance(a, Tracer) or getattr(a, "committed", False) for a in arrays):
         return arrays
-    rows = bucket(len(X))
-    return tuple(_with_zeros(a, rows) if a.ndim and rows > len(X) else a for a in arrays)
-
-
-def _with_zeros(values: Array | np.ndarray, rows: int) -> np.ndarray:
-    """A NumPy array: jit takes it over in a fraction of the time that an array of JAX takes to make."""
-    padded = np.zeros((rows, *values.shape[1:]), values.dtype)
-    padded[: len(values)] = values
-    return padded
+    # in NumPy, whose arrays jit takes over in a fraction of the time that an array of JAX takes to make
+    return tuple(np.concatenate([a, np.zeros((missing, *a.shape[1:]), a.dtype)]) if a.ndim else a for a in arrays)

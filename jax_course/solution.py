@@ -34,7 +34,7 @@ class Status(DescribedEnum):
     """The end of a solver, best first; `sentence` says what happened and what to try.
 
     >>> Status(0).name, Status.UNBOUNDED.sentence
-    ('CONVERGED', 'The cost has no minimum: it falls for ever. Add a penalty, or check the sign of the cost.')
+    ('CONVERGED', 'The cost has no minimum: it decreases without bound. Add a penalty, or check the sign of the cost.')
     """
 
     CONVERGED = 0, "Converged: the gradient is as small as was asked for, or as rounding lets it be."
@@ -57,7 +57,7 @@ class Status(DescribedEnum):
         "The cost or its gradient is not finite. theta is the last point where both were: look for NaN, infinity or "
         "overflow in the data, and standardize the columns of X.",
     )
-    UNBOUNDED = 5, "The cost has no minimum: it falls for ever. Add a penalty, or check the sign of the cost."
+    UNBOUNDED = 5, "The cost has no minimum: it decreases without bound. Add a penalty, or check the sign of the cost."
     SEPARABLE = (
         6,
         "The cost has no minimum: it falls without end along a direction in which no example is predicted worse "

@@ -84,7 +84,7 @@ class _Tiers:
             leaves, structure = tree_util.tree_flatten([a for i, a in enumerate(arguments) if i not in self._static])
             if _is_batched(leaves):
                 return self._bound(arguments, leaves, structure)
-            if any(isinstance(leaf, Tracer) for leaf in leaves) or _is_staged():
+            if any(isinstance(leaf, Tracer) for leaf in leaves) or is_staged():
                 return self._well(*arguments)
         if self._is_cheap(arguments):
             return _first_known(self._cheap, arguments)
@@ -139,6 +139,8 @@ class _Tiers:
     def _calls_until_paid(self, arguments: tuple[Any, ...]) -> float:
         if jax.default_backend() != "cpu":  # its compiler chooses kernels by the same options
             return 0
+        if jax.config.read("jax_disable_most_optimizations"):  # the other program would be this one
+            return math.inf
         work = self._operations(*arguments) if self._operations else 0
         return min(CALLS, math.floor(WORK / work)) if work else CALLS
 
@@ -210,7 +212,7 @@ def is_traced() -> bool:
     return _trace_state() != NOTHING_TRACED
 
 
-def _is_staged() -> bool:
+def is_staged() -> bool:
     """Whether what is computed becomes a part of a program: under jit, not under vmap or a derivative alone."""
     return isinstance(_probe.bind(np.zeros((), np.float32)), Tracer)
 

@@ -7,9 +7,10 @@ import sys
 FITS = """
 import jax
 import numpy as np
-from jax_course import logistic, softmax
+from jax_course import linear, logistic, softmax
 from jax_course.linalg import spd_solve
-from jax_course.optimization import newton
+from jax_course.optimization import newton, optimizers
+from jax_course.train import train
 
 jax.config.update("jax_enable_x64", True)
 rng = np.random.default_rng(0)
@@ -22,11 +23,16 @@ squares = np.einsum("bij,bkj->bik", *[rng.standard_normal((40, 30, 40))] * 2)
 def valley(theta):
     return ((1 - theta[:-1]) ** 2 + 5 * (theta[1:] - theta[:-1] ** 2) ** 2).sum()
 
+def trained(key):  # the orders are drawn by a callback
+    given = {"epochs": 3, "batch_size": 8, "key": key}
+    return train(linear.gradient, optimizers.sgd(0.01), np.zeros(4), X, truth * 1.0, **given).theta
+
 # what is computed for each of many, and these
 CALLS = {
     "8 penalties x 5 folds": (lambda case: logistic.fit(X, truth, penalty=case[0], weights=case[1]).theta, cases),
     "classes": (lambda penalty: softmax.fit(X, classes, penalty=penalty, classes=3).theta, penalties),
     "newton": (lambda theta: newton(valley, theta).theta, starts),
+    "train": (trained, jax.random.split(jax.random.key(0), 8)),
     "spd_solve": (lambda A: spd_solve(A, X[:30, 0]).x, squares),
 }
 for name, (compute, many) in CALLS.items():

@@ -262,20 +262,13 @@ def test_a_second_call_does_not_trace(model):
     theta, X, y = model.problem(1, np.float64)
     gradient = jax.jit(getattr(model.module, model.verbs[1]))
     gradient(theta, X, y, **model.hyper)
-    # a number of rows that no other test has: after some calls of one shape the optimised program would be traced
-    fitted_X, fitted_y = (jnp.concatenate([values, values, values[:5]]) for values in (X, y))
-    hyper = {name: np.append(v, [*v, *v[:5]]) if name == "weights" else v for name, v in model.hyper.items()}
-    fitted = model.module.fit(fitted_X, fitted_y, **hyper).theta
-    assert (fitted.shape[1:], fitted.dtype) == (theta.shape[1:], np.float64)
+    fitted = model.module.fit(X, y, **model.hyper).theta
+    assert (fitted.shape, fitted.dtype) == (theta.shape, np.float64)
     # as easy or as difficult as X: what data are the first to need is compiled for them
-    others = (
-        jnp.asarray(np.asarray(theta) + 1),
-        jnp.asarray(1.5 * np.asarray(X)),
-        jnp.asarray(1.5 * np.asarray(fitted_X)),
-    )
+    others = jnp.asarray(np.asarray(theta) + 1), jnp.asarray(1.5 * np.asarray(X))
     with jax.no_tracing(True):
-        gradient(*others[:2], y, **model.hyper)
-        model.module.fit(others[2], fitted_y, **hyper)
+        gradient(*others, y, **model.hyper)
+        model.module.fit(others[1], y, **model.hyper)
 
 
 def fit_of(model):
@@ -302,6 +295,31 @@ def test_fit_inside_jit_and_vmap(model):
     for failed in (each[2], several):
         with pytest.raises(RuntimeError, match="NOT_FINITE"):
             failed.check()
+
+
+def test_many_problems_at_once_are_those_of_a_loop(model):
+    """vmap = loop and jit = no jit: of every verb and of the fit."""
+    problems = [[np.asarray(a) for a in model.problem(seed, np.float64)] for seed in (1, 3)]
+    verbs = {verb: names.split() for verb, names in leading(model).items() if verb not in ("fit", "predict")}
+
+    def evaluated(theta, X, y):
+        given = {"theta": theta, "X": X, "y": y, "v": theta}
+        found = {
+            verb: getattr(model.module, verb)(*(given[name] for name in names), **model.hyper)
+            for verb, names in verbs.items()
+        }
+        of_kernels = {"centers": X, "scale": model.hyper["scale"]} if "scale" in model.hyper else {}
+        return found | {"predict": model.module.predict(theta, X, **of_kernels)}
+
+    theta, X, y = map(np.stack, zip(*problems, strict=True))
+    at_once, fits = jax.jit(jax.vmap(evaluated))(theta, X, y), jax.vmap(fit_of(model))(X, y)
+    for i, (theta, X, y) in enumerate(problems):
+        alone = fit_of(model)(X, y)
+        expected = evaluated(theta, X, y) | {"theta": alone.theta, "minimum": alone.cost}
+        found = jax.tree.map(lambda values, i=i: values[i], at_once | {"theta": fits.theta, "minimum": fits.cost})
+        for name in expected:
+            assert relative_error(found[name], expected[name]) < 1e-12, name
+        assert fits.status[i] == alone.status
 
 
 @ONE_OF_EACH_MODULE

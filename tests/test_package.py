@@ -77,6 +77,7 @@ def test_arrows_point_down_and_nothing_private_is_imported(name):
         "members",
         "padding",
         "tiers",
+        "progress",
         "linalg",
         "inputs",
         "solution",

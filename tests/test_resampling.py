@@ -225,6 +225,21 @@ def test_fits_in_batches_are_the_fits_of_one_batch(monkeypatch):
         np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
+def test_a_bar_shows_the_fits_of_each_batch_and_changes_nothing(monkeypatch, capsys):
+    monkeypatch.setattr(batches, "LARGEST_BATCH", 4 * X.size)
+    shown, hidden = (resampling.bootstrap(KEY, weighted_mean, X, Y, draws=10, progress=p) for p in (True, False))
+    np.testing.assert_array_equal(shown.replicates.theta, hidden.replicates.theta)
+    resampling.jackknife(weighted_mean, X, Y, progress=True)
+    resampling.cross_validate(weighted_mean, squares, X, Y, folds=FOLDS, progress=True)
+    resampling.permutation_test(KEY, lambda X, y: X[:, 1] @ y, X, Y, draws=7, progress=True)
+    out, bars = capsys.readouterr()
+    assert not out
+    for n in (10, M, K, 7):
+        assert f"fit {n} of {n}" in bars
+    with pytest.raises(TypeError, match="progress must be left out inside jit, vmap and derivatives"):
+        jax.eval_shape(lambda y: resampling.jackknife(weighted_mean, X, y, progress=True), Y)
+
+
 def squares(theta, X, y, weights):
     return weights @ (y - theta) ** 2
 

@@ -16,6 +16,15 @@ from jax_course.tiers import compiled
 X = np.array([[0.0, -0.0, 1.5], [np.nan, np.inf, -np.inf], [5e-324, 1e308, -745.0]])
 
 
+@pytest.fixture(autouse=True)
+def _programs_are_optimised():
+    """As outside of the tests."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
 @pytest.fixture
 def options_used(monkeypatch):
     """The compiler options of the program that ran, call by call; a program is named by its options."""
@@ -50,6 +59,16 @@ def test_large_work_is_optimised_at_once(options_used):
     double = compiled(lambda x: 2 * x, operations=lambda x: 2 * tiers.WORK)
     double(np.ones(3))
     assert options_used == [None]
+
+
+def test_where_nothing_is_optimised_there_is_one_program(options_used, monkeypatch):
+    monkeypatch.setattr(tiers, "CALLS", 1)
+    jax.config.update("jax_disable_most_optimizations", True)
+    double = compiled(lambda x: 2 * x, operations=lambda x: 2 * tiers.WORK)
+    for _ in range(3):
+        double(np.ones(3))
+    assert len(options_used) == 3
+    assert set(map(str, options_used)) == {str(options_used[0])} != {"None"}
 
 
 def test_a_second_call_traces_nothing(monkeypatch):

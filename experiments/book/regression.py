@@ -389,7 +389,7 @@ ROWS = (
         ),
         ("ridge.cost", "ridge.gradient", "ridge.hessian", "ridge.fit"),
         _ridge,
-        ("ridge_trace/trace",),
+        ("ridge_trace/trace", "chosen_penalties/choice"),
     ),
     Row(
         "6.1b",
@@ -469,6 +469,7 @@ ROWS = (
         (
             "kernel_scale/slider",
             "kernel_scale/scale",
+            "chosen_penalties/choice",
         ),
     ),
 )

@@ -46,6 +46,11 @@ def _hidden() -> Any:
 
 
 @functools.cache
+def _init(net):
+    return jax.jit(partial(net.init, d_in=2))
+
+
+@functools.cache
 def _predict(net):
     return jax.jit(net.predict)
 
@@ -106,7 +111,7 @@ def _problems():
 
 
 def _start():
-    return jax.jit(partial(_hidden().init, d_in=2))(jax.random.key(0))
+    return _init(_hidden())(jax.random.key(0))
 
 
 def _trained(X, y, epochs):

@@ -73,8 +73,13 @@ def _arms():
     return X, y.astype(np.int32)
 
 
+@cache
+def _init(net):
+    return jax.jit(partial(net.init, d_in=2))
+
+
 def _start(seed):
-    return jax.jit(partial(_network(UNITS).init, d_in=2))(jax.random.key(seed))
+    return _init(_network(UNITS))(jax.random.key(seed))
 
 
 def _trained(X, y, epochs):

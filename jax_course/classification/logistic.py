@@ -81,8 +81,7 @@ def cost(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0
     >>> cost(jnp.zeros(1), jnp.ones((2, 1)), jnp.array([0.0, 1.0])) / jnp.log(2)
     Array(2., dtype=float64)
     """
-    theta, X, y = inputs.regression(theta, X, y)
-    delta2, w = inputs.penalties(penalty, theta), inputs.example_weights(weights, X)
+    theta, X, y, delta2, w = inputs.penalized_regression(theta, X, y, penalty, weights)
     z = product(X, theta)
     minus_log_pi, minus_log_1_minus_pi = softplus(-z), softplus(z)
     return jnp.sum(w * (y * minus_log_pi + (1 - y) * minus_log_1_minus_pi)) + jnp.sum(delta2 * theta**2)
@@ -96,8 +95,7 @@ def gradient(
     >>> gradient(jnp.zeros(1), jnp.array([[1.0], [4.0]]), jnp.array([0.0, 1.0]))
     Array([-1.5], dtype=float64)
     """
-    theta, X, y = inputs.regression(theta, X, y)
-    delta2, w = inputs.penalties(penalty, theta), inputs.example_weights(weights, X)
+    theta, X, y, delta2, w = inputs.penalized_regression(theta, X, y, penalty, weights)
     pi = predict(theta, X)
     return transpose_product(X, w * (pi - y)) + 2 * delta2 * theta
 
@@ -110,8 +108,7 @@ def hessian(
     >>> hessian(jnp.zeros(1), jnp.array([[1.0], [4.0]]), jnp.array([0.0, 1.0]))
     Array([[4.25]], dtype=float64)
     """
-    theta, X, y = inputs.regression(theta, X, y)
-    delta2, w = inputs.penalties(penalty, theta), inputs.example_weights(weights, X)
+    theta, X, y, delta2, w = inputs.penalized_regression(theta, X, y, penalty, weights)
     S = sigmoid_derivative(product(X, theta))
     return gram(X, weights=w * S) + 2 * jnp.diag(delta2)
 
@@ -130,8 +127,7 @@ def hessian_product(
     >>> hessian_product(jnp.zeros(1), jnp.array([[1.0], [4.0]]), jnp.array([0.0, 1.0]), jnp.array([2.0]))
     Array([8.5], dtype=float64)
     """
-    theta, X, y = inputs.regression(theta, X, y)
-    delta2, w = inputs.penalties(penalty, theta), inputs.example_weights(weights, X)
+    theta, X, y, delta2, w = inputs.penalized_regression(theta, X, y, penalty, weights)
     v = inputs.direction(v, theta)
     S = sigmoid_derivative(product(X, theta))
     return transpose_product(X, w * S * product(X, v)) + 2 * delta2 * v
@@ -147,10 +143,10 @@ def irls_step(
     >>> irls_step(jnp.zeros(1), jnp.array([[1.0], [4.0]]), jnp.array([0.0, 1.0])) * 17
     Array([6.], dtype=float64)
     """
-    theta, X, y = inputs.regression(theta, X, y)
-    w, z = inputs.example_weights(weights, X), product(X, theta)
+    theta, X, y, delta2, w = inputs.penalized_regression(theta, X, y, penalty, weights)
+    z = product(X, theta)
     S, pi = sigmoid_derivative(z), sigmoid(z)
-    H = hessian(theta, X, y, penalty=penalty, weights=w)
+    H = gram(X, weights=w * S) + 2 * jnp.diag(delta2)
     return spd_solve(H, transpose_product(X, w * (S * z + (y - pi)))).x
 
 
@@ -168,7 +164,7 @@ def fit(
     Array(True, dtype=bool)
     """
     problem = inputs.binary_problem(X, y, penalty=penalty, weights=weights)
-    return newton_fit.fit(LOSS, problem, inputs.whole(max_steps, "max_steps"))
+    return newton_fit.fit(LOSS, problem, inputs.whole(max_steps, "max_steps"), penalty)
 
 
 LOSS = losses.binary_cross_entropy()

@@ -18,9 +18,10 @@ from jax import Array
 from jax_course import inputs
 from jax_course.inputs.types import ArrayLike
 from jax_course.linalg import product
-from jax_course.losses import sigmoid, sigmoid_derivative
 from jax_course.probability import intervals
 from jax_course.probability.intervals import Interval
+from jax_course.scores import sigmoid, sigmoid_derivative
+from jax_course.tiers import compiled
 
 
 def covariance(theta: ArrayLike, X: ArrayLike, *, weights: ArrayLike = 1.0) -> Array:
@@ -53,8 +54,7 @@ def confidence_interval(
     Array([1.], dtype=float64)
     """
     theta, X = inputs.linear(theta, X)
-    z = intervals.normal(intervals.level(confidence, X))
-    return intervals.interval(theta, _root(theta, X, weights), z)
+    return intervals.normal_interval(theta, _root(theta, X, weights), confidence)
 
 
 def predict_interval(
@@ -72,14 +72,17 @@ def predict_interval(
     """
     theta, X = inputs.linear(theta, X)
     X_new = inputs.more_rows(X_new, X)
-    z = intervals.normal(intervals.level(confidence, X))
-    logit = intervals.interval(product(X_new, theta), product(X_new, _root(theta, X, weights)), z)
-    return Interval(*map(sigmoid, logit))
+    z, root = product(X_new, theta), product(X_new, _root(theta, X, weights))
+    return Interval(*map(sigmoid, intervals.normal_interval(z, root, confidence)))
 
 
 def _root(theta: ArrayLike, X: ArrayLike, weights: ArrayLike) -> Array:
     theta, X = inputs.linear(theta, X)
-    w = inputs.training_weights(weights, X)
-    S = sigmoid_derivative(product(X, theta))
-    root = intervals.covariance_root(X, w * S)
+    root = _root_or_nan(theta, X, inputs.training_weights(weights, X))
     return inputs.refuse_nan(root, "the Hessian is singular: columns of X depend on each other, or every π is 0 or 1")
+
+
+@compiled
+def _root_or_nan(theta: Array, X: Array, w: Array) -> Array:
+    S = sigmoid_derivative(product(X, theta))
+    return intervals.covariance_root(X, w * S)

@@ -29,7 +29,7 @@ from jax_course.optimization.step_rules import StrongWolfe
 from jax_course.solution import Method, Solution, Status
 
 FALL = 1e-10  # of the gradient at the start: smaller it counts as 0; 64 roundings if that is more
-PROOF = 64  # so much more curvature than the bound: the estimated λ_min may be several times too large
+SAFETY_FACTOR = 64  # so much more curvature than the bound: the estimated λ_min may be several times too large
 
 
 def newton(cost: LinearCost, max_steps: Array | int) -> tuple[Solution, Array]:
@@ -54,12 +54,17 @@ def newton(cost: LinearCost, max_steps: Array | int) -> tuple[Solution, Array]:
     value, rounded = cost.value(theta), cost.rounded_gradient(theta)
     # where half of the digits may be lost, the coordinates of `whitened_newton` are better
     accurate = (end.norm <= tolerance(end.tolerance / small, rounded)) & factored.is_regular(jnp.sqrt(eps))
-    g_size = jnp.linalg.norm(factored.scale * (jnp.abs(g) + rounded.reshape(-1)))
-    bound = PROOF * _longest_row(X, factored, theta) * g_size
-    accepted = accurate & jnp.isfinite(value) & (jnp.all(delta2 > 0) | factored.is_regular(bound))
+    accepted = accurate & jnp.isfinite(value) & is_proven_inseparable(cost, factored, g, rounded)
     status, method = (jnp.array(code, jnp.int32) for code in (Status.CONVERGED, Method.NEWTON))
     evaluations = end.evaluations._replace(function=jnp.ones_like(end.steps))
     return Solution(theta, value, end.norm, end.steps, status, evaluations, method), accepted
+
+
+def is_proven_inseparable(cost: LinearCost, factored: Factored, g: Array, rounded: Array) -> Array:
+    """Whether the bound above proves that no direction separates the classes; g (n,): the gradient where H is taken."""
+    g_size = jnp.linalg.norm(factored.scale * (jnp.abs(g) + rounded.reshape(-1)))
+    bound = SAFETY_FACTOR * _longest_row(cost.X, factored, cost.delta2) * g_size
+    return jnp.all(cost.delta2 > 0) | factored.is_regular(bound)
 
 
 def _shift_curvature(H: Array, delta2: Array) -> Array:

@@ -87,7 +87,7 @@ def _line(cost: LinearCost, coordinates: Coordinates, start: Point, p: Array) ->
     def slope(alpha: Array) -> Array:
         return jnp.sum(_weighted_slope(cost, Z + alpha * Z_p, *rows) * Z_p)
 
-    def at(alpha: Array) -> tuple[Array, Array, tuple]:
+    def evaluate(alpha: Array) -> tuple[Array, Array, tuple]:
         penalty_slope = jnp.sum(2 * cost.delta2 * (theta + alpha * theta_p) * theta_p)
         slope_at_1 = jnp.sum(moment_at_1 * q_p)
         own = lax.cond(alpha == 1, lambda: slope_at_1, lambda: slope(alpha)) if at_once else slope(alpha)
@@ -102,7 +102,7 @@ def _line(cost: LinearCost, coordinates: Coordinates, start: Point, p: Array) ->
         new_moment = lax.cond(alpha == 1, lambda: moment_at_1, moment) if at_once else moment()
         return _point(coordinates, start.x + alpha * p, Scored(q + alpha * q_p, new_Z, new_moment))
 
-    return Line(at, (), point)
+    return Line(evaluate, (), point)
 
 
 def tolerance(first_norm: Array, rounded: Array) -> Array:

@@ -1,6 +1,6 @@
 r"""Whether the classes can be separated, so that the cost has no minimum (Albert and Anderson, Biometrika 71, 1984).
 
-If some v has margins ≥ 0 on all examples and > 0 on one, the cost falls for ever along v.
+If some v has margins ≥ 0 on all examples and > 0 on one, the cost decreases along v without end.
 
 Complete separation: all margins are > 0. It shows in θ itself, which is tried after every step of Newton's method.
 

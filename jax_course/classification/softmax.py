@@ -78,8 +78,7 @@ def cost(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0
     >>> cost(jnp.zeros((1, 4)), jnp.ones((3, 1)), jnp.array([0, 1, 3])) / jnp.log(4)
     Array(3., dtype=float64)
     """
-    theta, X, y = inputs.classification(theta, X, y)
-    delta2, w = inputs.penalties(penalty, theta), inputs.example_weights(weights, X)
+    theta, X, y, delta2, w = inputs.penalized_classification(theta, X, y, penalty, weights)
     return jnp.sum(w * scores.minus_log_pi(product(X, theta), y)) + jnp.sum(delta2 * theta**2)
 
 
@@ -91,8 +90,7 @@ def gradient(
     >>> gradient(jnp.zeros((1, 2)), jnp.array([[4.0]]), jnp.array([1]))
     Array([[ 2., -2.]], dtype=float64)
     """
-    theta, X, y = inputs.classification(theta, X, y)
-    delta2, w = inputs.penalties(penalty, theta), inputs.example_weights(weights, X)
+    theta, X, y, delta2, w = inputs.penalized_classification(theta, X, y, penalty, weights)
     pi = predict(theta, X)
     return transpose_product(X, w.reshape(-1, 1) * (pi - scores.indicator(y, pi))) + 2 * delta2 * theta
 
@@ -106,8 +104,7 @@ def hessian(
     Array([[ 4., -4.],
            [-4.,  4.]], dtype=float64)
     """
-    theta, X, y = inputs.classification(theta, X, y)
-    delta2, w = inputs.penalties(penalty, theta), inputs.example_weights(weights, X)
+    theta, X, y, delta2, w = inputs.penalized_classification(theta, X, y, penalty, weights)
     penalty_hessian = 2 * jnp.diag(delta2.reshape(-1)).reshape(theta.shape + theta.shape)
     return losses.class_hessian(predict(theta, X), X, w) + penalty_hessian
 
@@ -126,8 +123,7 @@ def hessian_product(
     >>> hessian_product(jnp.zeros((1, 2)), jnp.array([[4.0]]), jnp.array([1]), jnp.array([[1.0, 0.0]]))
     Array([[ 4., -4.]], dtype=float64)
     """
-    theta, X, y = inputs.classification(theta, X, y)
-    delta2, w = inputs.penalties(penalty, theta), inputs.example_weights(weights, X)
+    theta, X, y, delta2, w = inputs.penalized_classification(theta, X, y, penalty, weights)
     v = inputs.direction(v, theta)
     pi, Xv = predict(theta, X), product(X, v)
     mean_Xv = jnp.sum(pi * Xv, axis=1, keepdims=True)
@@ -155,7 +151,7 @@ def fit(
     (2, 3)
     """
     problem = inputs.classification_problem(X, y, classes=classes, penalty=penalty, weights=weights)
-    return newton_fit.fit(LOSS, problem, inputs.whole(max_steps, "max_steps"))
+    return newton_fit.fit(LOSS, problem, inputs.whole(max_steps, "max_steps"), penalty)
 
 
 LOSS = losses.cross_entropy()

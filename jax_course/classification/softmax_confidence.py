@@ -16,16 +16,18 @@ H⁺ = R Rᵀ with R = (W ⊗ P) A⁻ᵀ.
 Shapes: theta (d, K), the fit's without a penalty; X (m, d), that of the fit; X_new (n, d).
 """
 
+import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.nn import softmax
 from jax.scipy.special import logsumexp
 
-from jax_course import inputs, losses
+from jax_course import inputs, losses, scores
 from jax_course.inputs.types import ArrayLike
 from jax_course.linalg import product, spd_factor
 from jax_course.probability import intervals
 from jax_course.probability.intervals import Interval
+from jax_course.tiers import compiled
 
 
 def covariance(theta: ArrayLike, X: ArrayLike, *, weights: ArrayLike = 1.0) -> Array:
@@ -67,9 +69,8 @@ def confidence_interval(
     Array([[0., 1.]], dtype=float64)
     """
     theta, X = inputs.class_scores(theta, X)
-    z = intervals.normal(intervals.level(confidence, X))
-    contrast = _contrast(theta, reference)
-    return intervals.interval(contrast, _contrast(_root(theta, X, weights), reference), z)
+    contrast, root = (_contrast(values, reference) for values in (theta, _root(theta, X, weights)))
+    return intervals.normal_interval(contrast, root, confidence)
 
 
 def predict_interval(
@@ -87,10 +88,9 @@ def predict_interval(
     """
     theta, X = inputs.class_scores(theta, X)
     X_new = inputs.more_rows(X_new, X)
-    z = intervals.normal(intervals.level(confidence, X))
     eta, slopes = _log_odds(product(X_new, theta))
     root = jnp.einsum("icl,ij,jlq->icq", slopes, X_new, _root(theta, X, weights), precision=lax.Precision.HIGHEST)
-    return Interval(*map(losses.sigmoid, intervals.interval(eta, root, z)))
+    return Interval(*map(scores.sigmoid, intervals.normal_interval(eta, root, confidence)))
 
 
 def _contrast(values: Array, reference: int) -> Array:
@@ -101,17 +101,23 @@ def _contrast(values: Array, reference: int) -> Array:
 
 def _root(theta: Array, X: Array, weights: ArrayLike) -> Array:
     """(W ⊗ P) A⁻ᵀ, shape (d, K, d K)."""
-    w = inputs.training_weights(weights, X)
+    root = _root_or_nan(theta, X, inputs.training_weights(weights, X))
+    return inputs.refuse_nan(root, "the Hessian is singular: columns of X depend on each other, or every π is 0 or 1")
+
+
+@compiled
+def _root_or_nan(theta: Array, X: Array, w: Array) -> Array:
+    """(W ⊗ P) A⁻ᵀ; NaN where the Hessian is singular."""
     d, K = theta.shape
     W = intervals.covariance_root(X, w)
-    H = losses.class_hessian(losses.probabilities(product(X, theta)), product(X, W), w)
-    shift = jnp.eye(d, dtype=X.dtype)[:, None, :, None] / K
-    factored = spd_factor((H + shift).reshape(d * K, d * K))
+    H = losses.class_hessian(scores.probabilities(product(X, theta)), product(X, W), w)
+    H = H + losses.class_shift(jnp.eye(d, dtype=X.dtype), K)
+    factored = spd_factor(H.reshape(d * K, d * K))
     root = factored.half_solve(jnp.kron(W.T, jnp.eye(K, dtype=X.dtype) - 1 / K)).T.reshape(d, K, d * K)
-    reason = "the Hessian is singular: columns of X depend on each other, or every π is 0 or 1"
-    return inputs.refuse_nan(jnp.where(factored.is_regular(), root, jnp.nan), reason)
+    return jnp.where(factored.is_regular(), root, jnp.nan)
 
 
+@jax.jit
 def _log_odds(Z: Array) -> tuple[Array, Array]:
     """η_c = log π_c/(1 − π_c), shape (m, K), and ∂η_c/∂z_l, (m, K, K): 1 where l = c, −π_l/(1 − π_c) elsewhere."""
     own = jnp.eye(Z.shape[1], dtype=bool)[None, :, :]

@@ -26,7 +26,7 @@ BLOCK = 1024  # rows
 HESSIAN_BLOCK = 4096
 NEAR = 64  # roundings of float32: a Hessian whose reciprocal condition is below has directions of nothing else
 LARGEST_SHRINKAGE = 0.5  # share of noise beside the diagonal of G: beyond it the diagonal alone is nearer to the truth
-CERTIFICATE, ROWS_PER_COLUMN = 1024, 4  # examples whose curvature is the certificate: these, and some per column
+CURVATURE_ROWS, ROWS_PER_COLUMN = 1024, 4  # examples whose curvature is the certificate: these, and some per column
 LEAST_CURVATURE = 1e-4  # at the end, in units of that at the start
 GOLDEN = 0.6180339887498949
 
@@ -111,7 +111,7 @@ def _sum_over_blocks(block_sum: Callable[[Array, Array], Array], X: Array, w: Ar
 
 def is_curved(cost: LinearCost, theta: Array, A: Factored) -> Array:
     """Whether a subset has curvature at theta in every direction, in units of A, the curvature at the start."""
-    few = min(len(cost.X), ROWS_PER_COLUMN * len(theta) + CERTIFICATE)
+    few = min(len(cost.X), ROWS_PER_COLUMN * len(theta) + CURVATURE_ROWS)
     X, w = cost.X[:few], cost.w if cost.w.ndim == 0 else cost.w[:few]
     variance = w * cost.loss.min_variance(product(X, theta)) * (len(cost.X) / few)
     H = gram(X, variance) + 2 * jnp.diag(jnp.min(cost.delta2.reshape(len(theta), -1), axis=1))

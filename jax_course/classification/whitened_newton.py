@@ -40,7 +40,7 @@ class End(NamedTuple):
     H: Array
     factored: Factored
     separated: Array  # whether some w on the way separated the classes completely
-    is_flat: Array  # whether the curvature nearly vanishes along some direction
+    nearly_singular: Array  # whether the curvature nearly vanishes along some direction
     is_unique: Array
 
 
@@ -50,9 +50,9 @@ def whitened_newton(cost: LinearCost, max_steps: Array | int) -> End:
     Along a direction of separation the curvature vanishes with the gradient: where there is curvature in all directions
     that no penalty holds, quasi-complete separation is out of the question.
     """
-    white = whiten(_weighted_rows(cost), _row_penalties(cost.delta2))
+    white = whiten(weighted_rows(cost), row_penalties(cost.delta2))
     white = white._replace(X=product(cost.X, white.T))
-    extra_curvature = _extra_curvature(white, cost.delta2)
+    extra_curvature = penalty_curvature(white, cost.delta2)
     origin = jnp.zeros_like(cost.delta2)
     first_gradient = cost.gradient(origin)
 
@@ -76,20 +76,20 @@ def whitened_newton(cost: LinearCost, max_steps: Array | int) -> End:
     H = hessian(found.point)
     factored, separated = spd_factor(H), found.status == Status.UNBOUNDED
     is_unique = jnp.all(white.kept) & factored.is_regular()
-    is_flat = _is_flat(H, factored, cost.delta2)
+    is_singular = nearly_singular(jnp.diagonal(H), factored, cost.delta2)
     theta = product(white.T, found.point.extra.q)
-    return End(found, theta, white, first_gradient, extra_curvature, H, factored, separated, is_flat, is_unique)
+    return End(found, theta, white, first_gradient, extra_curvature, H, factored, separated, is_singular, is_unique)
 
 
-def least_norm(cost: LinearCost, end: End) -> tuple[Array, Array]:
-    """The theta of least norm with these predictions and this penalty, and the least rank of a class."""
-    rows = _weighted_rows(cost)
+def least_norm(cost: LinearCost, theta: Array) -> tuple[Array, Array]:
+    """The theta of least norm with the predictions and the penalty of this one, and the least rank of a class."""
+    rows = weighted_rows(cost)
 
     def one_class(theta_and_delta2: tuple[Array, Array]) -> tuple[Array, Array]:
         theta, delta2 = theta_and_delta2
         return minimum_norm(jnp.concatenate([rows, jnp.diag(jnp.sqrt(delta2))]), theta)
 
-    classes = (values.reshape(rows.shape[1], -1).T for values in (end.theta, cost.delta2))
+    classes = (values.reshape(rows.shape[1], -1).T for values in (theta, cost.delta2))
     theta, rank = lax.map(one_class, tuple(classes))
     return theta.T.reshape(cost.delta2.shape), jnp.min(rank)
 
@@ -107,26 +107,30 @@ def corrected(cost: LinearCost, end: End, theta: Array, rank: Array, separated: 
     return Solution(theta, cost.value(theta), jnp.linalg.norm(g), found.steps, status, found.evaluations, method)
 
 
-def _weighted_rows(cost: LinearCost) -> Array:
+def weighted_rows(cost: LinearCost) -> Array:
+    """X, the rows times the roots of their weights."""
     return cost.X if cost.w.ndim == 0 else jnp.sqrt(cost.w)[:, None] * cost.X
 
 
-def _row_penalties(delta2: Array) -> Array:
+def row_penalties(delta2: Array) -> Array:
+    """The penalties (d,), on average over the classes."""
     return jnp.mean(delta2.reshape(len(delta2), -1), axis=1)
 
 
-def _is_flat(H: Array, factored: Factored, delta2: Array) -> Array:
-    """Whether there is hardly any curvature along some direction, and a parameter without a penalty."""
-    curvature = jnp.diagonal(H)
+def nearly_singular(curvature: Array, factored: Factored, delta2: Array) -> Array:
+    """Whether there is hardly any curvature along some direction, and a parameter without a penalty.
+
+    curvature: the diagonal of H.
+    """
     least = factored.rcond * jnp.min(curvature) / jnp.max(curvature)
-    return (least < jnp.finfo(H.dtype).eps ** VANISHING_CURVATURE) & jnp.any(delta2 == 0)
+    return (least < jnp.finfo(curvature.dtype).eps ** VANISHING_CURVATURE) & jnp.any(delta2 == 0)
 
 
-def _extra_curvature(white: Whitened, delta2: Array) -> Array:
+def penalty_curvature(white: Whitened, delta2: Array, sizes: Array | None = None) -> Array:
     """The penalty's curvature in w; and 1 wherever C has none, so that H is not singular. There the gradient is 0 too.
 
     C is flat along the directions that the rank lacks, and along one vector added to all classes, where the penalty
-    does not tell the classes apart.
+    does not tell the classes apart. sizes (d,): the squared lengths of the columns, by default 1.
     """
     columns = delta2.reshape(delta2.shape[0], -1)
     d, K = columns.shape
@@ -134,6 +138,7 @@ def _extra_curvature(white: Whitened, delta2: Array) -> Array:
     blocks = lax.map(lambda delta2: 2 * gram(white.T, weights=delta2) + missing, columns.T)
     alike = jnp.all(columns == columns[:, :1]) & (K > 1)
     shift = jnp.where(alike, 1 / K**2, 0).astype(delta2.dtype) * jnp.eye(d, dtype=delta2.dtype)
+    shift = shift if sizes is None else shift * sizes[None, :]
     curvature = jnp.einsum("kjl,kn->jkln", blocks, jnp.eye(K, dtype=delta2.dtype)) + shift[:, None, :, None]
     return curvature.reshape(delta2.shape + delta2.shape)
 

@@ -26,7 +26,7 @@ def {asked}({parameters}):
     """{what_capital}: {shape}."""
     raise NotImplementedError("your formula goes here")
 '''
-WHAT = {"gradient": "the gradient", "hessian": "the Hessian", "hessian_product": "the Hessian times v"}
+DERIVATIVES = {"gradient": "the gradient", "hessian": "the Hessian", "hessian_product": "the Hessian times v"}
 
 
 def sheet(name: str, exercises: dict[str, Exercise] = EXERCISES) -> str:
@@ -37,7 +37,7 @@ def sheet(name: str, exercises: dict[str, Exercise] = EXERCISES) -> str:
     """
     exercise = _named(name, exercises)
     parameters = list(inspect.signature(exercise.cost).parameters)
-    what = WHAT[exercise.asked]
+    what = DERIVATIVES[exercise.asked]
     return SHEET.format(
         name=name,
         title=exercise.title,

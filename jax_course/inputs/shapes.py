@@ -62,6 +62,22 @@ def classification(theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> tuple[Array,
     return theta, X, class_numbers(y, X)
 
 
+def penalized_regression(
+    theta: ArrayLike, X: ArrayLike, y: ArrayLike, penalty: ArrayLike, weights: ArrayLike
+) -> tuple[Array, Array, Array, Array, Array]:
+    """theta (d,), X (m, d), y (m,), a penalty for every parameter, and the weights of the examples."""
+    theta, X, y = regression(theta, X, y)
+    return theta, X, y, penalties(penalty, theta), example_weights(weights, X)
+
+
+def penalized_classification(
+    theta: ArrayLike, X: ArrayLike, y: ArrayLike, penalty: ArrayLike, weights: ArrayLike
+) -> tuple[Array, Array, Array, Array, Array]:
+    """theta (d, K), X (m, d), class numbers y (m,), a penalty for every parameter, and the weights of the examples."""
+    theta, X, y = classification(theta, X, y)
+    return theta, X, y, penalties(penalty, theta), example_weights(weights, X)
+
+
 def targets(y: ArrayLike, X: Like) -> Array:
     """y as shape (m,) of the dtype of X (m, …)."""
     y = one_per_row(y, X)

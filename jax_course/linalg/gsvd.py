@@ -27,7 +27,7 @@ from jax_course.linalg.least_squares import column_scale
 from jax_course.linalg.products import product, transpose_product
 
 WORK = 2**22  # of the longer side times the square of the shorter
-FAR = 0.25  # from rounding: C², S² and the reciprocal condition above this power of it
+SAFE_POWER = 0.25  # of ε: C², S² and the reciprocal condition are far from rounding above it
 
 
 class GSVD(NamedTuple):
@@ -80,7 +80,7 @@ def _squared_columns(X: Array, factors: Array) -> tuple[GSVD, Array]:
     S2 = jnp.where(jnp.arange(len(S2)) < jnp.sum(factors == 0), 0, S2)
     B = factored.scale[:, None] * solve_triangular(factored.L, V, lower=True, trans=1)
     C = jnp.sqrt(1 - S2)
-    rounding = jnp.finfo(X.dtype).eps ** FAR
+    rounding = jnp.finfo(X.dtype).eps ** SAFE_POWER
     # the decomposition squares X, and is kept only where three quarters of the digits remain
     accepted = factored.is_regular(rounding) & jnp.all(((S2 > rounding) | (S2 == 0)) & (1 - S2 > rounding))
     return GSVD(X, B / C[None, :], C, jnp.sqrt(S2), B, tau), accepted
@@ -93,7 +93,7 @@ def _squared_rows(X: Array, factors: Array) -> tuple[GSVD, Array]:
     sizes, Z = eigh(K)
     C2, S2 = sizes / (sizes + tau), tau / (sizes + tau)
     B = inverse[:, None] * transpose_product(X, Z / jnp.sqrt(sizes * (sizes + tau))[None, :])
-    rounding = jnp.finfo(X.dtype).eps ** FAR
+    rounding = jnp.finfo(X.dtype).eps ** SAFE_POWER
     accepted = jnp.all(C2 > rounding) & jnp.all(factors > 0)
     return GSVD(Z, jnp.eye(len(Z), dtype=X.dtype), jnp.sqrt(C2), jnp.sqrt(S2), B, tau), accepted
 

@@ -103,11 +103,11 @@ def _one_after_another(function: Callable) -> Callable:
             found = function(*arguments)
             return found, jax.tree_util.tree_map(lambda _: False, found)
 
-        def at(parts: list[Array]) -> Any:
+        def one_member(parts: list[Array]) -> Any:
             remaining = iter(parts)
             return single(*(next(remaining) if along else a for a, along in zip(arguments, is_batched, strict=True)))
 
-        found = lax.map(at, batched)
+        found = lax.map(one_member, batched)
         return found, jax.tree_util.tree_map(lambda _: True, found)
 
     return single

@@ -9,7 +9,8 @@ r"""How well predictions agree with what was observed: accuracy, log loss, R², 
 
 Shapes: y (m,); predictions (m,), probabilities of K classes (m, K). `weights`, at least 0, a scalar or (m,): an example
 of weight w counts as w examples, and one of weight 0 as none. All but the confusion matrix are means, so that test sets
-of different sizes can be compared; a model's cost is a sum.
+of different sizes can be compared; a model's cost is a sum. Of these the course has the sum of the log loss (8.4, 9.2),
+as a cost.
 
 All of them work inside `jax.jit` and under `jax.vmap`. Input that is refused outside gives NaN there.
 """

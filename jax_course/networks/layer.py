@@ -60,14 +60,14 @@ def serial(*layers: Layer) -> Layer:
     def init(key: Array, d_in: int) -> tuple[tuple, int]:
         params, layer_keys = [], jax.random.split(random_key(key, "key"), len(named))
         for layer, layer_key in zip(named, layer_keys, strict=True):
-            layer_params, d_in = at(layer, layer.init, layer_key, d_in)
+            layer_params, d_in = call_layer(layer, layer.init, layer_key, d_in)
             params.append(layer_params)
         return tuple(params), d_in
 
     def forward(params: tuple, z: Array) -> tuple[Array, tuple]:
         caches = []
         for layer, layer_params in zip(named, _one_for_each(named, params), strict=True):
-            z, cache = at(layer, layer.forward, layer_params, z)
+            z, cache = call_layer(layer, layer.forward, layer_params, z)
             caches.append(cache)
         return z, tuple(caches)
 
@@ -143,7 +143,7 @@ def tangent_backward_of(layer: Layer) -> Callable:
     return layer.tangent_backward or autodiff
 
 
-def at(layer: Layer, function: Callable, *arguments: Any) -> Any:
+def call_layer(layer: Layer, function: Callable, *arguments: Any) -> Any:
     """function(*arguments); what it refuses is said with the name of the layer."""
     try:
         return function(*arguments)

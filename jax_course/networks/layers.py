@@ -23,7 +23,7 @@ from jax_course.inputs.shapes import random_key
 from jax_course.linalg import product, transpose_product
 from jax_course.networks.activations import gelu, log_softmax, relu, sigmoid, softmax, softplus, tanh
 from jax_course.networks.initializers import Initializer, he
-from jax_course.networks.layer import Layer, at, fits, positive_width, tangent_backward_of, tangent_of
+from jax_course.networks.layer import Layer, call_layer, fits, positive_width, tangent_backward_of, tangent_of
 from jax_course.networks.rbf import RBFParams, rbf
 
 __all__ = [
@@ -96,13 +96,13 @@ def residual(inner: Layer) -> Layer:
     """
 
     def init(key: Array, d_in: int) -> tuple[Any, int]:
-        params, d_out = at(inner, inner.init, key, d_in)
+        params, d_out = call_layer(inner, inner.init, key, d_in)
         if d_out != d_in:
             raise ValueError(f"residual needs a layer that keeps the width; {inner.name} makes {d_out} of {d_in}")
         return params, d_in
 
     def forward(params: Any, z: Array) -> tuple[Array, Any]:
-        change, cache = at(inner, inner.forward, params, z)
+        change, cache = call_layer(inner, inner.forward, params, z)
         return z + change, cache
 
     def backward(params: Any, cache: Any, delta: Array) -> tuple[Any, Array]:
@@ -164,18 +164,18 @@ def computed_in(dtype: DTypeLike, inner: Layer) -> Layer:
     Array([[1.]], dtype=float64)
     """
 
-    def to(tree: Any) -> Any:
+    def lowered(tree: Any) -> Any:
         return jax.tree.map(lambda leaf: leaf.astype(dtype), tree)
 
     def like(tree: Any, other: Any) -> Any:
         return jax.tree.map(lambda leaf, model: leaf.astype(model.dtype), tree, other)
 
     def forward(params: Any, z: Array) -> tuple[Array, Any]:
-        z_out, cache = inner.forward(to(params), to(z))
+        z_out, cache = inner.forward(lowered(params), lowered(z))
         return z_out.astype(z.dtype), cache
 
     def backward(params: Any, cache: Any, delta: Array) -> tuple[Any, Array]:
-        gradient, delta_in = inner.backward(to(params), cache, to(delta))
+        gradient, delta_in = inner.backward(lowered(params), cache, lowered(delta))
         return like(gradient, params), delta_in.astype(delta.dtype)
 
     return Layer(inner.init, forward, backward, name=f"{inner.name} in {jnp.dtype(dtype).name}", keys=inner.keys)

@@ -67,7 +67,7 @@ def network(*layers: Layer, cost: Loss) -> Network:
     def predict(theta: Any, X: ArrayLike) -> Array:
         return last.prediction(chain.forward(theta, inputs.design(X))[0])
 
-    def cost_of(theta: Any, X: ArrayLike, y: ArrayLike, *, penalty: Any = 0.0, weights: ArrayLike = 1.0) -> Array:
+    def total_cost(theta: Any, X: ArrayLike, y: ArrayLike, *, penalty: Any = 0.0, weights: ArrayLike = 1.0) -> Array:
         z, _ = chain.forward(theta, inputs.design(X))
         C = jnp.sum(inputs.example_weights(weights, z) * last.values(z, _targets(last, y, z)))
         return C + _sum(penalties(penalty, theta, lambda p, t: jnp.sum(p * t**2)))
@@ -96,7 +96,7 @@ def network(*layers: Layer, cost: Loss) -> Network:
         dtheta, _ = chain.backward(theta, caches, _weighted(weights, u))
         return _plus(dtheta, penalties(penalty, v, lambda p, w: 2 * p * w))
 
-    return Network(init, predict, cost_of, gradient, hessian_product, gauss_newton_product, layers, last)
+    return Network(init, predict, total_cost, gradient, hessian_product, gauss_newton_product, layers, last)
 
 
 def _made(cost: Any) -> Loss:

@@ -119,9 +119,9 @@ def _difference(layer: Layer, params: Any, z: Array, delta: Array, hand: Any) ->
     at_batch = _against_vjp(layer, params, z, delta, hand)
     if not at_batch > 0:  # NaN stays
         return at_batch
-    params, z = _beside((params, z))
-    beside = _against_vjp(layer, params, z, delta, layer.backward(params, layer.forward(params, z)[1], delta))
-    return min(at_batch, beside)  # at_batch, where the numbers beside are outside of the layer's domain: NaN
+    params, z = _perturbed((params, z))
+    perturbed = _against_vjp(layer, params, z, delta, layer.backward(params, layer.forward(params, z)[1], delta))
+    return min(at_batch, perturbed)  # at_batch, where the perturbed numbers are outside of the layer's domain: NaN
 
 
 def _against_vjp(layer: Layer, params: Any, z: Array, delta: Array, hand: Any) -> float:
@@ -133,7 +133,7 @@ def _against_vjp(layer: Layer, params: Any, z: Array, delta: Array, hand: Any) -
     return float(apart / size if size else apart)
 
 
-def _beside(tree: Any) -> Any:
+def _perturbed(tree: Any) -> Any:
     """Every number moved by about a thousandth of what the numbers of its array are large."""
     rng = np.random.default_rng(0)
 

@@ -46,23 +46,23 @@ def _called(function: Callable, values: list[Array], *arguments: Any) -> Any:
 def conditions(functions: Functions, theta: Any) -> Conditions:
     """The conditions of a minimiser x (n,) of values p; theta: a tree like the start."""
 
-    def at(p: Any) -> Objective:
+    def objective_for(p: Any) -> Objective:
         return objective(theta, **with_values(functions, p))
 
     def hessian(x: Array, p: Any) -> Array:
-        return at(p).hessian(Point(x, x[0], x))
+        return objective_for(p).hessian(Point(x, x[0], x))
 
     def inverse_product(x: Array, p: Any, b: Array) -> Array:
         if b.size > LARGEST_HESSIAN:
-            return conjugate_gradients(partial(at(p).product, x), b)
+            return conjugate_gradients(partial(objective_for(p).product, x), b)
         return spd_inverse_product(hessian(x, p), b)
 
-    cost, gradient = (lambda x, p: at(p).value(x)), (lambda x, p: at(p).gradient(x))
+    cost, gradient = (lambda x, p: objective_for(p).value(x)), (lambda x, p: objective_for(p).gradient(x))
     if functions.get("proximal") is None:
-        return Conditions(cost, gradient, lambda x, p, v: at(p).product(x, v), inverse_product)
+        return Conditions(cost, gradient, lambda x, p, v: objective_for(p).product(x, v), inverse_product)
 
     def moved(x: Array, p: Any) -> Array:
-        return x - at(p).proximal(x - gradient(x, p), jnp.ones((), x.dtype))
+        return x - objective_for(p).proximal(x - gradient(x, p), jnp.ones((), x.dtype))
 
     def product(x: Array, p: Any, v: Array) -> Array:
         return jax.jvp(lambda x: moved(x, p), (x,), (v,))[1]

@@ -27,7 +27,7 @@ from jax_course.solution import Evaluations, Solution, Status, select_status
 
 # Factor on the first α: a longer step that still descends finds no minimum. With 1e30 conjugate gradients on a linear
 # cost end as OUT_OF_STEPS; a smaller factor gives up minima that are that many first steps away.
-ENDLESS = 1e12
+LARGEST_STEP = 1e12
 
 
 class Direction(NamedTuple):
@@ -124,7 +124,7 @@ def _step(rules: _Rules, f: Objective, state: State) -> State:
     small = was_small | method.is_small(found.point, norm, updated, state.tolerance)
     finite = jnp.isfinite(found.point.f) & jnp.isfinite(norm)
     moved = finite & (found.success | (found.point.f < point.f)) & ~(was_small & (norm > state.norm))
-    endless = moved & ~found.success & (found.alpha > ENDLESS * direction.alpha)
+    endless = moved & ~found.success & (found.alpha > LARGEST_STEP * direction.alpha)
     endless |= (found.point.f < state.floor) | method.is_unbounded(found.point)
     stuck = ~moved & state.is_fresh if method.restarts else ~moved
     status = select_status(

@@ -107,24 +107,24 @@ class Search(NamedTuple):
 
 
 def strong_wolfe(
-    along: Callable[[Array], tuple[Array, Array, Any]], start: Trial, extra: Any, alpha: Array | float = 1.0,
+    evaluate: Callable[[Array], tuple[Array, Array, Any]], start: Trial, extra: Any, alpha: Array | float = 1.0,
     c2: Array | float = C2, max_evaluations: int = 30,
 ) -> Step:  # fmt: skip
     """A step with sufficient decrease and a small slope, |φ'(α)| ≤ c₂ |φ'(0)|. Course 7.6, N&W 3.7.
 
-    along: α → (φ(α), φ'(α), extra), where extra, such as the gradient, is returned for the point taken; start and extra
-    are those at α = 0; alpha is the first α. φ, φ' and α are scalars.
+    evaluate: α → (φ(α), φ'(α), extra), where extra, such as the gradient, is returned for the point taken; start and
+    extra are those at α = 0; alpha is the first α. φ, φ' and α are scalars.
 
-    >>> def along(a):
+    >>> def evaluate(a):
     ...     return (a - 3) ** 2, 2 * (a - 3), None
-    >>> step = strong_wolfe(along, Trial(*map(jnp.asarray, (0.0, 9.0, -6.0))), None, c2=0.1)
+    >>> step = strong_wolfe(evaluate, Trial(*map(jnp.asarray, (0.0, 9.0, -6.0))), None, c2=0.1)
     >>> round(float(step.taken.alpha), 6), bool(step.success)
     (3.0, True)
     """
     search = begin_search(start, extra, alpha)
     end = lax.while_loop(
         lambda search: is_searching(search, max_evaluations),
-        lambda search: next_search(search, *along(search.alpha), c2=c2),
+        lambda search: next_search(search, *evaluate(search.alpha), c2=c2),
         search,
     )
     return Step(end.low, end.extra, end.count, end.good)

@@ -70,18 +70,23 @@ def newton_method(
         p, extra = direction(f.hessian(point), point.g)
         return Direction(p, jnp.ones_like(point.f), 1, extra)
 
-    def is_refined(old_norm: Array, new_norm: Array, change: Array, x: Array) -> Array:
-        still = jnp.linalg.norm(change) <= jnp.sqrt(jnp.finfo(x.dtype).eps) * jnp.linalg.norm(x)
-        return (new_norm > 0) & (~still | (new_norm <= 0.1 * old_norm))
-
     return DescentMethod(
         start=lambda point: memory,
         direction=newton_step,
         update=lambda memory, old, new, direction, alpha: direction.extra,
         restarts=False,
         is_unbounded=is_unbounded,
-        is_refined=is_refined,
+        is_refined=lambda old, new, change, x: is_refined(old, new, jnp.linalg.norm(change), jnp.linalg.norm(x)),
     )
+
+
+def is_refined(old_norm: Array, new_norm: Array, change: Array, size: Array) -> Array:
+    """Whether a step is worth another one although the gradient is small: it divided it by ten, or moved x.
+
+    The arguments are norms: of the gradient before and after, of the change of x, and of x.
+    """
+    still = change <= jnp.sqrt(jnp.finfo(size.dtype).eps) * size
+    return (new_norm > 0) & (~still | (new_norm <= 0.1 * old_norm))
 
 
 def _newton(**settings: Any) -> Algorithm:

@@ -30,11 +30,11 @@ class Point(NamedTuple):
 class Line(NamedTuple):
     """The cost along a direction: φ(α) = f(x + α p).
 
-    at: α → (φ(α), φ'(α), found), three values of which the last is whatever `point` needs; found: that at α = 0;
+    evaluate: α → (φ(α), φ'(α), found), of which the last is whatever `point` needs; found: that at α = 0;
     point: (α, φ(α), found) → the Point at α.
     """
 
-    at: Callable[[Array], tuple[Array, Array, Any]]
+    evaluate: Callable[[Array], tuple[Array, Array, Any]]
     found: Any
     point: Callable[[Array, Array, Any], Point]
 
@@ -62,11 +62,11 @@ class Objective(NamedTuple):
 def line(evaluated: Callable[[Array], Point], start: Point, p: Array) -> Line:
     """The line of any objective: `evaluated`, its cost and gradient, is called at every α that is tried."""
 
-    def at(alpha: Array) -> tuple[Array, Array, Array]:
+    def evaluate(alpha: Array) -> tuple[Array, Array, Array]:
         _, f, g, _ = evaluated(start.x + alpha * p)
         return f, g @ p, g
 
-    return Line(at, start.g, lambda alpha, f, g: Point(start.x + alpha * p, f, g))
+    return Line(evaluate, start.g, lambda alpha, f, g: Point(start.x + alpha * p, f, g))
 
 
 def parameters(theta: Any) -> Any:

@@ -114,6 +114,6 @@ class StrongWolfe(NamedTuple):
     def __call__(self, f: Objective, point: Point, p: Array, alpha: Array) -> Found:
         """The point at an α that satisfies both conditions."""
         start, line = Trial(jnp.zeros_like(point.f), point.f, point.g @ p), f.along(point, p)
-        step = strong_wolfe(line.at, start, line.found, alpha, jnp.asarray(self.c2, p.dtype))
+        step = strong_wolfe(line.evaluate, start, line.found, alpha, jnp.asarray(self.c2, p.dtype))
         end = line.point(step.taken.alpha, step.taken.value, step.extra)
         return Found(end, step.taken.alpha, step.evaluations, step.evaluations, 0, step.success)

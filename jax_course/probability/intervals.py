@@ -65,7 +65,17 @@ def interval(estimate: Array, root: Array, t: Array, noise: Array | float = 0.0)
     return Interval(estimate - half_width, estimate + half_width)
 
 
+def normal_interval(estimate: Array, root: Array, confidence: ArrayLike) -> Interval:
+    """`interval` of an estimate with normal errors, whose covariance is known. Course 5.3.
+
+    >>> normal_interval(jnp.array([1.0]), jnp.array([[1.0]]), 0.5).upper - 0.6744897501960817
+    Array([1.], dtype=float64)
+    """
+    return interval(estimate, root, normal(level(confidence, estimate)))
+
+
 @jax.custom_jvp
+@compiled
 def covariance_root(X: Array, weights: Array) -> Array:
     """R (d, d) with R Rᵀ = (XᵀWX)⁻¹, X (m, d), weights (m,) or (); NaN where the columns of √W X depend on each other.
 

@@ -35,7 +35,7 @@ from jax_course.optimization.proximal import soft_threshold
 
 TOLERANCE = {"float64": 1e-8, "float32": 1e-5}  # of the gap, relative to J, at which a fit is certified
 SWEEPS = 5  # between extrapolations; with 3, correlated columns took twice as many sweeps, with 10 easy ones half more
-FURTHER = 3  # times the sweeps to the certificate; with 1 the gap of a path stays near 1e-8, with 10 it is no smaller
+SWEEP_FACTOR = 3  # times the sweeps to the certificate; with 1 the gap of a path stays near 1e-8, with 10 it is no less
 
 
 class Point(NamedTuple):
@@ -92,7 +92,7 @@ def form_of_gram(G: Array) -> Form:
 def certified_point(form: Form, p: Array, start: Point, max_steps: Array | int, yy: Array) -> tuple[Point, Array]:
     """The point that sweeps reach from `start`, and their number; yy is ‖y‖².
 
-    They go on from the certificate towards the square of the tolerance, at most `FURTHER` times as many sweeps in all.
+    They go on from the certificate towards the square of the tolerance, at most `SWEEP_FACTOR` times the sweeps in all.
     """
     eps = jnp.finfo(p.dtype).eps
 
@@ -102,7 +102,7 @@ def certified_point(form: Form, p: Array, start: Point, max_steps: Array | int, 
         return state._replace(gap=gap, certified=jnp.where(first, state.steps, state.certified))
 
     def running(state: _State) -> Array:
-        further = (state.gap > jnp.maximum(tolerance(p) ** 2, 8 * eps)) & (state.steps < FURTHER * state.certified)
+        further = (state.gap > jnp.maximum(tolerance(p) ** 2, 8 * eps)) & (state.steps < SWEEP_FACTOR * state.certified)
         return ((state.certified < 0) | further) & (state.steps < max_steps) & (state.moved > eps**2 * yy)
 
     def block(state: _State) -> _State:

@@ -11,11 +11,13 @@ At the minimum ∂J/∂θ = 0, so that dJ/dλ is ∂J/∂λ with θ fixed, θᵀ
 Shapes: as in `regression.kernel`, with one kernel on each training point: X (m, d), theta (m,).
 """
 
+import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
 from jax_course import inputs
 from jax_course.features import rbf
+from jax_course.implicit import evaluated
 from jax_course.inputs.types import ArrayLike
 from jax_course.linalg import product, rank_tolerance, spd_factor, squared_distances
 from jax_course.linalg.lapack import eigh
@@ -25,7 +27,7 @@ from jax_course.tiers import compiled
 def leave_one_out(X: ArrayLike, y: ArrayLike, *, scales: ArrayLike, penalties: ArrayLike) -> Array:
     """The mean squared error of predicting each example from all others, shape (scales, penalties). Course 6.5.
 
-    One eigendecomposition for each scale. A penalty below rounding counts as rounding.
+    One eigendecomposition for each scale. A penalty below rounding counts as rounding; there the derivatives are NaN.
 
     >>> leave_one_out(jnp.array([[0.0], [9e9]]), jnp.array([1.0, 3.0]), scales=[1.0], penalties=[0.5])
     Array([[5.]], dtype=float64)
@@ -38,7 +40,8 @@ def leave_one_out(X: ArrayLike, y: ArrayLike, *, scales: ArrayLike, penalties: A
     for values, name in ((scales, "scales"), (penalties, "penalties")):
         if values.ndim != 1 or not values.size:
             raise ValueError(f"{name} must have shape (n,), at least one; got shape {values.shape}")
-    return _leave_one_out(X, y, inputs.all_positive(scales, "scales"), inputs.nonnegative(penalties, "penalties"))
+    scales, penalties = inputs.all_positive(scales, "scales"), inputs.nonnegative(penalties, "penalties")
+    return evaluated(_leave_one_out, _leave_one_out_formula, X, y, scales, penalties)
 
 
 def predict_variance(X: ArrayLike, *, centers: ArrayLike, scale: ArrayLike, penalty: ArrayLike) -> Array:
@@ -96,6 +99,19 @@ def _leave_one_out(X: Array, y: Array, scales: Array, penalties: Array) -> Array
         return jnp.mean((theta / diagonal) ** 2, axis=1)
 
     return lax.map(errors, scales)
+
+
+def _leave_one_out_formula(X: Array, y: Array, scales: Array, penalties: Array) -> Array:
+    """`_leave_one_out` for its derivatives: those of eigenvectors are lost where eigenvalues lie close together."""
+    eye = jnp.eye(len(X), dtype=X.dtype)
+
+    def error(scale: Array, delta2: Array) -> Array:
+        factored = spd_factor(rbf(X, centers=X, scale=scale) + delta2 * eye)
+        half = factored.half_solve(eye)
+        mean_square = jnp.mean((product(half.T, product(half, y)) / jnp.sum(half**2, axis=0)) ** 2)
+        return jnp.where(lax.stop_gradient(factored.is_regular()), 1, jnp.nan) * mean_square
+
+    return lax.map(lambda scale: jax.vmap(lambda delta2: error(scale, delta2))(penalties), scales)
 
 
 @compiled

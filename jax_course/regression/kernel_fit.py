@@ -152,10 +152,10 @@ def kernel_product(theta: Array, X: Array, centers: Array, scale: Array) -> Arra
         return product(rbf(X, centers=centers, scale=scale), theta)
 
     @jax.checkpoint  # a derivative computes the kernel of the rows again, and does not keep all of it
-    def of_one_row(x: Array, theta: Array, centers: Array, scale: Array) -> Array:
+    def row_product(x: Array, theta: Array, centers: Array, scale: Array) -> Array:
         return product(rbf(x[None, :], centers=centers, scale=scale), theta)[0]
 
-    return lax.map(lambda x: of_one_row(x, theta, centers, scale), X, batch_size=rows)
+    return lax.map(lambda x: row_product(x, theta, centers, scale), X, batch_size=rows)
 
 
 class _State(NamedTuple):

@@ -27,7 +27,7 @@ The elastic net, Σ (y − ŷ)² + Σ penalty |θ| + δ²θᵀθ, is the lasso w
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 
 from jax_course import inputs
 from jax_course.implicit import minimiser, minimisers
@@ -124,7 +124,7 @@ def fit(X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, max_steps: int 
     Array([2.], dtype=float64)
     """
     X, y, _, p = inputs.regression_problem(X, y, penalty=penalty)
-    most, free = inputs.whole(max_steps, "max_steps"), count_unpenalized(lax.stop_gradient(penalty), X)
+    most, free = inputs.whole(max_steps, "max_steps"), count_unpenalized(penalty, X)
 
     def found(p: Data) -> Solution:
         X, y, penalties = p
@@ -148,7 +148,7 @@ def path(
     """
     X, y, _, p = inputs.regression_problem(X, y, penalty=factors, name="factors")
     P = _descending(penalties, X)[:, None] * p[None, :]
-    most, free = inputs.whole(max_steps, "max_steps"), count_unpenalized(lax.stop_gradient(factors), X)
+    most, free = inputs.whole(max_steps, "max_steps"), count_unpenalized(factors, X)
 
     def found(p: Data) -> Solution:
         return _minimisers(*p, most, free)

@@ -59,8 +59,7 @@ def cost(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0
     >>> cost(jnp.array([2.0]), jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]), penalty=0.5)
     Array(12., dtype=float64)
     """
-    theta, X, y = inputs.regression(theta, X, y)
-    delta2, w = inputs.penalties(penalty, theta), inputs.example_weights(weights, X)
+    theta, X, y, delta2, w = inputs.penalized_regression(theta, X, y, penalty, weights)
     residual = product(X, theta) - y
     return jnp.sum(w * residual**2) + jnp.sum(delta2 * theta**2)
 
@@ -73,8 +72,7 @@ def gradient(
     >>> gradient(jnp.array([2.0]), jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]), penalty=0.5)
     Array([-12.], dtype=float64)
     """
-    theta, X, y = inputs.regression(theta, X, y)
-    delta2, w = inputs.penalties(penalty, theta), inputs.example_weights(weights, X)
+    theta, X, y, delta2, w = inputs.penalized_regression(theta, X, y, penalty, weights)
     residual = product(X, theta) - y
     return 2 * transpose_product(X, w * residual) + 2 * delta2 * theta
 
@@ -87,8 +85,7 @@ def hessian(
     >>> hessian(jnp.array([2.0]), jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]), penalty=0.5)
     Array([[11.]], dtype=float64)
     """
-    theta, X, y = inputs.regression(theta, X, y)
-    delta2, w = inputs.penalties(penalty, theta), inputs.example_weights(weights, X)
+    theta, X, y, delta2, w = inputs.penalized_regression(theta, X, y, penalty, weights)
     return 2 * (gram(X, w) + jnp.diag(delta2))
 
 
@@ -107,8 +104,7 @@ def hessian_product(
     ...                 penalty=0.5)
     Array([33.], dtype=float64)
     """
-    theta, X, y = inputs.regression(theta, X, y)
-    delta2, w = inputs.penalties(penalty, theta), inputs.example_weights(weights, X)
+    theta, X, y, delta2, w = inputs.penalized_regression(theta, X, y, penalty, weights)
     v = inputs.direction(v, theta)
     return 2 * transpose_product(X, w * product(X, v)) + 2 * delta2 * v
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
+from jax.core import Tracer
 
 from jax_course import inputs
 from jax_course.inputs.types import ArrayLike
@@ -30,7 +31,8 @@ class Projected(NamedTuple):
 def count_unpenalized(penalty: ArrayLike, X: Array) -> int:
     """The number of columns without a penalty; that of all where a penalty cannot be read, inside jit, or where one of
     several penalties under vmap has a 0."""
-    d, values = X.shape[1], all_members(penalty)
+    # of a number, inside jit, stop_gradient makes a value that cannot be read
+    d, values = X.shape[1], all_members(lax.stop_gradient(penalty) if isinstance(penalty, Tracer) else penalty)
     if not inputs.is_concrete(values):
         return d
     is_zero = np.asarray(values) == 0

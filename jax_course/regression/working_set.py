@@ -216,10 +216,10 @@ def _in_rounds(problem: _Problem, max_steps: Array | int, solve: Callable, is_pr
 def _in_sequence(form: Form, penalties: Array, state: _Round, max_steps: Array | int, yy: Array) -> tuple[Array, Array]:
     """thetas and steps; a problem whose gap is too large starts from its own point or the one before, the better."""
 
-    def solve(before: Point, problem):
+    def solve(previous: Point, problem):
         own, p, gap, steps = problem
-        nearer = penalised_cost(before.theta, before.rr, p) < penalised_cost(own.theta, own.rr, p)
-        start = jax.tree.map(lambda a, b: jnp.where(nearer, a, b), before, own)
+        nearer = penalised_cost(previous.theta, previous.rr, p) < penalised_cost(own.theta, own.rr, p)
+        start = jax.tree.map(lambda a, b: jnp.where(nearer, a, b), previous, own)
         end, more = certified_point(form, p, start, jnp.where(gap > tolerance(p), max_steps - steps, 0), yy)
         return end, (end.theta, steps + more)
 

@@ -19,6 +19,8 @@ z₀ corrects the bias of the median; a, from the fits θ₍ᵢ₎ without examp
 Shapes: X (m, d), y (m,). `fit(X, y, weights=w)` is one of this package that takes weights (linear, ridge, logistic,
 softmax), `functools.partial` of one for its settings, or a function of your own that vmap can batch. Fits that are too
 large together are computed in batches.
+
+The course has none of these methods (its 6.5, the choice of λ, names none): they have the sources of the field.
 """
 
 from jax_course.resampling.cross_validation import CrossValidation, cross_validate, folds, stratified_folds

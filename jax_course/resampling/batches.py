@@ -11,17 +11,26 @@ from jax import Array
 
 from jax_course import inputs
 from jax_course.inputs.types import ArrayLike
+from jax_course.progress import bar
 
 LARGEST_BATCH = 2**24  # numbers: of X times the fits that are computed together; 128 MB in float64
 
 
-def batched(function: Callable[[Any], Any], members: Array, X: Array) -> Any:
-    """The function of each member, by one vmap, or several where X for all of them would not fit in memory."""
+def batched(function: Callable[[Any], Any], members: Array, X: Array, progress: bool) -> Any:
+    """The function of each member, by one vmap, or several where X for all of them would not fit in memory.
+
+    progress: a bar that moves after each of them.
+    """
     n = len(members)
     batches = math.ceil(n / max(1, LARGEST_BATCH // X.size))
     size = math.ceil(n / batches)
     members = jnp.concatenate([members, members[: batches * size - n]])  # all of one size: one program
-    parts = [jax.vmap(function)(members[i * size : (i + 1) * size]) for i in range(batches)]
+    parts = []
+    with bar(progress, n, "fit") as show:
+        for i in range(batches):
+            part = jax.vmap(function)(members[i * size : (i + 1) * size])
+            parts.append(jax.block_until_ready(part) if progress else part)
+            show(min(n, (i + 1) * size))
     return parts[0] if batches == 1 else jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[:n], *parts)
 
 

@@ -79,13 +79,15 @@ def cross_validate(
     *,
     folds: ArrayLike,
     weights: ArrayLike = 1.0,
+    progress: bool = False,
 ) -> CrossValidation:
     """The score of each fold by the fit on all others, and these k fits. Hastie (2009) 7.10.
 
     score(theta, X, y, weights=w) is a model's `cost`, or a metric in a function with these arguments; w is 0 outside
     the fold. fit returns a `Solution`, or a record of your own with a theta; `solutions` are all k of them. folds
-    (k, m): as `folds` gives them. weights () or (m,): of the examples, in fit and score. TypeError, ValueError: fit
-    takes no weights; folds have other values than 0 and 1, another shape, or leave nothing to fit or to score.
+    (k, m): as `folds` gives them. weights () or (m,): of the examples, in fit and score. progress: as of `bootstrap`.
+    TypeError, ValueError: fit takes no weights; folds have other values than 0 and 1, another shape, or leave nothing
+    to fit or to score.
 
     >>> from jax_course import linear
     >>> X, y = jnp.ones((4, 1)), jnp.array([1.0, 3.0, 5.0, 7.0])
@@ -97,11 +99,11 @@ def cross_validate(
     X, y = training_data(X, y)
     w, folds = inputs.training_weights(weights, X), _checked_folds(folds, X)
 
-    def of_fold(fold: Array) -> tuple[Any, Any]:
+    def fit_and_score(fold: Array) -> tuple[Any, Any]:
         solution = fit(X, y, weights=w * (1 - fold))
         return score(solution.theta, X, y, weights=w * fold), solution
 
-    return CrossValidation(*batched(of_fold, folds, X))
+    return CrossValidation(*batched(fit_and_score, folds, X, progress))
 
 
 def _checked_folds(folds: ArrayLike, X: Array) -> Array:

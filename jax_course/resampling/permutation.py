@@ -21,14 +21,20 @@ class PermutationTest(NamedTuple):
 
 
 def permutation_test(
-    key: Array, statistic: Callable[[Array, Array], ArrayLike], X: ArrayLike, y: ArrayLike, *, draws: int
+    key: Array,
+    statistic: Callable[[Array, Array], ArrayLike],
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    draws: int,
+    progress: bool = False,
 ) -> PermutationTest:
     """Whether y depends on X: the statistic beside those of `draws` random orders of y. Davison & Hinkley (1997) 4.3.
 
     statistic(X, y), of any shape, is large where y depends on X: the absolute value of a slope or of a difference of
     means, minus the cost of a fit. p_value = (1 + #{as large or larger}) / (1 + draws), so never 0; what is equal but
-    for rounding counts as well. NaN where a statistic is NaN. TypeError, ValueError: X and y have different lengths, or
-    draws is no whole number from 1 on.
+    for rounding counts as well. NaN where a statistic is NaN. progress: as of `bootstrap`. TypeError, ValueError: X and
+    y have different lengths, or draws is no whole number from 1 on.
 
     >>> X, y = jnp.arange(8.0)[:, None], jnp.arange(8.0)
     >>> permutation_test(jax.random.key(0), lambda X, y: jnp.abs(X[:, 0] @ y), X, y, draws=99).p_value
@@ -42,7 +48,7 @@ def permutation_test(
         return _floating(statistic(X, _permutation(key, y)))
 
     keys = random.split(inputs.random_key(key, "key"), number_of_draws(draws))
-    return _permutation_test(_floating(statistic(X, y)), batched(permuted, keys, X))
+    return _permutation_test(_floating(statistic(X, y)), batched(permuted, keys, X, progress))
 
 
 @jax.jit

@@ -1,13 +1,18 @@
-"""The sums of logistic and softmax regression over a batch: X (rows, d), y (rows,), weights w (rows,)."""
+"""The sums of logistic and softmax regression over a batch: X (rows, d), y (rows,), weights w (rows,).
 
+theta: (d,) for labels 0 and 1, (d, K) for class numbers 0 … K − 1.
+"""
+
+from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
 
-from jax_course.classification import logistic, softmax
 from jax_course.linalg import product
 from jax_course.linear_cost import LinearCost
+from jax_course.losses import Loss
 
 
 class Sums(NamedTuple):
@@ -20,40 +25,29 @@ class Sums(NamedTuple):
     invalid_labels: Array
 
 
-def logistic_sums(X: Array, y: Array, w: Array, theta: Array) -> Sums:
-    """Cost and gradient of logistic regression, summed over a batch; theta (d,)."""
-    return _sums(*_logistic(X, y, w, theta), theta)
+@cache
+def class_sums(loss: Loss) -> Callable[..., Sums]:
+    """The function (X, y, w, theta) → sums without a Hessian: one object for each loss, or it would compile anew."""
+    return lambda X, y, w, theta: _sums(*_validated(loss, X, y, w, theta), theta)
 
 
-def logistic_sums_with_hessian(X: Array, y: Array, w: Array, theta: Array) -> Sums:
-    """Cost, gradient and Hessian of logistic regression, summed over a batch; theta (d,)."""
-    cost, valid = _logistic(X, y, w, theta)
-    return _sums(cost, valid, theta)._replace(hessian=cost.hessian(theta))
+@cache
+def class_sums_with_hessian(loss: Loss) -> Callable[..., Sums]:
+    """The function (X, y, w, theta) → sums with the Hessian: one object for each loss, or it would compile anew."""
+
+    def sums(X: Array, y: Array, w: Array, theta: Array) -> Sums:
+        cost, valid = _validated(loss, X, y, w, theta)
+        return _sums(cost, valid, theta)._replace(hessian=cost.hessian(theta))
+
+    return sums
 
 
-def softmax_sums(X: Array, y: Array, w: Array, theta: Array) -> Sums:
-    """Cost and gradient of softmax regression, summed over a batch; theta (d, K)."""
-    return _sums(*_softmax(X, y, w, theta), theta)
-
-
-def softmax_sums_with_hessian(X: Array, y: Array, w: Array, theta: Array) -> Sums:
-    """Cost, gradient and Hessian of softmax regression, summed over a batch; theta (d, K)."""
-    cost, valid = _softmax(X, y, w, theta)
-    return _sums(cost, valid, theta)._replace(hessian=cost.hessian(theta))
-
-
-def _logistic(X: Array, y: Array, w: Array, theta: Array) -> tuple[LinearCost, Array]:
-    """The cost, and which labels are 0 or 1."""
-    y = y.astype(X.dtype)
-    valid = (y == 0) | (y == 1)
-    return LinearCost(logistic.LOSS, X, jnp.where(valid, y, 0), w, jnp.zeros_like(theta)), valid
-
-
-def _softmax(X: Array, y: Array, w: Array, theta: Array) -> tuple[LinearCost, Array]:
-    """The cost, and which labels are whole numbers 0 … K − 1."""
-    whole = y == jnp.floor(y) if y.dtype.kind == "f" else jnp.ones_like(y, bool)
-    valid = whole & (y >= 0) & (y < theta.shape[1])
-    return LinearCost(softmax.LOSS, X, jnp.where(valid, y, 0).astype(jnp.int32), w, jnp.zeros_like(theta)), valid
+def _validated(loss: Loss, X: Array, y: Array, w: Array, theta: Array) -> tuple[LinearCost, Array]:
+    """The cost, and which labels are whole numbers 0 … K − 1; the others are replaced by 0."""
+    classes, y, dtype = (2, y.astype(X.dtype), X.dtype) if theta.ndim == 1 else (theta.shape[1], y, jnp.int32)
+    is_whole = y == jnp.floor(y) if y.dtype.kind == "f" else jnp.ones_like(y, bool)
+    valid = is_whole & (y >= 0) & (y < classes)
+    return LinearCost(loss, X, jnp.where(valid, y, 0).astype(dtype), w, jnp.zeros_like(theta)), valid
 
 
 def _sums(cost: LinearCost, valid: Array, theta: Array) -> Sums:

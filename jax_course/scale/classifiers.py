@@ -18,10 +18,10 @@ first process that has rows computes the first θ, and reads and writes the chec
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from types import ModuleType
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
 from jax_course import inputs
@@ -32,13 +32,7 @@ from jax_course.optimization.line_search import Trial, begin_search, is_searchin
 from jax_course.optimization.quasi_newton import empty_pairs
 from jax_course.scale import processes
 from jax_course.scale.batches import DataError, Pair
-from jax_course.scale.class_sums import (
-    Sums,
-    logistic_sums,
-    logistic_sums_with_hessian,
-    softmax_sums,
-    softmax_sums_with_hessian,
-)
+from jax_course.scale.class_sums import Sums, class_sums, class_sums_with_hessian
 from jax_course.scale.fold import count_rows, global_sums
 from jax_course.scale.newton_state import (
     MEMORY,
@@ -56,7 +50,7 @@ from jax_course.tiers import compiled
 from jax_course.training.checkpoint import CheckpointError
 
 TRIALS = 30  # of a line search, each a pass
-SLOW = 0.1  # of the gradient: a step that leaves more makes the next pass sum the Hessian, too
+SLOW_SHARE = 0.1  # of the gradient: a step that leaves more makes the next pass sum the Hessian, too
 
 
 def fit_logistic(
@@ -69,12 +63,11 @@ def fit_logistic(
     the digits. In float32 it may be so because of means far from 0: map `scale.standardize(source)` first.
     DataError: a label is neither 0 nor 1, or a row is not finite. CheckpointError: the checkpoint is of another fit.
 
-    >>> source = [(np.array([[1.0], [1.0], [1.0], [1.0]]), np.array([0.0, 1.0, 1.0, 1.0]))]
+    >>> source = [(jnp.ones((4, 1)), jnp.array([0.0, 1.0, 1.0, 1.0]))]
     >>> bool(jnp.isclose(fit_logistic(source).theta[0], jnp.log(3)))
     True
     """
-    sums = logistic_sums, logistic_sums_with_hessian
-    return _fit(source, sums, logistic.fit, penalty, None, max_passes, checkpoint)
+    return _fit(source, logistic, penalty, None, max_passes, checkpoint)
 
 
 def fit_softmax(
@@ -84,27 +77,26 @@ def fit_softmax(
 
     Steps are passes. Statuses and errors: as for `fit_logistic`. Course 9.2.
     """
-    K, sums = int(inputs.whole(classes, "classes")), (softmax_sums, softmax_sums_with_hessian)
-    return _fit(source, sums, softmax.fit, penalty, K, max_passes, checkpoint)
+    return _fit(source, softmax, penalty, int(inputs.whole(classes, "classes")), max_passes, checkpoint)
 
 
 def _fit(
-    source: Iterable[Pair], batch_sums: tuple[Callable, Callable], in_memory: Callable, penalty: Any, K: int | None,
-    max_passes: int, checkpoint: File,
-) -> Solution:  # fmt: skip
+    source: Iterable[Pair], model: ModuleType, penalty: Any, K: int | None, max_passes: int, checkpoint: File
+) -> Solution:
     begun = begin(source, checkpoint, penalty, K, max_passes)
     theta = jnp.zeros((begun.columns,) if K is None else (begun.columns, K), begun.dtype)
     delta2 = inputs.nonnegative(inputs.penalties(penalty, theta))
 
-    def a_pass(theta: Array, with_hessian: bool) -> Sums:
-        sums, _ = global_sums(source, batch_sums[with_hessian], theta)
+    def penalized_sums(batch_sums: Callable, theta: Array) -> Sums:
+        sums, _ = global_sums(source, batch_sums, theta)
         if (rows := int(sums.invalid_labels)) > 0:
             raise DataError(f"y must hold 0…{1 if K is None else K - 1}; {rows} rows hold something else")
         g = sums.gradient + 2 * delta2 * theta
         return sums._replace(cost=sums.cost + jnp.sum(delta2 * theta**2), gradient=g)
 
-    answers = partial(a_pass, with_hessian=False), partial(a_pass, with_hessian=True), lambda _: count_rows(source)
-    first = partial(_start, batch_sums[True], in_memory, begun.rows)
+    batch_sums = class_sums(model.LOSS), class_sums_with_hessian(model.LOSS)
+    answers = *(partial(penalized_sums, sums) for sums in batch_sums), lambda _: count_rows(source)
+    first = partial(_start, model, begun.rows)
     zero = jnp.zeros((), theta.dtype)
     template = theta, solution(theta, zero, zero, 0, Status.CONVERGED, Method.NEWTON)
     fit = _steps(first, state_template(theta, delta2, begun.data), max_passes, checkpoint)
@@ -116,12 +108,11 @@ SUMS, SUMS_WITH_HESSIAN, ROWS = 0, 1, 2  # the requests of a fit
 
 def _steps(first: Callable, template: Reached, max_passes: int, checkpoint: File) -> processes.Fit[Solution]:
     """The fit as a generator: it yields which sums it needs, and is sent them."""
-    delta2 = template.delta2
     reached = load_fit(checkpoint, template)
     if reached is None:
-        reached = yield from first(delta2, template.data)
+        reached = yield from first(template)
         save_fit(checkpoint, reached)
-    elif not jnp.array_equal(reached.delta2, delta2):
+    elif not jnp.array_equal(reached.delta2, template.delta2):
         raise CheckpointError(f"{checkpoint} is a checkpoint of a fit with another penalty")
     while (status := _status(reached, max_passes)) is None:
         following = yield from _line_search(reached, max_passes)
@@ -153,24 +144,22 @@ def _least_norm(reached: Reached, theta: Array) -> processes.Fit[tuple[Array, St
     return theta, Status.CONVERGED
 
 
-def _start(
-    batch_sums: Callable, in_memory: Callable, first_rows: Pair, delta2: Array, data: np.ndarray
-) -> processes.Fit[Reached]:
+def _start(model: ModuleType, first_rows: Pair, template: Reached) -> processes.Fit[Reached]:
     """The state at the minimiser for the first rows; at θ = 0 if there is no such minimiser or C is less at 0."""
-    yes, zero, pairs = jnp.array(True), jnp.zeros_like(delta2), empty_pairs(MEMORY, delta2)
+    zero, passes, delta2 = template.theta, template.passes, template.delta2
     (X, y), rows = first_rows, (yield ROWS, zero)
-    warm = _minimiser_of_first_rows(in_memory, X, y, delta2 * (len(X) / rows))
-    passes = jnp.zeros((), jnp.int32)
+    warm = _minimiser_of_first_rows(model, X, y, delta2 * (len(X) / rows))
     if warm is not None:
-        batch = (*(inputs.as_array(a, name) for a, name in ((X, "X"), (y, "y"))), jnp.ones(len(X), delta2.dtype))
-        zero_sums, warm_sums = (compiled(batch_sums)(*batch, theta) for theta in (zero, warm))
+        batch = inputs.as_array(X, "X"), inputs.as_array(y, "y"), jnp.ones(len(X), delta2.dtype)
+        batch_sums = compiled(class_sums_with_hessian(model.LOSS))
+        zero_sums, warm_sums = (batch_sums(*batch, theta) for theta in (zero, warm))
         sums, passes = (yield SUMS, warm), passes + 1
         if sums.cost < zero_sums.cost / len(X) * rows:
             sums = sums._replace(hessian=warm_sums.hessian * (rows / len(X)))
             first = jnp.linalg.norm(zero_sums.gradient) * (rows / len(X))
-            return Reached(warm, sums, pairs, yes, delta2, first, passes, data)
+            return template._replace(theta=warm, sums=sums, first=first, passes=passes)
     sums = yield SUMS_WITH_HESSIAN, zero
-    return Reached(zero, sums, pairs, yes, delta2, jnp.linalg.norm(sums.gradient), passes + 1, data)
+    return template._replace(sums=sums, first=jnp.linalg.norm(sums.gradient), passes=passes + 1)
 
 
 def _status(reached: Reached, max_passes: int) -> Status | None:
@@ -195,7 +184,7 @@ def _line_search(start: Reached, max_passes: int) -> processes.Fit[Reached | Non
         passes = passes + 1
         search = _next_search(search, sums.cost, -jnp.sum(sums.gradient * step), theta)
         if search.good:
-            slow = jnp.linalg.norm(sums.gradient) > SLOW * jnp.linalg.norm(start.sums.gradient)
+            slow = jnp.linalg.norm(sums.gradient) > SLOW_SHARE * jnp.linalg.norm(start.sums.gradient)
             pairs = empty_pairs(MEMORY, theta) if with_hessian else updated_pairs(start, theta, sums.gradient)
             sums = sums if with_hessian else sums._replace(hessian=start.sums.hessian)
             return start._replace(theta=theta, sums=sums, pairs=pairs, slow=slow, passes=passes)
@@ -208,11 +197,11 @@ def _line_search(start: Reached, max_passes: int) -> processes.Fit[Reached | Non
 _next_search = compiled(next_search)
 
 
-def _minimiser_of_first_rows(in_memory: Callable, X: Any, y: Any, delta2: Array) -> Array | None:
+def _minimiser_of_first_rows(model: ModuleType, X: Any, y: Any, delta2: Array) -> Array | None:
     """The minimiser for these rows alone, or None."""
     settings, y = ({}, y.astype(X.dtype)) if delta2.ndim == 1 else ({"classes": delta2.shape[1]}, y.astype("int32"))
     try:
-        found = in_memory(X, y, penalty=delta2, **settings)
+        found = model.fit(X, y, penalty=delta2, **settings)
     except ValueError:  # one class alone
         return None
     return found.theta if found.status == Status.CONVERGED else None

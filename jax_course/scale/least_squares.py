@@ -32,7 +32,7 @@ from jax_course.solution import Method, Solution, Status
 from jax_course.tiers import compiled
 
 ERROR_OF_THETA = 1e-13  # relative; an estimate above it asks for a further pass
-EXPLAINED = 1e-2  # of Σy²: below, the cost is a difference of much larger numbers, and a further pass sums it anew
+RESIDUAL_SHARE = 1e-2  # of Σy²: below, the cost is a difference of much larger numbers, and a further pass sums it anew
 MAX_PASSES = 8  # each multiplies the error by about ε / rcond; the loop ends once a pass does not halve it
 
 
@@ -86,7 +86,7 @@ def _fit(theta: Array, delta2: Array, data: np.ndarray, checkpoint: File) -> pro
     while (
         factored.is_regular()
         and passes < MAX_PASSES
-        and (error > ERROR_OF_THETA or (passes == 1 and cost < EXPLAINED * yy))
+        and (error > ERROR_OF_THETA or (passes == 1 and cost < RESIDUAL_SHARE * yy))
     ):
         moment, squares = yield RESIDUALS, theta
         g, cost, passes = delta2 * theta - moment, squares + jnp.sum(delta2 * theta**2), passes + 1

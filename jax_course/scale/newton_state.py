@@ -8,6 +8,7 @@ from jax import Array
 
 from jax_course.linalg import Factored, product, shortest_solution, spd_factor
 from jax_course.linalg.lapack import solve_triangular
+from jax_course.losses import class_shift
 from jax_course.optimization.quasi_newton import Pairs, add_pair, empty_pairs, two_loop_product
 from jax_course.scale.class_sums import Sums
 from jax_course.tiers import compiled
@@ -31,7 +32,7 @@ class Reached(NamedTuple):
 
 
 def state_template(theta: Array, delta2: Array, data: np.ndarray) -> Reached:
-    """A state with the shapes and dtypes of one in a checkpoint."""
+    """The state before the first pass, of the shapes and dtypes of one in a checkpoint."""
     zero = jnp.zeros((), theta.dtype)
     sums = Sums(zero, theta, jnp.zeros(theta.shape * 2, theta.dtype), zero, zero)
     passes = jnp.zeros((), jnp.int32)
@@ -70,8 +71,8 @@ def curvature(H: Array, delta2: Array) -> Array:
     H = H.reshape((delta2.size,) * 2) + jnp.diag(2 * delta2.reshape(-1))
     if delta2.ndim == 2:
         d, K = delta2.shape
-        shift = jnp.diag(jnp.mean(jnp.diagonal(H).reshape(d, K), axis=1))[:, None, :, None] / K
-        H = H + jnp.broadcast_to(shift, (d, K, d, K)).reshape(H.shape)
+        own = jnp.diag(jnp.mean(jnp.diagonal(H).reshape(d, K), axis=1))
+        H = H + class_shift(own, K).reshape(H.shape)
     return H
 
 
@@ -80,8 +81,8 @@ def newton_step(reached: Reached) -> tuple[Array, bool]:
     step, regular = _step(reached)
     if regular:
         return step, True
-    _, sums, _, _, delta2, *_ = reached
-    shortest = shortest_solution(curvature(sums.hessian, delta2), sums.gradient.reshape(-1))
+    H, g = curvature(reached.sums.hessian, reached.delta2), reached.sums.gradient
+    shortest = shortest_solution(H, g.reshape(-1))
     return shortest.reshape(step.shape), False
 
 

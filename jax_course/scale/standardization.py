@@ -24,7 +24,7 @@ from jax_course.scale.fold import common_kind, global_sums, local_sums, validate
 from jax_course.tiers import compiled
 
 MAX_PASSES = 3  # a sorted file takes two, the second with c and s of all rows
-FAR = 3.0  # deviations from the mean that c may lie: the difference of squares then loses a digit at most
+OFFSET_LIMIT = 3.0  # deviations from the mean that c may lie: the difference of squares then loses a digit at most
 
 
 def standardize(source: Iterable[Pair]) -> Standardization:
@@ -95,7 +95,7 @@ def _first_batch_moments(source: Iterable[Pair]) -> _Moments | None:
 def _moments(sums: tuple[Array, Array, Array], rows: Array, c: Array, s: Array) -> _Moments:
     first, absolute, second = (total / rows for total in sums)
     constant, variance = absolute == 0, second - first**2
-    accurate = jnp.isfinite(variance) & (variance > jnp.finfo(c.dtype).tiny) & (first**2 <= FAR**2 * variance)
+    accurate = jnp.isfinite(variance) & (variance > jnp.finfo(c.dtype).tiny) & (first**2 <= OFFSET_LIMIT**2 * variance)
     deviation, distance = (jnp.where(constant, 1, s * size) for size in (jnp.sqrt(variance), absolute))
     return _Moments(c + s * first, deviation, distance, jnp.all(constant | accurate))
 

@@ -1,1 +1,1 @@
-"""Training on mini-batches (course 7.7, 7.8): the loop, its epochs, checkpoints, early stopping, the progress bar."""
+"""Training on mini-batches (course 7.7, 7.8): the loop, its epochs, checkpoints, early stopping."""

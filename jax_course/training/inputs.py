@@ -34,7 +34,7 @@ def parameters(theta: Any) -> Any:
 def penalty(penalty: Any, theta: Any, m: int) -> Penalty | None:
     """The penalty of every leaf of theta, and of one example; None if it is 0 everywhere. TypeError, ValueError."""
     if hasattr(theta, "dtype"):
-        penalty = as_array(penalty, "penalty", like=theta)
+        penalty = _penalty_array(penalty, "penalty", theta)
     elif jax.tree.structure(penalty) == jax.tree.structure(0) and np.ndim(penalty) == 0:
         penalty = jax.tree.map(lambda _: penalty, theta)
     if jax.tree.structure(penalty) != jax.tree.structure(theta):
@@ -43,19 +43,29 @@ def penalty(penalty: Any, theta: Any, m: int) -> Penalty | None:
             f"got {jax.tree.structure(penalty)} for theta {jax.tree.structure(theta)}"
         )
     penalty = jax.tree.map_with_path(_penalty_of_leaf, penalty, theta)
-    if not any(p.any() for p in jax.tree.leaves(penalty)):
+    if not any(not inputs.is_concrete(p) or p.any() for p in jax.tree.leaves(penalty)):
         return None
     delta2 = jax.tree.map(lambda p, t: p.astype(t.dtype), penalty, theta)
     return Penalty(delta2, jax.tree.map(lambda p, t: (2 * p / m).astype(t.dtype), penalty, theta))
 
 
-def _penalty_of_leaf(path: Any, penalty: Any, leaf: Array) -> np.ndarray:
-    """The penalty of one leaf in float64, with as many axes as the leaf, or none."""
+def _penalty_array(penalty: Any, name: str, leaf: Array) -> Array:
+    """The penalty as an array, which inside jit can still be read if the penalty can."""
+    if not all(map(inputs.is_concrete, jax.tree.leaves(penalty))):
+        return as_array(penalty, name, like=leaf)
+    with jax.ensure_compile_time_eval():
+        return as_array(penalty, name, like=leaf)
+
+
+def _penalty_of_leaf(path: Any, penalty: Any, leaf: Array) -> Any:
+    """The penalty of one leaf, in float64 where it can be read, with as many axes as the leaf, or none."""
     name = f"penalty{keystr(path)}"
-    penalty = as_array(penalty, name, like=leaf)
+    penalty = _penalty_array(penalty, name, leaf)
     if penalty.dtype.kind in "bc":
         raise TypeError(f"{name} must hold real numbers; got {penalty.dtype}")
-    values = np.asarray(inputs.nonnegative(penalty, name)).astype(np.float64)
+    values = inputs.nonnegative(penalty, name)
+    if inputs.is_concrete(values):
+        values = np.asarray(values).astype(np.float64)
     axes = values.shape[::-1], leaf.shape[::-1]
     if values.ndim > leaf.ndim or any(
         length not in (1, leaf_length) for length, leaf_length in zip(*axes, strict=False)
@@ -101,15 +111,21 @@ def check(recipe: Recipe, m: int, key: Any, epochs: int) -> None:
     if recipe.metrics.keys() & set(RECORDED):
         raise ValueError(f"a metric must not be called {' or '.join(RECORDED)}: these names are taken")
     if key is not None:
-        words(key)
+        key_data(key)
     elif recipe.random:
         raise TypeError("gradient takes a key, so train needs one too: key=jax.random.key(0); got None")
 
 
 def words(key: Any) -> np.ndarray:
     """The uint32 words of a random key, one axis; TypeError if it is none."""
+    with jax.ensure_compile_time_eval():
+        return np.asarray(key_data(key))
+
+
+def key_data(key: Any) -> Any:
+    """The words of a random key that may be traced."""
     typed = isinstance(key, Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
-    words = np.asarray(jax.random.key_data(key) if typed else key)
+    words = jax.random.key_data(key) if typed else key if isinstance(key, Array) else np.asarray(key)
     if words.dtype != np.uint32 or words.ndim != 1 or not words.size:
         raise TypeError(f"key must be a random key, as jax.random.key(0) is; got {key!r}")
     return words

@@ -2,8 +2,10 @@
 
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 from jax import Array
+from jax.core import Tracer
 
 
 class Stop(NamedTuple):
@@ -29,11 +31,17 @@ class Stop(NamedTuple):
         )
 
 
+_NAN = (
+    "theta is NaN: a value of a run inside jit or vmap was not finite. Outside, the run ends at its last finite theta "
+    "and names the step and the rows of X."
+)
+
+
 class NotTrained(RuntimeError):
     """The error of `Training.check`: a value is not finite. `training` is the run up to the last finite theta."""
 
     def __init__(self, training: "Training"):
-        super().__init__(f"NOT_FINITE: {training.stop}")
+        super().__init__(f"NOT_FINITE: {training.stop or _NAN}")
         self.training = training
 
 
@@ -42,7 +50,8 @@ class Training(NamedTuple):
 
     theta: the parameters. state: that of the optimizer. history: a NumPy array for each recorded name, its first axis
     the epochs. epochs: how many are done. key, m and batch_size: all that the order of the examples depends on.
-    stop: the first value that is not finite, or None.
+    stop: the first value that is not finite, or None. Inside jit and vmap there is none: from this value on theta and
+    history are NaN, and `epochs` are those before it.
 
     >>> Training(0.5, None, {"cost": np.array([4.0, 1.0])}, 2, None, 10, 5)
     Training(2 epochs of 10 examples by 5, cost 1)
@@ -71,6 +80,7 @@ class Training(NamedTuple):
         >>> Training(0.5, None, {}, 2, None, 10, 5).check().theta
         0.5
         """
-        if self.stop is not None:
+        leaves = [leaf for leaf in jax.tree.leaves(self.theta) if not isinstance(leaf, Tracer)]
+        if self.stop is not None or any(np.any(np.isnan(leaf)) for leaf in leaves):
             raise NotTrained(self)
         return self

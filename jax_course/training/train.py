@@ -25,6 +25,9 @@ The order depends on the key and the number of the epoch alone, so that a run ca
 `train(…, checkpoint=path)` keeps it in a file and continues from there, `save(path, training)` and
 `load(path, like=train(…, epochs=0))` write and read it, and a `Training` in place of theta is continued from memory.
 NumPy draws the order on the host: `jax.random.permutation` sorts, which takes longer than an epoch of a linear model.
+
+Inside `jax.jit` and `jax.vmap` (keys, starts, learning rates, penalties, data) a run is what it is outside, but there
+nothing stops: from a value on that is not finite, theta and the history are NaN.
 """
 
 import os
@@ -36,13 +39,15 @@ import numpy as np
 import optax
 from jax import Array
 
+from jax_course import inputs
 from jax_course.inputs.shapes import whole
+from jax_course.progress import bar
+from jax_course.tiers import is_traced
 from jax_course.training import inputs as training_input
 from jax_course.training.checkpoint import load as load
 from jax_course.training.checkpoint import save
 from jax_course.training.epochs import Function, Penalty, Programs, Recipe, fingerprint_recipe, programs
 from jax_course.training.fingerprints import fingerprint_arrays
-from jax_course.training.progress import bar
 from jax_course.training.record import NotTrained, Stop, Training
 from jax_course.training.resume import continued_from_file, continued_from_memory, initial_arrays
 from jax_course.training.rounds import advance, rounds
@@ -91,17 +96,19 @@ def train(
     ...       key=jax.random.key(0), epochs=1, batch_size=1).theta
     Array(3., dtype=float64)
     """
+    if checkpoint is not None and is_traced():
+        raise TypeError("checkpoint must be left out inside jit, vmap and derivatives: nothing is computed there yet")
     prepared = _prepare(gradient, optimizer, theta, X, y, key, epochs, batch_size, penalty, cost, metrics)
     run = start = prepared.start
     prints = {} if checkpoint is None else _fingerprints(prepared)
     if checkpoint is not None:
         run = start = continued_from_file(checkpoint, start, prints, int(epochs), "m")
-    with bar(progress, int(epochs)) as show:
-        show(start)
+    with bar(progress, int(epochs), "epoch") as show:
+        show(start.epochs)
         for run in _runs(prepared, start, int(epochs), each=progress or checkpoint is not None):
             if checkpoint is not None and run.stop is None:
                 save(checkpoint, run, prints)
-            show(run)
+            show(run.epochs)
     return run
 
 
@@ -146,6 +153,8 @@ class _Prepared(NamedTuple):
 def _prepare(gradient, optimizer, theta, X, y, key, epochs, batch_size, penalty, cost, metrics) -> _Prepared:
     epochs, batch_size = int(whole(epochs, "epochs")), int(whole(batch_size, "batch_size"))
     run = theta if isinstance(theta, Training) else None
+    if not all(map(inputs.is_concrete, jax.tree.leaves(run))):
+        raise TypeError("theta is a traced Training, which cannot be continued: give its theta, for a new run")
     theta = training_input.parameters(theta if run is None else run.theta)
     X, y = training_input.arrays(X, "X"), training_input.arrays(y, "y")
     random = training_input.takes_a_key(gradient)
@@ -155,7 +164,8 @@ def _prepare(gradient, optimizer, theta, X, y, key, epochs, batch_size, penalty,
     factors = training_input.penalty(penalty, theta, m)
     compiled = programs(recipe)
     state, history = compiled.begin(theta, X, y, factors, key)
-    start = Training(theta, state, jax.tree.map(np.asarray, history), 0, key, m, batch_size)
+    history = jax.tree.map(lambda a: np.zeros(a.shape, a.dtype), history)  # of no epochs
+    start = Training(theta, state, history, 0, key, m, batch_size)
     if run is not None:
         start = continued_from_memory(run, start, epochs, "m")
     return _Prepared(recipe, compiled, start, X, y, factors)

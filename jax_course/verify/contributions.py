@@ -79,14 +79,27 @@ def term_parts(context: Context, derivative: Derivative, points: np.ndarray) -> 
     if not (context.has_hessian if derivative.name.startswith("hessian") else context.has_gradient):
         return []
     try:
-        found = inputs.call(partial(terms, cost), points[0])
-        if not 1 < len(found) <= TERMS:
+        leaves = _leaves_of_terms(inputs, cost, points[0])
+        if not 1 < len(leaves) <= TERMS:
             return []
-        parts = [_term_part(context, derivative, points, k) for k in range(len(found))]
+        parts = [_term_part(context, derivative, points, k) for k in range(len(leaves))]
     except Exception:  # the program of the cost cannot be taken apart
         return []
     names = _argument_names(inputs, cost)
-    return [(_term_name(k, names, found[k].leaves), part) for k, part in enumerate(parts)]
+    return [(_term_name(k, names, leaves[k]), part) for k, part in enumerate(parts)]
+
+
+def _leaves_of_terms(inputs: Inputs, cost: Callable, point: np.ndarray) -> list[frozenset[int]]:
+    """The leaves that each term of the cost is computed from; the terms are traced, so that nothing is compiled."""
+    leaves: list[frozenset[int]] = []
+
+    def values(vector):
+        found = inputs.call(partial(terms, cost), vector)
+        leaves.extend(term.leaves for term in found)
+        return [term.value for term in found]
+
+    jax.eval_shape(values, point)
+    return leaves
 
 
 def own_term_parts(context: Context, derivative: Derivative, points: np.ndarray) -> list[tuple[str, np.ndarray]]:

@@ -91,7 +91,7 @@ def products(inputs: Inputs, cost: Callable, points: np.ndarray, directions: np.
 def _along(program: Callable, inputs: Inputs, cost: Callable, pairs: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
     """The program at pairs of a point and a direction."""
     _, with_data = trace(inputs, cost, pairs[0][0], ())
-    run = interpreted_program(program, inputs, cost, (), pairs[0], with_data=with_data)
+    run = interpreted_program(program, inputs, cost, (), pairs[0], len(pairs), with_data)
     run = run or compiled_program(program, inputs, cost, (), with_data=with_data)
     return np.stack([run(*pair) for pair in pairs])
 
@@ -101,7 +101,7 @@ def _evaluate(transform: Callable, inputs: Inputs, function: Callable, points: n
     if structure is None:
         return _run_all(*_moved(inputs, points), function, extra)
     static, (count, n) = (transform,), points.shape
-    run = interpreted_program(programs.at_point, inputs, function, static, (points[0], extra), with_data=with_data)
+    run = interpreted_program(programs.at_point, inputs, function, static, (points[0], extra), count, with_data)
     if not run:
         inputs, points = _moved(inputs, points)
     if run or count <= SINGLY:

@@ -10,7 +10,8 @@ derivative by autodiff included, is a list of operations, and most functions nee
 with another kind of operation is not interpreted.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,19 +25,18 @@ NUMBERS = frozenset(np.dtype(kind) for kind in ("?", "i4", "i8", "u4", "u8", "f4
 NESTED = frozenset({"jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call"})
 
 
-def interpreted(program: ClosedJaxpr) -> Callable[[Sequence[Any]], list[np.ndarray]] | None:
-    """A function of the program's inputs, a list of arrays, that gives its outputs; None if it cannot be interpreted.
+def interpreted(program: ClosedJaxpr) -> "Plan | None":
+    """The program as steps for NumPy; None if it has an operation that is not known.
 
     >>> import jax
-    >>> run = interpreted(jax.make_jaxpr(jax.grad(lambda x: x**3))(2.0))
-    >>> run and [float(value) for value in run([2.0])]
+    >>> plan = interpreted(jax.make_jaxpr(jax.grad(lambda x: x**3))(2.0))
+    >>> plan and [float(value) for value in plan.run([2.0])]
     [12.0]
     """
     try:
-        plan = Plan(program)
+        return Plan(program)
     except (Unknown, KeyError):  # another JAX may have other names of parameters
         return None
-    return plan.run
 
 
 class Plan:
@@ -44,6 +44,7 @@ class Plan:
 
     def __init__(self, program: ClosedJaxpr):
         self.values: list[Any] = []  # those known already; None for the others
+        self.sizes: list[int] = []
         self.steps: list[tuple[Compute, np.dtype, tuple[int, ...], int]] = []
         self.inputs = [self._new(variable) for variable in program.jaxpr.invars]
         self.dtypes = [variable.aval.dtype for variable in program.jaxpr.invars]
@@ -57,8 +58,13 @@ class Plan:
         self.steps = steps[::-1]
         self.values = [value if i in needed else None for i, value in enumerate(self.values)]
 
+    @property
+    def numbers(self) -> int:
+        """The numbers that all steps read and write: 0.3 to 1.5 ns each."""
+        return sum(self.sizes[i] for _, _, arguments, result in self.steps for i in (*arguments, result))
+
     def run(self, inputs: Sequence[Any], moves: Moves | None = None) -> list[np.ndarray]:
-        """The outputs of the program; moves: of the last digits of every input and result."""
+        """The outputs of the program at inputs, a list of arrays; moves: of the last digits of every input and result."""
         move = moves.mover() if moves else np.asarray
         values = self.values.copy()
         for number, dtype, value in zip(self.inputs, self.dtypes, inputs, strict=True):
@@ -75,6 +81,7 @@ class Plan:
         if dtype not in NUMBERS or 0 in shape:
             raise Unknown(str(variable.aval))
         self.values.append(None if value is None else np.asarray(value, dtype))
+        self.sizes.append(math.prod(shape))
         return len(self.values) - 1
 
     def _add(self, program: ClosedJaxpr, inputs: list[int]) -> list[int]:

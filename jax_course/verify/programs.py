@@ -18,10 +18,13 @@ from jax_course.tiers import compiled
 from jax_course.verify.interpreter import interpreted
 from jax_course.verify.parameters import Inputs, Layout, Moves
 
-# Multiplications at one point, up to which a program is interpreted. CPU seconds of an examination of logistic
-# regression, gradient, Hessian and product, interpreted and compiled: 1,000 × 20 0.5 and 1.4, 3,000 × 20 1.0 and 1.2,
-# 10,000 × 20 1.4 and 1.4, 30,000 × 20 8 and 2.2.
-LITTLE = 2**21
+# Numbers of the data times parameters and EVALUATIONS, up to which programs are interpreted. CPU seconds of an
+# examination of logistic regression, gradient, Hessian and product, interpreted and compiled: 1,000 × 20 0.45 and 1.2,
+# 4,000 × 20 1.3 and 1.3, 16,000 × 3 0.85 and 1.1, 30,000 × 20 8 and 2.2.
+LITTLE = 2**22
+EVALUATIONS = 32  # the evaluations of a cost take as long as so many columns of Hessians
+# Numbers that an interpreted program reads and writes at all points together: 20 to 100 ms, as compiling takes.
+MOST = 2**26
 ROOM = 1024  # points; a program with a loop is compiled for so many, so that one serves every smaller number
 
 
@@ -49,16 +52,18 @@ def traced(
 
 
 def interpreted_program(
-    program: Callable, inputs: Inputs, function: Callable, static: tuple, arguments: tuple, *, with_data: bool
+    program: Callable, inputs: Inputs, function: Callable, static: tuple, arguments: tuple, count: int, with_data: bool
 ) -> Interpreted | None:
-    """program(function, layout, others, data, *static, …) of arguments like these, if NumPy can run it."""
+    """program(function, layout, others, data, *static, …) of `count` arguments like these, if NumPy is to run it."""
     if not is_little(inputs):
         return None
     known = traced(program, inputs, function, static, arguments, with_data=with_data)
-    run = _interpreted(known.jaxpr)
+    plan = _interpreted(known.jaxpr)
+    if plan is None or count * plan.numbers > MOST:
+        return None
     structure = jax.tree_util.tree_structure(known.out_info)
     data = jax.tree_util.tree_leaves(inputs.data) if with_data else []
-    return run and Interpreted(run, data, structure, inputs.moves)
+    return Interpreted(plan.run, data, structure, inputs.moves)
 
 
 def compiled_program(
@@ -70,7 +75,7 @@ def compiled_program(
 
 def is_little(inputs: Inputs) -> bool:
     """Whether so little is computed at a point that compiling takes longer."""
-    return _work(inputs.layout, inputs.data) <= LITTLE
+    return _numbers(inputs.data) * (inputs.layout.size + EVALUATIONS) <= LITTLE
 
 
 _interpreted = lru_cache(maxsize=256)(interpreted)
@@ -88,14 +93,13 @@ def _compiled(program: Callable, count: int, constant_data: bool) -> Callable:
 
 
 def _operations(program: Callable, function: Callable, layout: Layout, others: Any, data: Any, *_: Any) -> int:
-    """The multiplications of a call, about."""
+    """The multiplications of a call, about: a Hessian by autodiff takes the data once for each parameter."""
     values = data.values if isinstance(data, StaticValues) else data
-    return (ROOM if program is at_points else 1) * _work(layout, values)
+    return (ROOM if program is at_points else 1) * _numbers(values) * layout.size
 
 
-def _work(layout: Layout, data: Any) -> int:
-    """The multiplications at one point, about: a Hessian by autodiff takes the data once for each parameter."""
-    return (1 + sum(np.size(leaf) for leaf in jax.tree_util.tree_leaves(data))) * layout.size
+def _numbers(data: Any) -> int:
+    return 1 + sum(np.size(leaf) for leaf in jax.tree_util.tree_leaves(data))
 
 
 def value(function: Callable) -> Callable:

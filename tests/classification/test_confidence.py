@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from jax_course import logistic, losses, softmax
-from jax_course.classification import softmax_confidence
+from jax_course import logistic, softmax
 from jax_course.probability import intervals
 from tests import references
 from tests.classification import literal
@@ -159,8 +158,6 @@ def test_intervals_keep_the_dtype(model, precision):
 
 def test_where_the_hessian_is_singular_there_is_no_interval(monkeypatch):
     monkeypatch.setattr(intervals, "inverse_root", jax.jit(intervals.inverse_root))  # many programs otherwise
-    monkeypatch.setattr(softmax_confidence, "spd_factor", jax.jit(softmax_confidence.spd_factor))
-    monkeypatch.setattr(losses, "class_hessian", jax.jit(losses.class_hessian))
     X = np.ones((5, 2))
     for model, theta in ((logistic, np.zeros(2)), (softmax, np.zeros((2, K)))):
         with pytest.raises(ValueError, match="the Hessian is singular: columns of X depend on each other"):

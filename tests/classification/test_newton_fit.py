@@ -169,7 +169,7 @@ def test_a_penalty_on_some_classes_only():
 def test_labels_and_penalties_that_are_none_show_inside_jit(model, classes, none, monkeypatch):
     """In the problem that is fitted, and so in the status."""
     fit = newton_fit.fit
-    monkeypatch.setattr(newton_fit, "fit", lambda loss, problem, max_steps: problem)
+    monkeypatch.setattr(newton_fit, "fit", lambda loss, problem, *_: problem)
     given = jax.jit(lambda X, y, penalty: model.fit(X, y, penalty=penalty, weights=ONES, **classes))
     X, y = np.random.default_rng(0).standard_normal((M, D)), np.array([0, 1, 0, 1, 1, 0, 1, 0, 1])
 

@@ -21,21 +21,21 @@ def test_slopes_and_gradients_along_a_line_are_those_of_the_cost(model, shape, m
     y = rng.integers(0, 2, m).astype(float if model is logistic else np.int32)
     delta2, theta, p = (rng.random(shape) for _ in range(3))
 
-    @jax.jit
-    def along(alpha):
-        cost = LinearCost(model.LOSS, *map(jnp.asarray, (X, y, w, delta2)))
+    @jax.jit  # the data are arguments: a program that holds them is slow to compile and large on disk
+    def along(alpha, X, y, w, delta2, theta, p):
+        cost = LinearCost(model.LOSS, X, y, w, delta2)
 
         def gradient(moment, theta):
             return moment + 2 * delta2 * theta
 
-        identity = Coordinates(jnp.asarray(X), jnp.asarray(theta), lambda p: p, lambda q: q, gradient)
+        identity = Coordinates(X, theta, lambda p: p, lambda q: q, gradient)
         f = convex_objective(cost, identity)
-        line = f.along(f.point(jnp.zeros(p.size)), jnp.asarray(p).reshape(-1))
-        value, slope, found = line.at(alpha)
+        line = f.along(f.point(jnp.zeros(p.size)), p.reshape(-1))
+        value, slope, found = line.evaluate(alpha)
         return slope, line.point(alpha, value, found)
 
     for alpha in (1.0, 0.25):
-        slope, end = along(alpha)
+        slope, end = along(alpha, X, y, w, delta2, theta, p)
         gradient = literal.gradient(theta + alpha * p, X, y, delta2, w)
         np.testing.assert_allclose(slope, np.sum(gradient * p), rtol=1e-9)
         np.testing.assert_allclose(end.g, gradient.reshape(-1), rtol=1e-9, atol=1e-9 * m)

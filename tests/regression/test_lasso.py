@@ -347,3 +347,13 @@ def test_columns_without_a_penalty_are_counted_in_all_members():
     jax.vmap(count)(some[:, 1])
     jax.jit(count)(some[1])
     assert counts == [1, 4, 0, 4]
+
+
+def test_a_penalty_that_is_known_inside_jit_compiles_no_elimination_of_columns():
+    X, y = sparse()
+
+    def program(penalty):
+        return str(jax.make_jaxpr(partial(lasso.fit, penalty=penalty))(X, y))
+
+    assert "name=qr" not in program(9.0)
+    assert "name=qr" in program(np.append(0.0, np.full(19, 9.0)))

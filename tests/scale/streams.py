@@ -3,6 +3,7 @@
 python -m jax_course.scale --processes 3 streams.py FILE CHECKPOINT
 """
 
+import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -44,15 +45,23 @@ def mine(X: np.ndarray, y: np.ndarray, ends: str = "full") -> list[Pair]:
 
 
 class Failing:
-    """A source that cannot be read in one process, after so many passes over it."""
+    """A source that cannot be read in one process, after so many passes over it; then it calls `failed`."""
 
-    def __init__(self, source: list[Pair], passes: int, message: str = "the disk is gone"):
-        self.source, self.left, self.message = source, passes, message
+    def __init__(
+        self,
+        source: list[Pair],
+        passes: float,
+        message: str = "the disk is gone",
+        failed: Callable[[], Any] = lambda: None,
+    ):
+        self.source, self.left, self.message, self.failed, self.read = source, passes, message, failed, 0
 
     def __iter__(self) -> Iterator[Pair]:
         self.left -= 1
         if self.left < 0 and jax.process_index() == 1:
+            self.failed()
             raise OSError(self.message)
+        self.read += 1
         return iter(self.source)
 
 
@@ -91,11 +100,19 @@ def fits(ends: str) -> dict[str, Any]:
 
 
 def interrupted(file: Path) -> dict[str, Any]:
-    """A fit that an error ended, the errors of all processes, and its end by a second call."""
+    """A fit that an error ended, the errors of all processes, and its end by a second call.
+
+    Also from the checkpoint as it was when the rows could not be read, which is what a process that is killed leaves.
+    """
     X, _, truth, _ = problem()
-    failed = error(lambda: scale.fit_logistic(Failing(mine(X, truth), 4), penalty=1.0, checkpoint=file))
-    again = scale.fit_logistic(mine(X, truth), penalty=1.0, checkpoint=file)
-    return {"failed": np.array(gathered(failed)), "resumed": again.theta}
+    left = file.with_name("left")
+    source = Failing(mine(X, truth), 4, failed=lambda: shutil.copy(file, left))
+    found = {"failed": np.array(gathered(error(lambda: scale.fit_logistic(source, penalty=1.0, checkpoint=file))))}
+    for name, checkpoint in (("resumed", file), ("resumed after a kill", left)):
+        rest = Failing(mine(X, truth), np.inf)
+        found[name] = scale.fit_logistic(rest, penalty=1.0, checkpoint=checkpoint).theta
+        found[f"passes {name}"] = np.array(rest.read)
+    return found
 
 
 def refusals() -> dict[str, str]:

@@ -15,7 +15,7 @@ import numpy as np
 import optax
 import pytest
 
-from jax_course import logistic
+from jax_course import linear, logistic
 from jax_course.checkpoint import CheckpointError
 from jax_course.early_stopping import early_stopping
 from jax_course.optimization import optimizers
@@ -779,3 +779,74 @@ def test_what_cannot_be_trained_on_is_refused(changes, error, said):
     arguments = {"gradient": residuals, "optimizer": HALF, "theta": 0.0, "X": X, "y": Y, "key": KEY}
     with pytest.raises(error, match=said):
         train(**arguments | {"epochs": 1, "batch_size": 3} | changes)
+
+
+MEMBERS = {
+    "key": jax.random.split(jax.random.key(3), 3),
+    "theta": np.array([[0.0, 1.0], [2.0, -1.0], [0.5, 0.5]]),
+    "rate": np.array([0.02, 0.1, 0.05]),
+    "penalty": np.array([0.0, 3.0, 0.2]),
+}
+
+
+def member(i):
+    return {name: values[i] for name, values in MEMBERS.items()}
+
+
+def run_of(key, theta, rate, penalty, epochs=3):
+    rng = np.random.default_rng(8)
+    X, y = rng.standard_normal((10, 2)), rng.standard_normal(10)
+    return train(linear.gradient, optimizers.momentum(rate, 0.5), theta, X, y, key=key, epochs=epochs, batch_size=4,
+                 penalty=penalty, cost=linear.cost)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def at_once():
+    return jax.jit(jax.vmap(lambda members: run_of(**members)))
+
+
+def test_runs_under_vmap_and_jit_are_those_of_a_loop(at_once):
+    """Over keys, starts, learning rates and penalties together."""
+    several = at_once(MEMBERS)
+    for i in (0, 1):
+        alone = run_of(**member(i))
+        np.testing.assert_allclose(several.theta[i], alone.theta, rtol=1e-12)
+        for name, values in alone.history.items():
+            np.testing.assert_allclose(several.history[name][i], values, rtol=1e-12)
+    np.testing.assert_array_equal(several.epochs, 3)
+    assert several.check() is several
+    assert repr(several).startswith("Training([3 3 3] epochs")
+
+
+def test_a_run_that_is_not_finite_is_nan_under_vmap_and_leaves_the_others_alone(at_once):
+    several = at_once(MEMBERS | {"rate": np.array([0.02, 1e200, 0.05])})
+    np.testing.assert_array_equal(np.isnan(several.theta), [[False] * 2, [True] * 2, [False] * 2])
+    np.testing.assert_array_equal(np.isnan(several.history["cost"])[:, -1], [False, True, False])
+    assert several.epochs[1] < 3
+    np.testing.assert_array_equal(several.theta[0], at_once(MEMBERS).theta[0])
+    with pytest.raises(NotTrained, match="NOT_FINITE: theta is NaN: a value of a run inside jit or vmap was not"):
+        several.check()
+
+
+def test_a_run_is_differentiated_by_its_learning_rate():
+    """Forward: the steps are the function, and their number is given."""
+    rate = 0.05
+
+    @jax.jit
+    def theta(rate):
+        return run_of(**member(0) | {"rate": rate}).theta
+
+    slope = jax.jit(lambda rate: jax.jvp(theta, (rate,), (1.0,))[1])(rate)
+    np.testing.assert_allclose(slope, (theta(rate + 1e-6) - theta(rate - 1e-6)) / 2e-6, rtol=1e-7)
+
+
+@pytest.mark.parametrize("changes", [{"progress": True}, {"checkpoint": "run.npz"}])
+def test_what_looks_at_each_epoch_is_refused_inside_jit(changes):
+    with pytest.raises(TypeError, match=f"{next(iter(changes))} must be left out inside jit, vmap and derivatives"):
+        jax.eval_shape(lambda theta: run_for(1, theta=theta, **changes), THETA)
+
+
+def test_a_traced_training_is_not_continued():
+    training = run_of(**member(0))
+    with pytest.raises(TypeError, match="theta is a traced Training, which cannot be continued: give its theta"):
+        jax.eval_shape(lambda theta: run_for(1, theta=training._replace(theta=theta)), training.theta)

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from jax import lax
 
+from jax_course.compile_cache import Function
+from jax_course.verify import programs
 from jax_course.verify.interpreter import interpreted
+from jax_course.verify.parameters import flatten_inputs
 
 RNG = np.random.default_rng(0)
 A, B, X = RNG.standard_normal((3, 4)), RNG.standard_normal((4, 5)), RNG.standard_normal(5)
@@ -50,9 +53,9 @@ def test_every_operation_is_that_of_xla(name, dtype):
     arrays = [array.astype(dtype) for array in (A, B, X, STACK)]
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         program = jax.jit(FUNCTIONS[name])
-        run, expected = interpreted(program.trace(*arrays).jaxpr), jax.tree.leaves(program(*arrays))
-    assert run is not None
-    for i, (found, value) in enumerate(zip(run(arrays), expected, strict=True)):
+        plan, expected = interpreted(program.trace(*arrays).jaxpr), jax.tree.leaves(program(*arrays))
+    assert plan is not None
+    for i, (found, value) in enumerate(zip(plan.run(arrays), expected, strict=True)):
         assert (found.shape, found.dtype) == (value.shape, value.dtype), i
         bar = 50 * float(np.finfo(dtype).eps)
         np.testing.assert_allclose(found, value, rtol=bar, atol=bar, err_msg=str(i))
@@ -62,9 +65,11 @@ def test_models_and_their_derivatives_are_interpreted(model):
     theta, X, y = model.problem(0, np.float64)
     for transform in (lambda f: f, jax.grad, jax.hessian):
         program = jax.jit(transform(lambda theta, X, y: model.module.cost(theta, X, y, **model.hyper)))
-        run = interpreted(program.trace(theta, X, y).jaxpr)
-        assert run is not None
-        np.testing.assert_allclose(run(jax.tree.leaves((theta, X, y)))[0], program(theta, X, y), rtol=1e-12, atol=1e-12)
+        plan = interpreted(program.trace(theta, X, y).jaxpr)
+        assert plan is not None
+        np.testing.assert_allclose(
+            plan.run(jax.tree.leaves((theta, X, y)))[0], program(theta, X, y), rtol=1e-12, atol=1e-12
+        )
 
 
 @pytest.mark.parametrize(
@@ -84,6 +89,17 @@ def test_a_program_with_an_unknown_operation_is_not_interpreted(function):
 
 
 def test_what_no_output_needs_is_not_computed():
-    run = interpreted(jax.jit(lambda x, y: (x * y, jnp.exp(x), x + 1)[2]).trace(1.0, 2.0).jaxpr)
-    assert run is not None
-    assert len(run.__self__.steps) == 1
+    plan = interpreted(jax.jit(lambda x, y: (x * y, jnp.exp(x), x + 1)[2]).trace(X, X).jaxpr)
+    assert plan is not None
+    assert len(plan.steps) == 1
+    assert plan.numbers == 5 + 1 + 5
+
+
+def test_much_work_is_compiled(monkeypatch):
+    inputs, point = flatten_inputs(jnp.sum, X, (), {})
+    given = programs.at_point, inputs, Function(lambda x: x + 1), (programs.value,), (point, ())
+    plan = interpreted(programs.traced(*given, with_data=True).jaxpr)
+    assert plan is not None
+    monkeypatch.setattr(programs, "MOST", 2 * plan.numbers)
+    assert programs.interpreted_program(*given, 2, with_data=True)
+    assert not programs.interpreted_program(*given, 3, with_data=True)
