@@ -170,7 +170,8 @@ def _lost_digits(context: Context, derivative: Derivative, hand, reference, tole
     lost = (np.abs(hand - reference) > 1e-6 * largest) & (np.abs(hand - reference) <= tolerance)
     if not lost.any():
         return []
-    single = context.inputs.cast(np.float32), context.points[:1].astype(np.float32)
+    points = context.points if derivative.name == "hessian_product" else context.points[:1]  # a direction for each
+    single = context.inputs.cast(np.float32), points.astype(np.float32)
     hand32 = derivative.hand(*single).astype(float)[0]
     steady = np.flatnonzero(lost & (np.abs(hand32 - hand) <= 1e-4 * np.abs(hand)) & (hand != 0))
     return first_per_leaf(derivative, steady, Kind.AUTODIFF, hand, reference, [

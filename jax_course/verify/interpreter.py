@@ -64,7 +64,7 @@ class Plan:
         return sum(self.sizes[i] for _, _, arguments, result in self.steps for i in (*arguments, result))
 
     def run(self, inputs: Sequence[Any], moves: Moves | None = None) -> list[np.ndarray]:
-        """The outputs of the program at inputs, a list of arrays; moves: of the last digits of every input and result."""
+        """The outputs of the program at inputs, a list of arrays; moves: of the last digits of all numbers."""
         move = moves.mover() if moves else np.asarray
         values = self.values.copy()
         for number, dtype, value in zip(self.inputs, self.dtypes, inputs, strict=True):
