@@ -17,7 +17,7 @@ from jax_course.verify.parameters import double_precision
 class Planted(NamedTuple):
     """A kind of slip. kinds: what a fair reader may call it.
 
-    change: (line, **arguments) → the wrong value, from the line's own function and the arguments that it is called with.
+    change: (line, **arguments) → the wrong value, from the line's own function and the arguments of the call.
     """
 
     name: str

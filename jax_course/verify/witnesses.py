@@ -101,7 +101,7 @@ def _double_tolerance(context: Context, derivative: Derivative, points, hand, re
 
 
 def _scatter(context: Context, derivative: Derivative, points, hand, reference, size: float) -> np.ndarray:
-    """The change (E,) of either derivative where it is computed with moved last digits: its rounding, times the size."""
+    """The change (E,) of either derivative computed with moved last digits: its rounding, times the size."""
     moved = np.zeros(hand.shape[1])
     for seed in SEEDS:
         inputs = context.inputs._replace(moves=Moves(seed, size))
