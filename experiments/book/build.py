@@ -19,6 +19,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 import jax_course
+from experiments.book.derived import ShownDerivation, is_of_a_line, shown
 from experiments.book.ledger import CHAPTERS, ROWS
 from experiments.book.row import Checks, Row
 from experiments.book.slips import SLIPS, Slip
@@ -76,6 +77,7 @@ class Entry(NamedTuple):
 
     row: Row
     statements: tuple[Markup, ...]
+    derivations: tuple[ShownDerivation, ...]
     codes: tuple[Code, ...]
     checks: tuple[Check, ...]
     figures: tuple[Still | Live, ...]
@@ -126,7 +128,8 @@ def _entry(
     if not row.figures:
         raise BookError("no figure shows it")
     figures = tuple(_figure(name, row, outcomes, folder.parent) for name in row.figures)
-    return Entry(row, statements, codes, checks, figures, tuple(_erratum(n, outcomes) for n in row.slips))
+    errata = tuple(_erratum(n, outcomes) for n in row.slips)
+    return Entry(row, statements, shown(row.id, checks), codes, checks, figures, errata)
 
 
 def _is_tested(name: str, tests: str) -> bool:
@@ -201,7 +204,14 @@ def _write(entries: list[Entry], outcomes: list[Outcome], out: Path, quick: bool
         of_chapter = [entry for entry in entries if entry.row.chapter == number]
         live = any(isinstance(figure, Live) for entry in of_chapter for figure in entry.figures)
         page = pages.get_template("chapter.html").render(
-            **common, number=number, title=CHAPTERS[number], entries=of_chapter, live=live, before=before, after=after
+            **common,
+            number=number,
+            title=CHAPTERS[number],
+            entries=of_chapter,
+            live=live,
+            before=before,
+            after=after,
+            is_of_a_line=is_of_a_line,
         )
         (folder / f"chapter-{number}.html").write_text(page, encoding="utf-8")
     checks = [check for one in (*entries, *outcomes) for check in one.checks]

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import jax
 
 from experiments.book import classification, networks, optimization, regression
+from experiments.book.derived import line_checks
 from experiments.book.row import Checks, Row
 from jax_course.compiling import free_programs
 
@@ -39,7 +40,7 @@ def checked_chapter(chapter: int) -> dict[str, Checks | str]:
 
 def _checked(row: Row) -> Checks | str:
     try:
-        checks = tuple(row.check_derivatives())
+        checks = (*row.check_derivatives(), *line_checks(row.id))
     except Exception as error:  # whatever is wrong with a row, it is told beside its name, with the others
         return f"{type(error).__name__}: {error}"
     wrong = [f"{check.claim} (error {check.error:.0e})" for check in checks if not check.holds]

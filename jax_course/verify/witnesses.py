@@ -92,11 +92,10 @@ def _double_tolerance(context: Context, derivative: Derivative, points, hand, re
     finite = np.nan_to_num(np.maximum(np.abs(hand), np.abs(reference)), posinf=0.0)
     largest = finite.max(axis=1)
     scatter = _scatter(context, derivative, points, hand, reference, 1.0)
-    if (
-        large := scatter > 1e-3 * largest.max()
-    ).any():  # rounding, or a jump at a kink, which no larger move makes larger
+    unclear = scatter > 1e-3 * largest.max()  # rounding, or a jump at a kink, which larger moves leave as it is
+    if unclear.any():
         farther = _scatter(context, derivative, points, hand, reference, 64.0)
-        scatter = np.where(large & (farther < 8 * scatter), 0, scatter)
+        scatter = np.where(unclear & (farther < 8 * scatter), 0, scatter)
     return np.broadcast_to(np.maximum(2e-12 * finite.max(axis=0), 16 * scatter), hand.shape)
 
 
