@@ -238,6 +238,15 @@ def glove_gradient_bias_unweighted(params, N):
     }
 
 
+def glove_gradient_two(params, N):
+    """The weights forgotten in the vectors, the two biases exchanged."""
+    g, plain = glove_gradient(params, N), glove_gradient_unweighted(params, N)
+    return {
+        "word": {"w": plain["word"]["w"], "b": g["context"]["b"]},
+        "context": {"w": plain["context"]["w"], "b": g["word"]["b"]},
+    }
+
+
 # Factors of ratings, only some known, latent variables in columns; a penalty in a lambda
 
 
@@ -400,7 +409,7 @@ CASES = [
         "skip-gram: the first negative in place of each",
         *(skip_gram, table, samples),
         gradient=skip_gram_gradient_first_negative,
-        kinds=frozenset({Kind.INDEX, Kind.UNKNOWN}),
+        kinds=frozenset({Kind.INDEX}),
     ),
     Practice(
         "skip-gram in NumPy, a loop over pairs",
@@ -467,13 +476,20 @@ CASES = [
         "GloVe: the two biases exchanged",
         *(glove, nested, (N,)),
         gradient=glove_gradient_bias_axes,
-        kinds=frozenset({Kind.INDEX, Kind.TRANSPOSE, Kind.BIAS}),
+        kinds=frozenset({Kind.INDEX, Kind.TRANSPOSE}),
     ),
     Practice(
         "GloVe: the weights forgotten in the biases",
         *(glove, nested, (N,)),
         gradient=glove_gradient_bias_unweighted,
         kinds=frozenset({Kind.CHAIN_RULE, Kind.BIAS}),
+    ),
+    Practice(
+        "GloVe: the weights forgotten in the vectors and the two biases exchanged",
+        *(glove, nested, (N,)),
+        gradient=glove_gradient_two,
+        kinds=frozenset({Kind.CHAIN_RULE, Kind.INDEX}),
+        all_needed=True,
     ),
     Practice("ratings, penalty in a lambda", ratings, factors, (R, known), gradient=ratings_gradient),
     Practice(

@@ -46,7 +46,7 @@ def marginal_no_half(params, squares, y):
 
 
 def marginal_no_determinant(params, squares, y):
-    Ki, alpha, dK = pieces(params, squares, y)
+    _, alpha, dK = pieces(params, squares, y)
     return -0.5 * jnp.einsum("i,j,kij->k", alpha, alpha, dK)
 
 
@@ -70,7 +70,7 @@ def marginal_noise_by_variance(params, squares, y):
 
 def marginal_noise_percent(params, squares, y):
     """A constant was copied from the table as 1.98."""
-    length, signal, noise = jnp.exp(params)
+    noise = jnp.exp(params[2])
     Ki, alpha, dK = pieces(params, squares, y)
     M = Ki - jnp.outer(alpha, alpha)
     by_noise = 0.5 * 1.98 * noise**2 * jnp.trace(M)
@@ -99,6 +99,11 @@ def marginal_hessian_fisher(params, squares, y):
     Ki, _, dK = pieces(params, squares, y)
     KK = jnp.einsum("ij,kjl->kil", Ki, dK)
     return 0.5 * jnp.einsum("kij,lji->kl", KK, KK)
+
+
+def marginal_hessian_upper(params, squares, y):
+    """The loop over k <= l; the lower triangle is not filled."""
+    return jnp.triu(marginal_hessian(params, squares, y))
 
 
 def marginal_hessian_first_derivatives_only(params, squares, y):
@@ -374,6 +379,12 @@ CASES = [
         *(marginal, scales, (squares, y)),
         hessian=marginal_hessian_fisher,
         kinds=frozenset({Kind.EXPECTED}),
+    ),
+    Practice(
+        "marginal likelihood, Hessian: the lower triangle not filled",
+        *(marginal, scales, (squares, y)),
+        hessian=marginal_hessian_upper,
+        kinds=frozenset({Kind.ASYMMETRIC}),
     ),
     Practice(
         "marginal likelihood, Hessian: the kernel's second derivatives are left out",

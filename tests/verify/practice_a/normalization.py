@@ -296,6 +296,11 @@ def weight_norm_decay_absent(params, X, y, decay=0.0):
     return weight_norm_gradient(params, X, y)
 
 
+def weight_norm_two(params, X, y, decay=0.0):
+    """Neither the projection nor the decay."""
+    return weight_norm_no_projection(params, X, y)
+
+
 # Group norm of channels, and a network whose batch statistics cancel the bias before them
 
 
@@ -391,7 +396,7 @@ CASES = [
         "batch norm: eps forgotten",
         *(batch_norm, net, (X, Y), {"eps": 0.1}),
         gradient=batch_norm_without_eps,
-        kinds=frozenset({Kind.MISSING, Kind.CHAIN_RULE, Kind.UNKNOWN}),
+        kinds=frozenset({Kind.MISSING, Kind.CHAIN_RULE}),
     ),
     Practice(
         "batch norm: beta's gradient averaged",
@@ -506,12 +511,19 @@ CASES = [
         gradient=weight_norm_decay_absent,
         kinds=frozenset({Kind.PENALTY}),
     ),
+    Practice(
+        "weight norm: the projection and the decay forgotten",
+        *(weight_norm, polar, regression, {"decay": 0.2}),
+        gradient=weight_norm_two,
+        kinds=frozenset({Kind.MISSING, Kind.PENALTY}),
+        all_needed=True,
+    ),
     Practice("group norm by inputs", group_norm, X, (T, 1), gradient=group_norm_gradient),
     Practice(
         "group norm by inputs: one mean over all groups",
         *(group_norm, U, (Z, 2)),
         gradient=group_norm_gradient_one_group,
-        kinds=frozenset({Kind.UNKNOWN, Kind.MISSING}),
+        kinds=frozenset({Kind.UNKNOWN, Kind.TRANSPOSE}),
     ),
     Practice("a bias that batch norm cancels", cancelled_bias, plain, (X, labels), gradient=cancelled_bias_gradient),
     Practice(

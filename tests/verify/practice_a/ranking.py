@@ -440,7 +440,7 @@ CASES = [
         "Bradley-Terry: an assertion beside the point",
         *(bradley_terry, skill),
         gradient=bradley_terry_asserts,
-        kinds=frozenset({Kind.UNKNOWN, Kind.NONFINITE, Kind.SHAPE}),
+        kinds=frozenset({Kind.UNKNOWN, Kind.NONFINITE}),
     ),
     Practice(
         "Bradley-Terry: only the diagonal of the Hessian",
@@ -490,7 +490,7 @@ CASES = [
         "Plackett-Luce: the rankings from the last to the first",
         *(plackett_luce, w3, (features, rankings)),
         gradient=plackett_luce_last_first,
-        kinds=frozenset({Kind.INDEX, Kind.UNKNOWN}),
+        kinds=frozenset({Kind.INDEX}),
     ),
     Practice(
         "Plackett-Luce: a sum for the mean",
@@ -509,7 +509,7 @@ CASES = [
         "pairwise hinge: pairs across the queries",
         *(hinge, w4, judged, {"C": 0.7}),
         gradient=hinge_gradient_across_queries,
-        kinds=frozenset({Kind.CHAIN_RULE, Kind.UNKNOWN}),
+        kinds=frozenset({Kind.CHAIN_RULE}),
     ),
     Practice(
         "pairwise hinge: C at the penalty, not at the hinge",

@@ -1,6 +1,5 @@
 """Survival: Cox's partial likelihood, parametric models with censoring."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import logsumexp
