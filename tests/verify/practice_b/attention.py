@@ -1,6 +1,5 @@
 """Attention, softmax networks and normalised layers, with their backward passes written out."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.nn import log_softmax, one_hot, sigmoid, softmax
@@ -77,20 +76,20 @@ CAUSAL = np.where(np.tril(np.ones((5, 5))) > 0, 0.0, -np.inf)
 
 
 def causal_cost(params, X, targets):
-    W, O = params
+    W, back = params
     q, key, v = jnp.einsum("btd,xhdw->xbhtw", X, W)
     A = softmax(jnp.einsum("bhtw,bhsw->bhts", q, key) / jnp.sqrt(2) + CAUSAL, axis=-1)
-    out = jnp.einsum("bhts,bhsw,hwd->btd", A, v, O)
+    out = jnp.einsum("bhts,bhsw,hwd->btd", A, v, back)
     return jnp.mean((out - targets) ** 2)
 
 
 def causal_back(params, X, targets, mask=CAUSAL, permuted=False):
-    W, O = params
+    W, back = params
     q, key, v = jnp.einsum("btd,xhdw->xbhtw", X, W)
     A = softmax(jnp.einsum("bhtw,bhsw->bhts", q, key) / jnp.sqrt(2) + CAUSAL, axis=-1)
     mixed = jnp.einsum("bhts,bhsw->bhtw", A, v)
-    dout = 2 * (jnp.einsum("bhtw,hwd->btd", mixed, O) - targets) / targets.size
-    dmixed = jnp.einsum("btd,hwd->bhtw", dout, O)
+    dout = 2 * (jnp.einsum("bhtw,hwd->btd", mixed, back) - targets) / targets.size
+    dmixed = jnp.einsum("btd,hwd->bhtw", dout, back)
     if mask is None:
         A = softmax(jnp.einsum("bhtw,bhsw->bhts", q, key) / jnp.sqrt(2), axis=-1)
     dA = jnp.einsum("bhtw,bhsw->bhts", dmixed, v)
