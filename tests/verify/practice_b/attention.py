@@ -66,6 +66,15 @@ def head_axis(p, X, out):
     return {"query": X.T @ dS @ K, "key": X.T @ dS.T @ Q, "value": X.T @ A.T @ dO}
 
 
+def head_key_scale(p, X, out):
+    Q, K, V = X @ p["query"], X @ p["key"], X @ p["value"]
+    A = softmax(Q @ K.T / jnp.sqrt(k), axis=-1)
+    dO = A @ V - out
+    dA = dO @ V.T
+    dS = A * (dA - jnp.sum(A * dA, axis=-1, keepdims=True))
+    return {"query": X.T @ dS @ K, "key": X.T @ dS @ Q, "value": X.T @ A.T @ dO}
+
+
 # two heads in one array, causal, in a batch
 BATCH, TARGETS = rng.standard_normal((3, 5, 4)), rng.standard_normal((3, 5, 4))
 QKV = (
@@ -83,7 +92,7 @@ def causal_cost(params, X, targets):
     return jnp.mean((out - targets) ** 2)
 
 
-def causal_back(params, X, targets, mask=CAUSAL, permuted=False):
+def causal_back(params, X, targets, mask: np.ndarray | None = CAUSAL, permuted=False):
     W, back = params
     q, key, v = jnp.einsum("btd,xhdw->xbhtw", X, W)
     A = softmax(jnp.einsum("bhtw,bhsw->bhts", q, key) / jnp.sqrt(2) + CAUSAL, axis=-1)
@@ -200,7 +209,7 @@ def layer_norm_gradient(p, X, bits):
     Z = X @ p["W"]
     sd = jnp.sqrt(Z.var(1, keepdims=True) + EPS)
     H = (Z - Z.mean(1, keepdims=True)) / sd
-    D = jnp.outer(sigmoid((p["gamma"] * H + p["beta"]) @ V) - bits, V)
+    D = (sigmoid((p["gamma"] * H + p["beta"]) @ V) - bits)[:, None] * V
     DH = D * p["gamma"]
     DZ = (DH - DH.mean(1, keepdims=True) - H * (DH * H).mean(1, keepdims=True)) / sd
     return {"W": X.T @ DZ, "gamma": (D * H).sum(0), "beta": D.sum(0)}
@@ -211,7 +220,7 @@ def layer_norm_constant(p, X, bits):
     Z = X @ p["W"]
     sd = jnp.sqrt(Z.var(1, keepdims=True) + EPS)
     H = (Z - Z.mean(1, keepdims=True)) / sd
-    D = jnp.outer(sigmoid((p["gamma"] * H + p["beta"]) @ V) - bits, V)
+    D = (sigmoid((p["gamma"] * H + p["beta"]) @ V) - bits)[:, None] * V
     return {"W": X.T @ (D * p["gamma"] / sd), "gamma": (D * H).sum(0), "beta": D.sum(0)}
 
 
@@ -219,7 +228,7 @@ def layer_norm_gamma(p, X, bits):
     Z = X @ p["W"]
     sd = jnp.sqrt(Z.var(1, keepdims=True) + EPS)
     H = (Z - Z.mean(1, keepdims=True)) / sd
-    D = jnp.outer(sigmoid((p["gamma"] * H + p["beta"]) @ V) - bits, V)
+    D = (sigmoid((p["gamma"] * H + p["beta"]) @ V) - bits)[:, None] * V
     DZ = (D - D.mean(1, keepdims=True) - H * (D * H).mean(1, keepdims=True)) / sd
     return {"W": X.T @ DZ, "gamma": (D * H).sum(0), "beta": D.sum(0)}
 
@@ -229,7 +238,7 @@ def layer_norm_eps(p, X, bits):
     Z = X @ p["W"]
     centred, var = Z - Z.mean(1, keepdims=True), Z.var(1, keepdims=True)
     H = centred / jnp.sqrt(var + EPS)
-    D = jnp.outer(sigmoid((p["gamma"] * H + p["beta"]) @ V) - bits, V)
+    D = (sigmoid((p["gamma"] * H + p["beta"]) @ V) - bits)[:, None] * V
     DH = D * p["gamma"]
     hat = centred / jnp.sqrt(var)
     DZ = (DH - DH.mean(1, keepdims=True) - hat * (DH * hat).mean(1, keepdims=True)) / jnp.sqrt(var)
@@ -268,6 +277,15 @@ CASES = [
         (X, OUT),
         gradient=head_key,
         kinds=frozenset({Kind.TRANSPOSE}),
+    ),
+    Practice(
+        "attention, 1/√d forgotten and the keys' error not transposed",
+        head_cost,
+        HEAD,
+        (X, OUT),
+        gradient=head_key_scale,
+        kinds=frozenset({Kind.FACTOR, Kind.TRANSPOSE}),
+        all_needed=True,
     ),
     Practice(
         "attention, only the diagonal of the softmax's Jacobian",

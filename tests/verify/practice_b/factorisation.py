@@ -238,6 +238,15 @@ CASES = [
         kinds=frozenset({Kind.INDEX}),
     ),
     Practice(
+        "ratings, μ left at zero and the penalty once for each rating",
+        ratings_cost,
+        MODEL,
+        RATINGS,
+        gradient=lambda p, *a: ratings_back(p, *a, mu=0.0, rows=True),
+        kinds=frozenset({Kind.MISSING, Kind.PENALTY}),
+        all_needed=True,
+    ),
+    Practice(
         "completion, Hessian products",
         completion_cost,
         UV,

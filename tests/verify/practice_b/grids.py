@@ -1,5 +1,6 @@
 """Smoothing on graphs, finite-difference energies on grids, graph networks, convolutions."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.nn import relu
@@ -176,6 +177,12 @@ def network_relu(p):
     return {"first": (ADJ @ FEATURES).T @ (E @ p["second"].T), "second": h.T @ E}
 
 
+def network_directed_relu(p):
+    h = relu(ADJ @ FEATURES @ p["first"])
+    E = ADJ @ (2 / 6 * (ADJ @ h @ p["second"] - TARGETS))
+    return {"first": (ADJ @ FEATURES).T @ (E @ p["second"].T), "second": h.T @ E}
+
+
 # blind deconvolution of a signal: the signal and the kernel
 TRACE = rng.standard_normal(13)
 BLIND = {"signal": rng.standard_normal(11), "kernel": np.array([0.3, 1.0, -0.4])}
@@ -198,6 +205,32 @@ def blind_rotated(p, trace):
 def blind_reversed(p, trace):
     e = jnp.convolve(p["signal"], p["kernel"]) - trace
     return {"signal": jnp.correlate(e, p["kernel"]), "kernel": jnp.correlate(e, p["signal"])[::-1]}
+
+
+# images through a bank of kernels in float32, the images in the closure; kernels are (out, in, height, width)
+IMAGES = rng.standard_normal((2, 2, 5, 5)).astype(np.float32)
+KERNELS = rng.standard_normal((2, 2, 3, 3)).astype(np.float32)
+MAPS = rng.standard_normal((2, 2, 3, 3)).astype(np.float32)
+
+
+def bank_cost(kernels):
+    return jnp.mean((jax.lax.conv(IMAGES, kernels, (1, 1), "VALID") - MAPS) ** 2)
+
+
+def bank_gradient(kernels):
+    e = 2 * (jax.lax.conv(IMAGES, kernels, (1, 1), "VALID") - MAPS) / MAPS.size
+    shifts = [[IMAGES[:, :, i : i + 3, j : j + 3] for j in range(3)] for i in range(3)]
+    return jnp.einsum("boyx,uvbiyx->oiuv", e, np.array(shifts))
+
+
+def bank_rotated(kernels):
+    return bank_gradient(kernels)[:, :, ::-1, ::-1]
+
+
+def bank_exchanged(kernels):
+    e = 2 * (jax.lax.conv(IMAGES, kernels, (1, 1), "VALID") - MAPS) / MAPS.size
+    shifts = [[IMAGES[:, :, i : i + 3, j : j + 3] for j in range(3)] for i in range(3)]
+    return jnp.einsum("boyx,uvbiyx->iouv", e, np.array(shifts))
 
 
 GRAPH = (EDGES, WEIGHTS)
@@ -318,6 +351,29 @@ CASES = [
         GRAPH_NET,
         gradient=network_relu,
         kinds=frozenset({Kind.CHAIN_RULE}),
+    ),
+    Practice(
+        "graph network, directions not reversed and the ReLU's slope forgotten",
+        network_cost,
+        GRAPH_NET,
+        gradient=network_directed_relu,
+        kinds=frozenset({Kind.TRANSPOSE, Kind.CHAIN_RULE}),
+        all_needed=True,
+    ),
+    Practice("bank of kernels in float32, images in the closure", bank_cost, KERNELS, gradient=bank_gradient),
+    Practice(
+        "bank of kernels, each rotated",
+        bank_cost,
+        KERNELS,
+        gradient=bank_rotated,
+        kinds=frozenset({Kind.INDEX}),
+    ),
+    Practice(
+        "bank of kernels, in and out exchanged",
+        bank_cost,
+        KERNELS,
+        gradient=bank_exchanged,
+        kinds=frozenset({Kind.TRANSPOSE, Kind.INDEX}),
     ),
     Practice("blind deconvolution", blind_cost, BLIND, (TRACE,), gradient=blind_gradient),
     Practice(

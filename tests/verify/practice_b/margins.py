@@ -184,6 +184,12 @@ def quantile_exchanged(p, X, y, tau):
     return {"w": X.T @ slope / len(y), "b": slope.mean()}
 
 
+def quantile_summed(p, X, y, tau):
+    """Summed, and the intercept forgotten."""
+    slope = jnp.where(y - X @ p["w"] - p["b"] > 0, -tau, 1 - tau)
+    return {"w": X.T @ slope, "b": jnp.zeros(())}
+
+
 def svr_cost(theta, X, y):
     r = X @ theta[:-1] + theta[-1] - y
     return np.sum(np.maximum(np.abs(r) - 0.2, 0)) + 0.5 * np.sum(theta[:-1] ** 2)
@@ -318,6 +324,16 @@ CASES = [
         {"tau": 0.8},
         gradient=quantile_exchanged,
         kinds=frozenset({Kind.CHAIN_RULE, Kind.INDEX}),
+    ),
+    Practice(
+        "quantile regression, summed and the intercept left at zero",
+        quantile_cost,
+        START,
+        (X, TARGET),
+        {"tau": 0.3},
+        gradient=quantile_summed,
+        kinds=frozenset({Kind.FACTOR, Kind.MISSING}),
+        all_needed=True,
     ),
     Practice(
         "ε-insensitive regression in NumPy",

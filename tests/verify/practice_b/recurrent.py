@@ -31,7 +31,7 @@ def elman_gradient(p, x, y):
     h = [np.zeros(k)]
     for x_t in x:
         h.append(np.tanh(p["in"] @ x_t + p["back"] @ h[-1] + p["bias"]))
-    g = {name: np.zeros(np.shape(value)) for name, value in p.items()}
+    g = {name: np.zeros_like(value) for name, value in p.items()}
     later = np.zeros(k)
     for t in range(len(x), 0, -1):
         e = p["out"] @ h[t] - y[t - 1]
@@ -72,7 +72,7 @@ def elman_last_bias(p, x, y):
     h = [np.zeros(k)]
     for x_t in x:
         h.append(np.tanh(p["in"] @ x_t + p["back"] @ h[-1] + p["bias"]))
-    g = {name: np.zeros(np.shape(value)) for name, value in p.items()}
+    g = {name: np.zeros_like(value) for name, value in p.items()}
     later = np.zeros(k)
     for t in range(len(x), 0, -1):
         e = p["out"] @ h[t] - y[t - 1]
@@ -164,7 +164,7 @@ def small_cost(p):
 
 
 def small_gradient(p):
-    h = [np.zeros(k, np.float32)]
+    h: list = [np.zeros(k, np.float32)]
     for x_t in X32:
         h.append(jnp.tanh(p["in"] @ x_t + p["back"] @ h[-1] + p["bias"]))
     e = p["out"] @ h[-1] - Y32[-1]

@@ -153,6 +153,16 @@ def loglogistic_half(theta):
     return g
 
 
+def loglogistic_half_shape(theta):
+    """The ridge's 2, and k for log k."""
+    k = np.exp(theta[-1])
+    z = k * (np.log(TIME) - X @ theta[:-1])
+    dz = (1 + EVENT) / (1 + np.exp(-z)) - EVENT
+    g = np.append(-k * X.T @ dz, (dz @ z - EVENT.sum()) / k)
+    g[1:-1] += RIDGE * theta[1:-1]
+    return g
+
+
 def loglogistic_once(theta):
     """An event's survival counted once where it is there twice."""
     k = np.exp(theta[-1])
@@ -302,6 +312,14 @@ CASES = [
         LOGISTIC,
         gradient=loglogistic_half,
         kinds=frozenset({Kind.PENALTY}),
+    ),
+    Practice(
+        "log-logistic, the ridge's 2 forgotten, and by k for log k",
+        loglogistic_cost,
+        LOGISTIC,
+        gradient=loglogistic_half_shape,
+        kinds=frozenset({Kind.PENALTY, Kind.CHAIN_RULE}),
+        all_needed=True,
     ),
     Practice(
         "log-logistic, the survival of events counted once",

@@ -62,6 +62,13 @@ def elbo_half(q, X, y, noise, prior=4.0):
     }
 
 
+def elbo_entropy_chain(q, X, y, noise, prior=4.0):
+    """No entropy, and by s in the part of the data."""
+    s = jnp.exp(q["log_s"])
+    dtheta = (sigmoid((q["mu"] + s * noise) @ X.T) - y) @ X / len(noise)
+    return {"mu": dtheta.sum(0) + q["mu"] / prior, "log_s": (dtheta * noise).sum(0) + s**2 / prior}
+
+
 def elbo_noise(q, X, y, noise, prior=4.0):
     """The gradient by the standard deviation without the noise in it."""
     s = jnp.exp(q["log_s"])
@@ -280,6 +287,15 @@ CASES = [
         {"prior": 2.0},
         gradient=elbo_half,
         kinds=frozenset({Kind.FACTOR, Kind.PENALTY}),
+    ),
+    Practice(
+        "ELBO, the entropy left out and by s in the part of the data",
+        elbo_cost,
+        MEAN_FIELD,
+        DATA,
+        gradient=elbo_entropy_chain,
+        kinds=frozenset({Kind.MISSING, Kind.CHAIN_RULE}),
+        all_needed=True,
     ),
     Practice(
         "ELBO, the noise forgotten beside s",
