@@ -24,7 +24,7 @@ def graph_cost(f, edges, w, lam=0.7):
 
 def graph_gradient(f, edges, w, lam=0.7):
     flow = w * (f[edges[:, 0]] - f[edges[:, 1]])
-    g = lam * KNOWN * (f - LABELS)
+    g = jnp.asarray(lam * KNOWN * (f - LABELS))
     return g.at[edges[:, 0]].add(flow).at[edges[:, 1]].add(-flow)
 
 
@@ -46,7 +46,7 @@ def graph_product(f, edges, w, v, lam=0.7):
 
 def graph_one_end(f, edges, w, lam=0.7):
     flow = w * (f[edges[:, 0]] - f[edges[:, 1]])
-    return (lam * KNOWN * (f - LABELS)).at[edges[:, 0]].add(flow)
+    return jnp.asarray(lam * KNOWN * (f - LABELS)).at[edges[:, 0]].add(flow)
 
 
 def graph_set(f, edges, w, lam=0.7):
@@ -214,11 +214,11 @@ MAPS = rng.standard_normal((2, 2, 3, 3)).astype(np.float32)
 
 
 def bank_cost(kernels):
-    return jnp.mean((jax.lax.conv(IMAGES, kernels, (1, 1), "VALID") - MAPS) ** 2)
+    return jnp.mean((jax.lax.conv(jnp.asarray(IMAGES), kernels, (1, 1), "VALID") - MAPS) ** 2)
 
 
 def bank_gradient(kernels):
-    e = 2 * (jax.lax.conv(IMAGES, kernels, (1, 1), "VALID") - MAPS) / MAPS.size
+    e = 2 * (jax.lax.conv(jnp.asarray(IMAGES), kernels, (1, 1), "VALID") - MAPS) / MAPS.size
     shifts = [[IMAGES[:, :, i : i + 3, j : j + 3] for j in range(3)] for i in range(3)]
     return jnp.einsum("boyx,uvbiyx->oiuv", e, np.array(shifts))
 
@@ -228,7 +228,7 @@ def bank_rotated(kernels):
 
 
 def bank_exchanged(kernels):
-    e = 2 * (jax.lax.conv(IMAGES, kernels, (1, 1), "VALID") - MAPS) / MAPS.size
+    e = 2 * (jax.lax.conv(jnp.asarray(IMAGES), kernels, (1, 1), "VALID") - MAPS) / MAPS.size
     shifts = [[IMAGES[:, :, i : i + 3, j : j + 3] for j in range(3)] for i in range(3)]
     return jnp.einsum("boyx,uvbiyx->iouv", e, np.array(shifts))
 

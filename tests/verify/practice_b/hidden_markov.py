@@ -154,30 +154,25 @@ def poisson_cost(log_rate, counts):
     return -logsumexp(jax.lax.scan(step, log_b[0], log_b[1:])[0])
 
 
-def poisson_gradient(log_rate, counts):
-    """The posterior is the derivative of the log likelihood by the log emissions."""
-    log_b = counts[:, None] * log_rate - jnp.exp(log_rate)
+def state_posterior(log_b):
+    """The derivative of the log likelihood by the log emissions."""
 
     def likelihood(log_b):
-        a = log_b[0]
-        for b in log_b[1:]:
-            a = logsumexp(a[:, None] + STAY, axis=0) + b
-        return logsumexp(a)
+        def step(a, b):
+            return logsumexp(a[:, None] + STAY, axis=0) + b, None
 
-    gamma = jax.vjp(likelihood, log_b)[1](jnp.ones((), log_b.dtype))[0]
+        return logsumexp(jax.lax.scan(step, log_b[0], log_b[1:])[0])
+
+    return jax.vjp(likelihood, log_b)[1](jnp.ones((), log_b.dtype))[0]
+
+
+def poisson_gradient(log_rate, counts):
+    gamma = state_posterior(counts[:, None] * log_rate - jnp.exp(log_rate))
     return jnp.sum(gamma * (jnp.exp(log_rate) - counts[:, None]), axis=0)
 
 
 def poisson_rate(log_rate, counts):
-    log_b = counts[:, None] * log_rate - jnp.exp(log_rate)
-
-    def likelihood(log_b):
-        a = log_b[0]
-        for b in log_b[1:]:
-            a = logsumexp(a[:, None] + STAY, axis=0) + b
-        return logsumexp(a)
-
-    gamma = jax.vjp(likelihood, log_b)[1](jnp.ones((), log_b.dtype))[0]
+    gamma = state_posterior(counts[:, None] * log_rate - jnp.exp(log_rate))
     return jnp.sum(gamma * (1 - counts[:, None] / jnp.exp(log_rate)), axis=0)
 
 

@@ -24,11 +24,11 @@ def decades_gradient(theta, b):
 
 def decades_sign(theta, b):
     """The sign of the sixth of nineteen."""
-    return (b**2 * theta - b).at[5].multiply(-1)
+    return jnp.asarray(b**2 * theta - b).at[5].multiply(-1)
 
 
 def decades_percent(theta, b):
-    return (b**2 * theta - b).at[2].multiply(1.01)
+    return jnp.asarray(b**2 * theta - b).at[2].multiply(1.01)
 
 
 def decades_missing(theta, b):

@@ -107,7 +107,7 @@ W = 0.5 * rng.standard_normal((d, 3))
 
 
 def crammer_cost(W, X, z):
-    S = X @ W
+    S = jnp.asarray(X @ W)
     margins = S - S[jnp.arange(len(z)), z][:, None] + 1.0
     margins = margins.at[jnp.arange(len(z)), z].set(0.0)
     return jnp.mean(jnp.max(margins, axis=1)) + 0.05 * jnp.sum(W**2)
@@ -115,7 +115,7 @@ def crammer_cost(W, X, z):
 
 def crammer_gradient(W, X, z):
     rows = jnp.arange(len(z))
-    S = (X @ W + 1.0).at[rows, z].add(-1.0)
+    S = jnp.asarray(X @ W + 1.0).at[rows, z].add(-1.0)
     D = jax.nn.one_hot(jnp.argmax(S, axis=1), 3) - jax.nn.one_hot(z, 3)
     return X.T @ D / len(z) + 0.1 * W
 
@@ -123,7 +123,7 @@ def crammer_gradient(W, X, z):
 def crammer_rivals(W, X, z):
     """Only the rival's column, not that of the true class."""
     rows = jnp.arange(len(z))
-    S = (X @ W + 1.0).at[rows, z].add(-1.0)
+    S = jnp.asarray(X @ W + 1.0).at[rows, z].add(-1.0)
     best = jnp.argmax(S, axis=1)
     D = jax.nn.one_hot(best, 3) * (best != z)[:, None]
     return X.T @ D / len(z) + 0.1 * W

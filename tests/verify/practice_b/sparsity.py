@@ -119,7 +119,7 @@ def signal_gradient(u, f, lam=0.5, eps=1e-2):
 
 def signal_one_neighbour(u, f, lam=0.5, eps=1e-2):
     q = jnp.diff(u) / jnp.sqrt(jnp.diff(u) ** 2 + eps)
-    return (u - f).at[1:].add(lam * q)
+    return jnp.asarray(u - f).at[1:].add(lam * q)
 
 
 def signal_eps(u, f, lam=0.5, eps=1e-2):
