@@ -1,0 +1,1 @@
+"""Derivatives as practitioners have them: sequences, penalties, networks, dynamics, energies and scales."""
