@@ -6,7 +6,7 @@ Softmax regression on one example as layers: z¹ = xΘ, z² = log softmax z¹, z
 import jax.numpy as jnp
 import numpy as np
 
-from jax_course import softmax
+from jax_course.classification import softmax
 from jax_course.derivations.record import Derivation, Slip
 from jax_course.networks import chain
 from jax_course.verify.lines import line

@@ -3,9 +3,9 @@ r"""Course 3.3: from the cost of least squares to its minimum."""
 import jax.numpy as jnp
 import numpy as np
 
-from jax_course import linear
 from jax_course.derivations import data
 from jax_course.derivations.record import Derivation, Slip
+from jax_course.regression import linear
 from jax_course.verify.lines import line
 
 

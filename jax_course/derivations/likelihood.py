@@ -3,9 +3,10 @@ r"""Course 5.2 and 5.5: the likelihood of linear regression, its maximum, and tw
 import jax.numpy as jnp
 import numpy as np
 
-from jax_course import bernoulli, gaussian, linear
 from jax_course.derivations import data
 from jax_course.derivations.record import Derivation, Slip
+from jax_course.probability import bernoulli, gaussian
+from jax_course.regression import linear
 from jax_course.verify.lines import line
 
 

@@ -2,7 +2,7 @@ r"""Course 8.2 to 8.6: the sigmoid, the cost of logistic regression, its gradien
 
 import jax.numpy as jnp
 
-from jax_course import logistic
+from jax_course.classification import logistic
 from jax_course.derivations import data
 from jax_course.derivations.record import Derivation, Slip
 from jax_course.verify.lines import line

@@ -3,9 +3,9 @@ r"""Course 7.3 to 7.8: the chain rule, the gradient in scalar and matrix form, N
 import jax.numpy as jnp
 import numpy as np
 
-from jax_course import linear, ridge
 from jax_course.derivations import data
 from jax_course.derivations.record import Derivation, Slip
+from jax_course.regression import linear, ridge
 from jax_course.verify.lines import line
 
 

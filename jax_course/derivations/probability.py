@@ -3,8 +3,8 @@ r"""Course 4.3 to 4.5: covariance, the Gaussian density, two independent Gaussia
 import jax.numpy as jnp
 import numpy as np
 
-from jax_course import gaussian
 from jax_course.derivations.record import Derivation, Slip
+from jax_course.probability import gaussian
 from jax_course.verify.lines import line
 
 

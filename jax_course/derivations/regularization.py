@@ -3,9 +3,10 @@ r"""Course 6.1 and 6.4: ridge regression, its constrained form, and kernels on t
 import jax.numpy as jnp
 import numpy as np
 
-from jax_course import features, kernel, ridge
+from jax_course import features
 from jax_course.derivations import data
 from jax_course.derivations.record import Derivation
+from jax_course.regression import kernel, ridge
 from jax_course.verify.lines import line
 
 

@@ -3,7 +3,8 @@ r"""Course 9.2 and 9.3: softmax regression, its gradient by hand for two classes
 import jax.numpy as jnp
 import numpy as np
 
-from jax_course import logistic, scores, softmax
+from jax_course import scores
+from jax_course.classification import logistic, softmax
 from jax_course.derivations import data
 from jax_course.derivations.record import Derivation, Slip
 from jax_course.verify.lines import line

@@ -31,11 +31,11 @@ LINE = "line"  # the name of the array that a line's function returns
 
 
 class Claim(NamedTuple):
-    """What a line says of a line before it.
+    """The claim of a line about one before it.
 
     hand: the line. reference: what it should be; None where autodiff gives nothing. cost: the line that was
-    differentiated, the reference itself if none was. by: the names that it was differentiated by, now and before.
-    moved: the names of the arguments that are moved from point to point. where: the condition, or None.
+    differentiated, the reference itself if none was. moved: the names of the arguments that are moved from point to
+    point. where: the condition, or None.
     """
 
     hand: Quantity

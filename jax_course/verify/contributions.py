@@ -12,6 +12,7 @@ from jax_course.verify.addends import one_term, terms
 from jax_course.verify.context import Context, Derivative
 from jax_course.verify.evaluation import evaluate, gradients, hessians, products
 from jax_course.verify.parameters import Inputs, positional_names
+from jax_course.verify.tracing import output_structure
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
 TERMS = len(ORDINALS)  # of a cost with more terms none is looked at by itself: each is a program more
@@ -108,9 +109,9 @@ def own_term_parts(context: Context, derivative: Derivative, points: np.ndarray)
     if function is None:
         return []
     try:
-        if len(jax.tree_util.tree_leaves(inputs.call(function, points[0]))) != 1:
+        if len(jax.tree_util.tree_leaves(output_structure(inputs, function, points[0]))) != 1:
             return []
-        count = len(inputs.call(partial(terms, function), points[0]))
+        count = len(_leaves_of_terms(inputs, function, points[0]))
         if not 1 < count <= TERMS:
             return []
         parts = [np.asarray(evaluate(inputs, Function(one_term(function, k)), points)) for k in range(count)]

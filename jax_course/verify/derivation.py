@@ -47,17 +47,17 @@ def derivation(*lines: Line, **arguments: Any) -> DerivationReport:
 
 
 class Before(NamedTuple):
-    """What is known before a line.
+    """The state before a line.
 
-    right: what the line before should have been. said: what it was, if that was wrong. cost, by: the line that was
-    differentiated since, and by what each time.
+    right: what the line before should have been. said: what it was, if that was wrong. cost: the line that was
+    differentiated since; names: by which arguments, each time. wrong: the number of the line that was wrong.
     """
 
     right: Quantity
     said: Quantity | None
     cost: Quantity
-    by: tuple[tuple[str, ...], ...]
-    wrong: int  # number of the line that was wrong
+    names: tuple[tuple[str, ...], ...]
+    wrong: int
 
 
 def _steps(lines: tuple[Line, ...], arguments: Arguments) -> list[Step]:
@@ -92,23 +92,23 @@ def _is_moving(value: Any) -> bool:
 def _step(number: int, one: Line, before: Before, moved: tuple[str, ...], arguments: Arguments) -> tuple[Step, Before]:
     hand = arguments.quantity(one.value)
     right = derivative(arguments, before.right, one.by) if one.by else before.right
-    by = (*before.by, one.by) if one.by else before.by
+    names = (*before.names, one.by) if one.by else before.names
     cost = before.cost
-    if by == (one.by,) or not by:
+    if names == (one.by,) or not names:
         cost = before.right
-    claim = _claim(arguments, one, hand, right, cost, by, moved)
+    claim = _claim(arguments, one, hand, right, cost, names, moved)
     judgement = judge(arguments, claim)
     step = Step(number, one.formula, _verdict(judgement), judgement.error, judgement.findings, judgement.remark)
     if judgement.holds is not False:
-        return step, Before(hand, None, hand if not by else cost, by, 0)
+        return step, Before(hand, None, hand if not names else cost, names, 0)
     if before.said is not None:
         said = derivative(arguments, before.said, one.by) if one.by else before.said
         followed = judge(arguments, claim._replace(reference=said, cost=said, name="value"))
         if followed.holds:
             remark = f"follows from line {before.wrong}, with its mistake"
             carried = Step(number, one.formula, "carries on", followed.error, (), remark)
-            return carried, Before(right, hand, cost, by, before.wrong)
-    return step, Before(right, hand, cost, by, number)
+            return carried, Before(right, hand, cost, names, before.wrong)
+    return step, Before(right, hand, cost, names, number)
 
 
 def _claim(
@@ -117,15 +117,14 @@ def _claim(
     hand: Quantity,
     right: Quantity,
     cost: Quantity,
-    by: tuple[tuple[str, ...], ...],
+    names: tuple[tuple[str, ...], ...],
     moved: tuple[str, ...],
 ) -> Claim:
-    names = set(by)
     where = None if one.where is None else arguments.quantity(one.where)
-    first = by[0] if by else ()
+    first = names[0] if names else ()
     known = all(name in arguments.values for name in first)
-    if len(names) == 1 and len(by) <= 2 and (one.by or known) and _is_scalar(arguments, cost):
-        return Claim(hand, right, cost, "gradient" if len(by) == 1 else "hessian", first, where)
+    if len(set(names)) == 1 and len(names) <= 2 and (one.by or known) and _is_scalar(arguments, cost):
+        return Claim(hand, right, cost, "gradient" if len(names) == 1 else "hessian", first, where)
     return Claim(hand, right, right, "value", one.by or moved, where)
 
 

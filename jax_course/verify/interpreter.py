@@ -1,10 +1,5 @@
 """An interpreter of JAX's programs: every operation of a traced function is computed by NumPy.
 
-Rounding. An entry that was summed of large terms that cancel carries their rounding, however small it is; one that is
-small because its terms are small does not. To see which, a program can be run with every input and every result
-multiplied by 1 + ε u, another u between −1 and 1 for each number: how far an entry moves is the rounding of the terms
-that it was computed from (D. S. Parker, Monte Carlo arithmetic, 1997).
-
 XLA takes 30 to 100 ms to compile a program that is then run a few times, for microseconds. What JAX traced, a
 derivative by autodiff included, is a list of operations, and most functions need some fifty kinds of them. A program
 with another kind of operation is not interpreted.
@@ -17,8 +12,8 @@ from typing import Any
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Literal
 
+from jax_course.verify.moves import Moves
 from jax_course.verify.operations import Compute, Unknown, operation, parts
-from jax_course.verify.parameters import Moves
 
 NUMBERS = frozenset(np.dtype(kind) for kind in ("?", "i4", "i8", "u4", "u8", "f4", "f8", "c8", "c16"))
 # JAX's primitives that hold a program; the rules of derivatives beside it are not used

@@ -141,7 +141,7 @@ def _refuse_unknown(label: str, names: tuple[str, ...], given: dict[str, Any]) -
         raise TypeError(f"{label} needs the argument {', '.join(unknown)}; the derivation has {has}")
 
 
-def derivative(arguments: Arguments, quantity: Quantity, by: tuple[str, ...]) -> Quantity:
+def derivative(arguments: Arguments, quantity: Quantity, names: tuple[str, ...]) -> Quantity:
     """The derivative of a quantity by arguments, given by name: for one name as `jax.jacobian`, else a tuple of such.
 
     >>> arguments = Arguments({"theta": 3.0}, {})
@@ -150,12 +150,12 @@ def derivative(arguments: Arguments, quantity: Quantity, by: tuple[str, ...]) ->
     """
 
     def value(given: Mapping[str, Any]) -> Any:
-        at = [jax.tree_util.tree_map(_floating, arguments.look_up(name, given)) for name in by]
+        at = [jax.tree_util.tree_map(_floating, arguments.look_up(name, given)) for name in names]
 
         def moved(*values: Any) -> Any:
-            return quantity({**given, **dict(zip(by, values, strict=True))})
+            return quantity({**given, **dict(zip(names, values, strict=True))})
 
-        return jax.jacobian(moved, argnums=tuple(range(len(by))) if len(by) > 1 else 0)(*at)
+        return jax.jacobian(moved, argnums=tuple(range(len(names))) if len(names) > 1 else 0)(*at)
 
     return value
 

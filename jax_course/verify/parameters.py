@@ -15,6 +15,7 @@ import numpy as np
 from jax import Array
 
 from jax_course.compile_cache import StaticValues
+from jax_course.verify.moves import Moves
 
 
 @contextlib.contextmanager
@@ -102,29 +103,6 @@ class Layout(NamedTuple):
             matrix[a, b] = entries[start : start + shape[0] * shape[1]].reshape(shape)
             start += shape[0] * shape[1]
         return matrix
-
-
-class Moves(NamedTuple):
-    """Moves of last digits: numbers are multiplied by 1 + size ε u, with u between −1 and 1 drawn with the seed."""
-
-    seed: int
-    size: float = 1.0
-
-    def mover(self) -> Callable[[np.ndarray], np.ndarray]:
-        """A function that moves the numbers of an array, and leaves whole ones as they are.
-
-        >>> bool(0 < abs(Moves(3).mover()(np.array(1.0)) - 1) < 3e-16), Moves(3).mover()(np.array(1)).item()
-        (True, 1)
-        """
-        rng = np.random.default_rng(self.seed)
-
-        def move(value: np.ndarray) -> np.ndarray:
-            if value.dtype.kind not in "fc":
-                return value
-            u = rng.uniform(-1, 1, value.shape)
-            return (value * (1 + self.size * np.finfo(value.dtype).eps * u)).astype(value.dtype, copy=False)
-
-        return move
 
 
 class Inputs(NamedTuple):

@@ -16,7 +16,8 @@ from jax import lax
 from jax_course.compile_cache import StaticValues
 from jax_course.tiers import compiled
 from jax_course.verify.interpreter import interpreted
-from jax_course.verify.parameters import Inputs, Layout, Moves
+from jax_course.verify.moves import Moves
+from jax_course.verify.parameters import Inputs, Layout
 
 # Numbers of the data times parameters and EVALUATIONS, up to which programs are interpreted. CPU seconds of an
 # examination of logistic regression, gradient, Hessian and product, interpreted and compiled: 1,000 × 20 0.45 and 1.2,

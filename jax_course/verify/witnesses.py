@@ -16,7 +16,7 @@ from jax_course.verify.context import EPS, Context, Derivative, first_line, leaf
 from jax_course.verify.evaluation import directional
 from jax_course.verify.findings import Witness, abstention
 from jax_course.verify.kinks import gradient_has_kink
-from jax_course.verify.parameters import Moves
+from jax_course.verify.moves import Moves
 from jax_course.verify.tracing import is_traceable
 
 SINGLE_EPS = float(np.finfo(np.float32).eps)
