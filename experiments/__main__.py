@@ -94,7 +94,7 @@ def _run(options: argparse.Namespace, console: Console) -> tuple[list[Outcome], 
 
         with workers(min(options.jobs or _jobs(), len(names))) as each:
             together = go([name for name in names if name not in alone], each=each)
-            chapters = each(checked_chapter, () if options.names else CHAPTERS)
+            chapters = each(partial(checked_chapter, quick=options.quick), () if options.names else CHAPTERS)
             keep(together)
             checks = {id: found for chapter in chapters for id, found in (chapter or {}).items()}
         keep(go(alone))

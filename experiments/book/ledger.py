@@ -25,22 +25,22 @@ CHAPTERS = {
 }
 
 
-def checked(rows: Iterable[Row]) -> dict[str, Checks | str]:
-    """By id, in float64: the proofs of each row, or what kept it from being proven."""
+def checked(rows: Iterable[Row], *, quick: bool) -> dict[str, Checks | str]:
+    """By id, in float64: the checks of each row, or the reason why it has none. quick: without those of each line."""
     with jax.enable_x64(True):
-        return {row.id: _checked(row) for row in rows}
+        return {row.id: _checked(row, quick) for row in rows}
 
 
-def checked_chapter(chapter: int) -> dict[str, Checks | str]:
-    """The same for a chapter; it can be asked of another process, which rows, with functions in them, cannot."""
-    found = checked(row for row in ROWS if row.chapter == chapter)
+def checked_chapter(chapter: int, *, quick: bool) -> dict[str, Checks | str]:
+    """The checks of a chapter's rows; another process can be asked for a chapter, but not for rows with functions."""
+    found = checked((row for row in ROWS if row.chapter == chapter), quick=quick)
     free_programs()
     return found
 
 
-def _checked(row: Row) -> Checks | str:
+def _checked(row: Row, quick: bool) -> Checks | str:
     try:
-        checks = (*row.check_derivatives(), *line_checks(row.id))
+        checks = (*row.check_derivatives(), *(() if quick else line_checks(row.id)))
     except Exception as error:  # whatever is wrong with a row, it is told beside its name, with the others
         return f"{type(error).__name__}: {error}"
     wrong = [f"{check.claim} (error {check.error:.0e})" for check in checks if not check.holds]

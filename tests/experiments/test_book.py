@@ -8,12 +8,14 @@ import pytest
 
 from experiments import EXPERIMENTS
 from experiments.book.build import BookError, build
+from experiments.book.derived import DERIVED, line_checks, shown
 from experiments.book.ledger import CHAPTERS, ROWS, checked
 from experiments.book.row import Row, true
 from experiments.book.slips import SLIPS
 from experiments.lab.result import Check, Fit
 from experiments.lab.runner import Outcome
 from jax_course import ridge
+from jax_course.derivations import DERIVATIONS
 
 ROW = next(row for row in ROWS if row.id == "3.2")
 RIDGE = next(row for row in ROWS if row.id == "6.1a")
@@ -48,13 +50,22 @@ def test_every_row_has_its_statement_code_proof_and_figures(pages):
         page = pages[f"chapter-{row.chapter}.html"]
         section = page.partition(f'<section id="row-{row.id}">')[2].partition("</section>")[0]
         assert section.count("<math") >= len(row.latex), row.id
-        assert section.count('<pre class="code"') == len(row.carried_by), row.id
+        lines = sum(len(derivation.lines) for derivation in shown(row.id, ()))
+        assert section.count('<pre class="code"') == len(row.carried_by) + lines, row.id
         assert 'class="good">holds' in section, row.id
         live = [figure for figure in row.figures if figure.endswith("/slider")]
         assert section.count('class="plot"') == len(live), row.id
         assert section.count("<img") == len(row.figures) - len(live) > 0, row.id  # a still one stands beside
         assert section.count('class="slip"') == len(row.slips), row.id
         assert f'href="chapter-{row.chapter}.html#row-{row.id}"' in pages["index.html"]
+
+
+def test_each_line_of_a_derivation_has_its_check_and_every_derivation_a_row():
+    (derivation,) = shown("5.5a", line_checks("5.5a"))
+    assert [line.check and line.check.holds for line in derivation.lines] == [None, True, True]
+    assert "jnp" in derivation.lines[1].code
+    assert sorted(name for names in DERIVED.values() for name in names) == sorted(one.name for one in DERIVATIONS)
+    assert set(DERIVED) <= {row.id for row in ROWS}
 
 
 def test_every_section_of_the_course_and_every_slip_is_there(pages):
@@ -75,7 +86,7 @@ def test_the_front_page_counts_and_what_it_is_told_stays_text(tmp_path):
     numbers = {"by kind": [{"kind": "CHAIN_RULE", **counts}], "total": counts}
     (tmp_path / "mutations").mkdir()
     (tmp_path / "mutations" / "numbers.json").write_text(json.dumps({"numbers": numbers}))
-    page = build(outcomes(), checked([ROW]), tmp_path, quick=True, rows=[ROW]).read_text()
+    page = build(outcomes(), checked([ROW], quick=False), tmp_path, quick=True, rows=[ROW]).read_text()
     assert "a &lt;model&gt;" in page
     assert "<dd>1 of 2</dd>" in page
     assert "<td>chain rule</td>" in page
@@ -85,7 +96,7 @@ def test_a_wrong_function_fails_the_book_by_the_name_of_its_row(monkeypatch, tmp
     right = ridge.gradient
     monkeypatch.setattr(ridge, "gradient", lambda *arguments, **hyper: 1.01 * right(*arguments, **hyper))
     with pytest.raises(BookError, match=r"6\.1a: does not hold: ridge\.gradient"):
-        build(outcomes(), checked([ROW, RIDGE]), tmp_path, quick=True, rows=[ROW, RIDGE])
+        build(outcomes(), checked([ROW, RIDGE], quick=True), tmp_path, quick=True, rows=[ROW, RIDGE])
 
 
 @pytest.mark.parametrize(
@@ -103,12 +114,12 @@ def test_a_wrong_function_fails_the_book_by_the_name_of_its_row(monkeypatch, tmp
 )
 def test_what_is_missing_fails_the_book_by_the_name_of_the_row(row: Row, message, tmp_path):
     with pytest.raises(BookError, match=r"3\.2: ") as failed:
-        build(outcomes(), checked([row]), tmp_path, quick=True, rows=[row])
+        build(outcomes(), checked([row], quick=True), tmp_path, quick=True, rows=[row])
     assert message in str(failed.value)
 
 
 def test_all_that_is_missing_is_told_at_once(tmp_path):
-    left, checks = outcomes(without=("line_and_plane", "errata_in_words", "errata")), checked(ROWS[:4])
+    left, checks = outcomes(without=("line_and_plane", "errata_in_words", "errata")), checked(ROWS[:4], quick=True)
     with pytest.raises(BookError) as failed:
         build(left, checks, tmp_path, quick=True, rows=ROWS[:8])
     assert "3.1: " in str(failed.value)
