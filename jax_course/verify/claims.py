@@ -28,6 +28,10 @@ from jax_course.verify.tracing import is_differentiable, output_structure
 from jax_course.verify.witnesses import compare, precision_scaling
 
 LINE = "line"  # the name of the array that a line's function returns
+WORDS = {
+    "the derivative": "what it should be", "of the cost": "of the line before", f"`{LINE}`": "this line",
+    "yours is": "it is", "your ": "its ",
+}  # fmt: skip
 
 
 class Claim(NamedTuple):
@@ -169,9 +173,11 @@ def _compare(context: Context, derivative: Derivative, where: np.ndarray | None)
 
 
 def _in_words_of_lines(finding: Finding) -> Finding:
-    """A finding on a value: what the doctor calls the derivative is the line before."""
-    words = finding.sentence.replace("the derivative", "what it should be").replace("of the cost", "of the line before")
-    return finding._replace(sentence=words.replace("`line`", "this line").replace("yours is", "it is"))
+    """A finding on a value, with the doctor's words for derivatives replaced by those for lines."""
+    words = finding.sentence
+    for derivative, line_before in WORDS.items():
+        words = words.replace(derivative, line_before)
+    return finding._replace(sentence=words)
 
 
 class _Total:

@@ -117,7 +117,7 @@ def own_term_parts(context: Context, derivative: Derivative, points: np.ndarray)
         parts = [np.asarray(evaluate(inputs, Function(one_term(function, k)), points)) for k in range(count)]
     except Exception:  # the reader's program cannot be taken apart
         return []
-    return [(f"the {ORDINALS[k]} term of yours", part.reshape(len(points), -1)) for k, part in enumerate(parts)]
+    return [(f"your {ORDINALS[k]} term", part.reshape(len(points), -1)) for k, part in enumerate(parts)]
 
 
 def _term_part(context: Context, derivative: Derivative, points: np.ndarray, k: int) -> np.ndarray:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jax_course.verify.findings import Finding
-from jax_course.verify.report import WIDTH, WrongDerivative, as_json, finding_item, page, sentence, values
+from jax_course.verify.report import WIDTH, WrongDerivative, as_json, finding_markup, page, sentence, values
 
 MARKS = {"given": " ", "follows": "✓", "wrong": "✗", "carries on": "↳", "undecided": "?"}
 COLORS = {"given": "inherit", "follows": "#00704f", "wrong": "#b3261e", "carries on": "#7a6000", "undecided": "#7a6000"}
@@ -117,7 +117,7 @@ class DerivationReport(NamedTuple):
 def _item(step: Step) -> str:
     error = "" if math.isnan(step.error) else f"{step.error:.0e}"
     mark = f'<span style="color:{COLORS[step.verdict]};font-weight:600">{MARKS[step.verdict]} {step.verdict}</span>'
-    found = "".join(map(finding_item, step.findings))
+    found = "".join(f"<li><b>{one.kind.name}</b>: {finding_markup(one)}</li>" for one in step.findings)
     return (
         '<li style="border-bottom:1px solid #8886;padding:.4rem 0">'
         '<div style="display:flex;flex-wrap:wrap;gap:.2rem 1rem;align-items:baseline">'

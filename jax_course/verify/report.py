@@ -114,7 +114,7 @@ class Report(NamedTuple):
         """The report in a notebook, on a light theme or a dark one: the verdict brings its own background."""
         color = {True: "#00704f", False: "#b3261e", None: "#7a6000"}[self.ok]
         badge = f"background:{color};color:#fff;padding:.1em .5em;border-radius:.2em"
-        items = "".join(map(finding_item, self.findings))
+        items = "".join(map(_item, self.findings))
         notes = "".join(f"<p>{html.escape(note)}</p>" for note in (*self.notes, self._scope()))
         return (
             '<div style="font:15px/1.5 system-ui,sans-serif"><p style="font-size:1.3em;font-weight:600">'
@@ -136,11 +136,14 @@ def page(title: str, body: str) -> str:
     )
 
 
-def finding_item(finding: Finding) -> str:
-    """A finding as an item of an HTML list."""
+def _item(finding: Finding) -> str:
+    return f"<li><b>{finding.kind.name}</b> in {html.escape(finding.derivative)}: {finding_markup(finding)}</li>"
+
+
+def finding_markup(finding: Finding) -> str:
+    """A finding's sentence and values in HTML."""
     both = f"<br/><code>{html.escape(values(finding))}</code>" if finding.hand is not None else ""
-    words = _marked(html.escape(sentence(finding)))
-    return f"<li><b>{finding.kind.name}</b> in {html.escape(finding.derivative)}: {words}{both}</li>"
+    return _marked(html.escape(sentence(finding))) + both
 
 
 def _table(witnesses: tuple[Witness, ...]) -> str:
