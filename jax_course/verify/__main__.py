@@ -1,8 +1,9 @@
 """`python -m jax_course.verify package.module:case`: the doctor from a shell.
 
 A case is a function without arguments. It returns the arguments of `verify.derivatives`, or of `verify.model` if the
-first one is a model module: a tuple, whose last element may be a dictionary of keywords. A model module alone,
-`package.module`, is examined on small random data. Exit code 0: right, 1: wrong, 2: undecided, or bad arguments.
+first one is a model module: a tuple, whose last element may be a dictionary of keywords. Or it returns the report of
+`verify.derivation`. A model module alone, `package.module`, is examined on small random data. Exit code 0: right,
+1: wrong, 2: undecided, or bad arguments.
 """
 
 import argparse
@@ -38,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     return {True: 0, False: 1, None: 2}[report.ok]
 
 
-def _report(target: str) -> verify.Report:
+def _report(target: str) -> verify.Report | verify.DerivationReport:
     module_name, _, name = target.partition(":")
     module = importlib.import_module(module_name)
     if not name:
@@ -46,7 +47,10 @@ def _report(target: str) -> verify.Report:
     case = getattr(module, name)
     if not callable(case):
         raise TypeError(f"a case is a function that returns the arguments; it is {type(case).__name__}")
-    first, *rest = _tuple(case())
+    returned = case()
+    if isinstance(returned, verify.DerivationReport):
+        return returned
+    first, *rest = _tuple(returned)
     keywords = rest.pop() if rest and isinstance(rest[-1], dict) and all(isinstance(k, str) for k in rest[-1]) else {}
     if isinstance(first, ModuleType):
         return verify.model(first, *rest, **keywords)

@@ -1,6 +1,7 @@
 """Derivations checked line by line: which line is wrong, how it is called, and what is said of the lines after it."""
 
 import json
+import sys
 from typing import Any
 
 import jax.numpy as jnp
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from jax_course.verify import derivation, line
+from jax_course.verify.__main__ import main
 
 WRONG: Any = 2.5  # of a type that no argument has
 Z = np.array([1.5, 2.2, 0.5, 3.3])
@@ -162,6 +164,17 @@ def test_a_line_that_is_no_value_of_that_shape_says_so(broken, words):
 def test_wrong_calls_are_refused_with_what_was_expected(call, error, words):
     with pytest.raises(error, match=words.replace("(", r"\(").replace(")", r"\)")):
         call()
+
+
+def case():
+    """A derivation for the shell, whose third line is wrong."""
+    return _cube((3, line("= -3 t t", lambda t: -3 * t * t)))
+
+
+def test_a_shell_gets_the_report_and_an_exit_code(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "mine", sys.modules[__name__])
+    assert main(["mine:case"]) == 1
+    assert "WRONG: line 3 of 4" in capsys.readouterr().out
 
 
 def test_the_report_speaks_in_a_terminal_of_80_columns_in_html_and_in_json(tmp_path):
