@@ -94,7 +94,7 @@ class Plan:
                 results = self._add(_inner_program(step), arguments)
             elif step.primitive.name == "cond" and (branch := self.values[arguments[0]]) is not None:
                 results = self._add(step.params["branches"][int(branch)], arguments[1:])
-            elif step.primitive.name == "split":
+            elif step.primitive.name in ("split", "unstack"):
                 results = [self._step(compute, variable, arguments)
                            for compute, variable in zip(parts(step), step.outvars, strict=True)]  # fmt: skip
             else:

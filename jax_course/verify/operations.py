@@ -31,9 +31,11 @@ def operation(step: Any) -> Compute:
 
 
 def parts(step: Any) -> list[Compute]:
-    """The functions of an array that give the parts into which it is split."""
-    sizes, ends = step.params["sizes"], np.cumsum(step.params["sizes"])
+    """The functions of an array that give the parts into which it is split, or unstacked."""
     before = (slice(None),) * step.params["axis"]
+    if step.primitive.name == "unstack":
+        return [lambda x, i=i: x[(*before, i)] for i in range(len(step.outvars))]
+    sizes, ends = step.params["sizes"], np.cumsum(step.params["sizes"])
     chosen = [(*before, slice(int(end - size), int(end))) for size, end in zip(sizes, ends, strict=True)]
     return [lambda x, part=part: x[part] for part in chosen]
 
