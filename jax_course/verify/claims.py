@@ -37,8 +37,8 @@ WORDS = {
 class Claim(NamedTuple):
     """The claim of a line about one before it.
 
-    hand: the line. reference: what it should be; None where autodiff gives nothing. cost: the line that was
-    differentiated, the reference itself if none was. moved: the names of the arguments that are moved from point to
+    hand: the line. reference: what it should be. cost: the line that was differentiated, the reference itself if none
+    was. moved: the names of the arguments that are moved from point to
     point. where: the condition, or None.
     """
 
@@ -140,7 +140,10 @@ def _judge_derivative(inputs: Inputs, point: np.ndarray, name: str, cost: Callab
 def _judge_value(inputs: Inputs, point: np.ndarray, claim: Claim, wrap: Callable) -> Judgement:
     """A claim of arrays of any shape."""
     hand, reference = Function(wrap(claim.hand)), Function(wrap(claim.reference))
-    expected = _output(inputs, reference, point)
+    try:
+        expected = _output(inputs, reference, point)
+    except Exception as error:  # no fault of this line: JAX cannot differentiate the one before, or it raises
+        return Judgement(None, np.nan, (), f"no derivative of the line before ({type(error).__name__}): is it NumPy?")
     layout = _value_layout(expected)
     if structural := _structural_findings(list(layout.shapes), _output(inputs, hand, point)):
         return Judgement(False, np.nan, tuple(structural), "")

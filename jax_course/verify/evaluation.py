@@ -73,7 +73,7 @@ def evaluate_both(
     cost_structure, cost_with_data = trace(inputs, cost, points[0], ())
     if structure is None or cost_structure is None or with_data != cost_with_data:
         return None
-    static = cost, transform
+    static, (inputs, points) = (cost, transform), _moved(inputs, points)
     at_point = compiled_program(programs.both_at_point, inputs, function, static, with_data=with_data)
     return _stacked([at_point(point, rows) for point, *rows in zip(points, *directions, strict=True)])
 
@@ -92,7 +92,10 @@ def _along(program: Callable, inputs: Inputs, cost: Callable, pairs: list[tuple[
     """The program at pairs of a point and a direction."""
     _, with_data = trace(inputs, cost, pairs[0][0], ())
     run = interpreted_program(program, inputs, cost, (), pairs[0], len(pairs), with_data)
-    run = run or compiled_program(program, inputs, cost, (), with_data=with_data)
+    if not run:
+        inputs, points = _moved(inputs, np.stack([point for point, _ in pairs]))
+        run = compiled_program(program, inputs, cost, (), with_data=with_data)
+        pairs = [(point, v) for point, (_, v) in zip(points, pairs, strict=True)]
     return np.stack([run(*pair) for pair in pairs])
 
 

@@ -117,6 +117,12 @@ def test_plain_numpy_is_judged_too():
     assert derivation(lines[0], line("", lambda t: np.sin(t), by="t"), t=Z).ok is False
 
 
+def test_the_jacobian_of_plain_numpy_is_undecided_and_not_wrong():
+    report = derivation(line("", lambda t: np.sin(np.asarray(t))), line("", lambda t: np.diag(np.cos(t)), by="t"), t=Z)
+    assert _verdicts(report) == ["given", "undecided"]
+    assert "NumPy" in report.steps[1].remark
+
+
 def test_a_number_that_cancels_to_nothing_follows():
     X, y = np.random.default_rng(0).standard_normal((9, 3)), Z.repeat(3)[:9]
     report = derivation(

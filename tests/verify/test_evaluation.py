@@ -1,16 +1,22 @@
 """Evaluation at many points: interpreted, compiled one by one, or in a compiled loop, the same numbers."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jax_course import logistic
 from jax_course.compile_cache import Function
 from jax_course.verify import evaluation, programs
+from jax_course.verify.moves import Moves
 from jax_course.verify.parameters import flatten_inputs
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((12, 3)), np.arange(12) % 2
+
+
+def cubes(x):
+    return jnp.sum(x**3)
 
 
 def cost(theta):
@@ -44,3 +50,18 @@ def test_programs_of_the_doctor_are_at_first_not_optimised():
     function = Function(lambda x: x @ x)
     program = programs.compiled_program(programs.at_point, inputs, function, (programs.value,), with_data=True)
     assert hasattr(program.func, "_cheap")
+
+
+def test_last_digits_are_moved_in_compiled_programs_too(monkeypatch):
+    """Else the rounding of large models would not be seen."""
+    monkeypatch.setattr(programs, "LITTLE", 0)
+    inputs, point = flatten_inputs(cubes, np.array([1.3, 0.7]), (), {})
+    moved, points, v = inputs._replace(moves=Moves(6)), point[None], np.ones((1, 2))
+
+    def both(inputs):
+        found = evaluation.evaluate_both(jax.grad, inputs, cubes, cubes, points)
+        assert found is not None
+        return found[1]
+
+    for evaluated in (both, lambda inputs: evaluation.products(inputs, cubes, points, v)):
+        assert 0 < np.abs(evaluated(moved) - evaluated(inputs)).max() < 1e-14
