@@ -20,7 +20,7 @@ from jax_course.verify.moves import Moves
 from jax_course.verify.tracing import is_traceable
 
 SINGLE_EPS = float(np.finfo(np.float32).eps)
-SEEDS = (6, 7, 8)  # of moves; that all of an entry are below a sixteenth of ε has a probability of 1 in 16³
+SEEDS = (6, 7, 8)  # of moves; that all leave an entry within a sixteenth has a probability of 1 in 16³
 SHRINKS = SINGLE_EPS / EPS  # 2²⁹, the factor from rounding in float32 to rounding in float64
 
 
@@ -91,12 +91,12 @@ def _double_tolerance(context: Context, derivative: Derivative, points, hand, re
     """The tolerance (p, E) that float64 alone asks for: of each entry, whatever the size of the others."""
     finite = np.nan_to_num(np.maximum(np.abs(hand), np.abs(reference)), posinf=0.0)
     largest = finite.max(axis=1)
-    scatter = _scatter(context, derivative, points, hand, reference, 1.0)
+    scatter = _scatter(context, derivative, points, hand, reference, 8.0)
     unclear = scatter > 1e-3 * largest.max()  # rounding, or a jump at a kink, which larger moves leave as it is
     if unclear.any():
-        farther = _scatter(context, derivative, points, hand, reference, 64.0)
+        farther = _scatter(context, derivative, points, hand, reference, 512.0)
         scatter = np.where(unclear & (farther < 8 * scatter), 0, scatter)
-    return np.broadcast_to(np.maximum(2e-12 * finite.max(axis=0), 16 * scatter), hand.shape)
+    return np.broadcast_to(np.maximum(2e-12 * finite.max(axis=0), 2 * scatter), hand.shape)
 
 
 def _scatter(context: Context, derivative: Derivative, points, hand, reference, size: float) -> np.ndarray:
