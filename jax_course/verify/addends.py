@@ -17,6 +17,9 @@ LINEAR = ("neg", "reduce_sum", "broadcast_in_dim", "convert_element_type", "resh
 NESTED = ("jit", "pjit", "closed_call", "core_call")
 
 
+MANY = 64  # terms; ten times more than a reader's cost has
+
+
 class Term(NamedTuple):
     """An addend, and the leaves of (parameters, arguments, keywords), by number, that it is computed from."""
 
@@ -64,7 +67,7 @@ def _walk(program: Any, inputs: list[list[Term]], parameters: frozenset[int]) ->
             outputs = _walk(step.params["jaxpr"], sums_in, parameters)
         else:
             outputs = _step(program, step, sums_in, parameters)
-        sums |= dict(zip(step.outvars, outputs, strict=True))
+        sums |= dict(zip(step.outvars, (_few(addends) for addends in outputs), strict=True))
     return [read(variable) for variable in program.jaxpr.outvars]
 
 
@@ -82,6 +85,11 @@ def _step(program: Any, step: Any, inputs: list[list[Term]], parameters: frozens
         fixed = [_added(addends) for addends in inputs]
         return [[_bound(program, step, [*fixed[:i], term, *fixed[i + 1 :]])[0] for term in inputs[i]]]
     return [[term] for term in _bound(program, step, [_added(addends) for addends in inputs])]
+
+
+def _few(addends: list[Term]) -> list[Term]:
+    """The terms, or their sum as one where they are many: a sum in each turn of a loop doubles them."""
+    return addends if len(addends) <= MANY else [_added(addends)]
 
 
 def _broadcast(addends: list[Term], shape: tuple[int, ...]) -> list[Term]:
