@@ -1,5 +1,6 @@
 """The analytic derivatives: those that the reader derived, each with autodiff's as its reference."""
 
+import copy
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -41,6 +42,9 @@ def build_derivative(
     except Exception as error:
         sentence = f"yours could not be computed: it raised {type(error).__name__}: {first_line(error)}"
         return None, [Finding(Kind.UNKNOWN, name, name, (), None, None, sentence)]
+    if structure is None and (changed := _changed_arguments(context, function, extra)):
+        sentence = f"yours changes {changed} in place, so that another call gives another value: work on a copy."
+        return None, [Finding(Kind.UNKNOWN, name, name, (), None, None, sentence)]
     value = evaluate_one(context.inputs, context.cost, point)
     if structural := structural_findings(layout, name, output, value):
         return None, structural
@@ -48,6 +52,22 @@ def build_derivative(
         return _gradient(context, function), []
     slopes = _slopes(context, gradient)
     return (_hessian(context, function, slopes) if name == "hessian" else _product(context, function, slopes, v)), []
+
+
+def _changed_arguments(context: Context, function: Callable, extra: tuple) -> str:
+    """What a function that JAX cannot trace writes into: its parameters, its data, or nothing ("")."""
+    point, inputs = context.points[0], copy.deepcopy(context.inputs.data)
+    given = context.points[0].copy()
+    copied = context.inputs._replace(arguments=inputs[0], numbers=inputs[1])
+    try:
+        copied.call(function, given, extra)
+    except Exception:  # it asks for arrays of JAX's, which cannot be changed
+        return ""
+    if given.tobytes() != point.tobytes():
+        return "its parameters"
+    pairs = zip(*(jax.tree_util.tree_leaves(data) for data in (inputs, context.inputs.data)), strict=True)
+    changed = [isinstance(a, np.ndarray) and a.tobytes() != b.tobytes() for a, b in pairs]
+    return "its data" if any(changed) else ""
 
 
 def _gradient(context: Context, function: Callable) -> Derivative:

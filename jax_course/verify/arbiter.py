@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jax_course.compile_cache import Function
 from jax_course.verify import differences
 from jax_course.verify.context import (
     ENTRYWISE,
@@ -17,8 +18,11 @@ from jax_course.verify.context import (
     shows_in_a_short_step,
     unit_directions,
 )
+from jax_course.verify.evaluation import gradients
 from jax_course.verify.findings import Finding, Kind
 from jax_course.verify.kinks import first_per_leaf, gradient_has_kink, kinks_of_gradient, kinks_of_second
+from jax_course.verify.tracing import traits
+from jax_course.verify.walk import without_rules
 from jax_course.verify.witnesses import compare
 
 
@@ -48,6 +52,45 @@ def autodiff_is_wrong(context: Context) -> bool:
     autodiff = v @ context.gradients(point[None])[0]
     contradicted = _contradicted(slope.value, slope.error, autodiff)
     return bool(contradicted.all() and not shows_in_a_short_step(context.values, point, v, autodiff).any())
+
+
+def without_wrong_rules(context: Context) -> Context:
+    """The context without the rules of the cost's functions, if differences side with the derivative without them."""
+    inputs = context.inputs
+    bare = Function(without_rules(context.cost))
+    try:
+        if not traits(inputs, context.cost, context.points[0]).has_rules:
+            return context
+        ruled, plain = context.gradients(context.points), gradients(inputs, bare, context.points)
+    except Exception:  # a loop that has no derivative without its rule
+        return context
+    distance = np.abs(ruled - plain)
+    different = distance > 1e-10 * np.maximum(np.abs(ruled), np.abs(plain))
+    if not np.isfinite(plain).all():
+        return context
+    if not different.any():
+        return context._replace(plain=True)
+    row = int(np.argmax(different.sum(axis=1)))
+    entries = np.argsort(-np.where(different[row], distance[row] / np.abs(plain[row]).clip(1e-300), 0))[: SAMPLE // 2]
+    entries = entries[different[row, entries]]
+    value, error = difference_gradient(context, context.points[row], entries)
+    near, far = (np.abs(values[row, entries] - value) for values in (plain, ruled))
+    refuted = (near <= error) & (far > 3 * error + near)
+    if not refuted.any() or ((far <= error) & (near > error)).any():
+        return context
+    return context._replace(cost=bare, ruled=ruled)
+
+
+def right_beside_rules(context: Context, derivative: Derivative, hand, reference, tolerance) -> list[Finding]:
+    """Findings where the reader's gradient is right and a rule of the cost is not."""
+    if context.ruled is None or derivative.name != "gradient":
+        return []
+    ruled = context.ruled[0]
+    off = np.abs(ruled - reference[0]) > tolerance[0] + 1e-10 * np.abs(reference[0])
+    right = np.flatnonzero(off & (np.abs(hand[0] - reference[0]) <= tolerance[0]))
+    return first_per_leaf(derivative, right, Kind.AUTODIFF, hand[0], ruled, [
+        f"your formula is right; autodiff is off here: a rule in the cost (custom_vjp, custom_jvp) gives "
+        f"{ruled[e]:.9g} where {reference[0, e]:.9g} is right." for e in right])  # fmt: skip
 
 
 def _gradient(context: Context, derivative: Derivative, hand, reference, tolerance) -> Comparison:

@@ -22,7 +22,9 @@ Entries = Callable[[Inputs, np.ndarray], np.ndarray]  # of inputs and points (p,
 class Context(NamedTuple):
     """The cost, its inputs and the points at which its derivatives are examined.
 
-    points: (points, n), the point given first. has_gradient, has_hessian: whether autodiff gives them.
+    points: (points, n), the point given first. has_gradient, has_hessian: whether autodiff gives them. ruled: the
+    gradients (points, n) by wrong rules that the cost's functions had for their derivatives, if there were any. plain:
+    whether the derivative is that without such rules, too, so that the diagnosis may look into the functions.
 
     >>> from jax_course.verify.parameters import flatten_inputs
     >>> inputs, point = flatten_inputs(sum, np.array([1.0, 2.0]), (), {})
@@ -36,6 +38,8 @@ class Context(NamedTuple):
     points: np.ndarray
     has_gradient: bool
     has_hessian: bool
+    ruled: np.ndarray | None = None
+    plain: bool = False
 
     @property
     def layout(self) -> Layout:

@@ -45,22 +45,26 @@ def _explain_leaves(evidence: Evidence, bad: list[int]) -> Explanations:
     found: Explanations = []
     left = bad
     for hypotheses in (STRUCTURAL, LOOSE):
-        if left == bad and (guess := _explain(evidence, bad, hypotheses, whole=True)):
-            return [(bad, guess)]
+        if left == bad and (guesses := _explain(evidence, bad, hypotheses, whole=True)):
+            return [(bad, guess) for guess in guesses]
         for layer in layers:
             group = [leaf for leaf in layer if leaf in left]
             for leaves in (group, *([leaf] for leaf in group)):
                 open_leaves = [leaf for leaf in leaves if leaf in left]
-                if open_leaves == leaves and leaves and (guess := _explain(evidence, leaves, hypotheses, whole=False)):
-                    found.append((leaves, guess))
+                if open_leaves != leaves or not leaves:
+                    continue
+                if guesses := _explain(evidence, leaves, hypotheses, whole=False):
+                    found.extend((leaves, guess) for guess in guesses)
                     left = [leaf for leaf in left if leaf not in leaves]
     unknown = Guess(Kind.UNKNOWN, "yours differs, in a way of no known kind.")
     return _merged(found) + [([leaf], unknown) for leaf in left]
 
 
-def _explain(evidence: Evidence, leaves: list[int], hypotheses: tuple, *, whole: bool) -> Guess | None:
+def _explain(evidence: Evidence, leaves: list[int], hypotheses: tuple, *, whole: bool) -> list[Guess]:
+    """The guesses of the first hypothesis that holds: two where it is one on two mistakes."""
     part = Part(evidence, leaves, whole=whole)
-    return next((guess for hypothesis in hypotheses if (guess := hypothesis(part))), None)
+    found = next((guess for hypothesis in hypotheses if (guess := hypothesis(part))), [])
+    return [found] if isinstance(found, Guess) else found
 
 
 def _merged(found: Explanations) -> Explanations:

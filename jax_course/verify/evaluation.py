@@ -53,6 +53,11 @@ def hessians(inputs: Inputs, cost: Callable, points: np.ndarray) -> np.ndarray:
     return np.asarray(_evaluate(jax.hessian, inputs, cost, points, ()))
 
 
+def transformed(transform: Callable, inputs: Inputs, function: Callable, points: np.ndarray) -> Any:
+    """transform(function) at points (p, n), where both functions are of a vector; the transform is hashable."""
+    return _evaluate(transform, inputs, function, points, ())
+
+
 def evaluate_both(
     transform: Callable,
     inputs: Inputs,

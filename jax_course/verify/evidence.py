@@ -5,11 +5,13 @@ from functools import cached_property
 
 import numpy as np
 
+from jax_course.verify.changes import Altered, Change
 from jax_course.verify.context import Context, Derivative
 from jax_course.verify.contributions import divided_parts, own_term_parts, penalty_parts, term_parts
 from jax_course.verify.evaluation import hessians
 from jax_course.verify.parameters import Layout
 from jax_course.verify.probes import Singles, biases, lengths, single_examples
+from jax_course.verify.slip_evidence import altered_gradients, slip_changes
 
 FIT = 1e-6  # fraction of an entry to which a hypothesis must predict it; 1e-8 and 1e-4 name the tests' mistakes, too
 SMALL_HESSIAN = 300  # parameters; with more, a product is not compared with parts of the Hessian
@@ -55,6 +57,23 @@ class Evidence:
         """The contribution (p, E) of each numeric keyword."""
         return penalty_parts(self.context, self.derivative, self.points, self.reference)
 
+    def of_data(self, name: str) -> bool:
+        """Whether what a keyword contributes depends on the data: on fewer examples it is no multiple of itself."""
+        m = self.context.inputs.examples
+        if m < 2 or self.derivative.estimate is None:
+            return False
+        fewer = self.context._replace(inputs=self.context.inputs.rows(slice(0, m // 2)))
+        try:
+            reference = self.derivative.estimate(fewer.inputs, self.points)
+            part = penalty_parts(fewer, self.derivative, self.points, reference).get(name)
+        except Exception:  # a cost that needs all its data
+            return False
+        whole = self.penalty[name]
+        if part is None or not part.any():
+            return True
+        cosine = np.sum(part * whole) / np.sqrt(np.sum(part**2) * np.sum(whole**2))
+        return bool(cosine < 1 - 1e-9)
+
     @cached_property
     def divided(self) -> dict[str, np.ndarray]:
         """The part (p, E) that each keyword divides, as a variance does."""
@@ -69,6 +88,40 @@ class Evidence:
     def own_terms(self) -> list[tuple[str, np.ndarray]]:
         """Each term (p, E) of the reader's derivative, with its name."""
         return own_term_parts(self.context, self.derivative, self.points)
+
+    @cached_property
+    def _slips(self) -> tuple[list[Change], list[list[int]]]:
+        return slip_changes(self.context, self.derivative, self.points)
+
+    @property
+    def changes(self) -> list[Change]:
+        """The change of the gradient by each slip in the cost."""
+        return self._slips[0]
+
+    @property
+    def turns(self) -> list[list[Change]]:
+        """The changes by slips at one place in the code, as in the turns of a loop."""
+        changes, turns = self._slips
+        return [[changes[number] for number in numbers] for numbers in turns]
+
+    @cached_property
+    def slope(self) -> "Evidence":
+        """Of a second derivative: its product with a direction, at the last point; a gradient of the cost's slope."""
+        layout, derivative = self.context.layout, self.derivative
+        hand, reference, tolerance = self.hand[-1], self.reference[-1], self.tolerance[-1]
+        v = self.identity[-1]
+        if self.name == "hessian":
+            v = np.random.default_rng(11).standard_normal(layout.size)
+            hand, reference = (layout.block_matrix(values) @ v for values in (hand, reference))
+            tolerance = layout.block_matrix(tolerance) @ np.abs(v)
+        derivative = derivative._replace(name="slope", layout=layout, identity=v[None])
+        rows = {"hand": hand[None], "reference": reference[None], "tolerance": tolerance[None]}
+        return Evidence(self.context, derivative, self.points[-1:], **rows)
+
+    @cached_property
+    def alterations(self) -> list[Altered]:
+        """The gradients with a slip in several operations, or with an operation left out."""
+        return altered_gradients(self.context, self.derivative, self.points)
 
     @cached_property
     def biases(self) -> np.ndarray:
@@ -148,6 +201,11 @@ class Part:
         slack = 1e-3 * np.abs(target).max(axis=0) + self.select(self.evidence.tolerance)
         fits = np.isfinite(a) and a != 0 and (np.abs(target - a * regressor) <= np.minimum(self.allowed, slack)).all()
         return float(a) if fits else None
+
+    def constant_is(self, target: np.ndarray, regressor: np.ndarray, a: float) -> bool:
+        """Whether target = a regressor in every entry, where the target is not all rounding."""
+        slack = 1e-3 * np.abs(target).max(axis=0) + self.select(self.evidence.tolerance)
+        return bool((np.abs(target - a * regressor) <= np.minimum(self.allowed, slack)).all())
 
     def factor(self, entries: np.ndarray | slice = slice(None)) -> float | None:
         """The c with h = c r in the part's entries; None if there is none, or c = 1, or r = 0."""

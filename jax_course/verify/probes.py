@@ -151,3 +151,38 @@ def approximate_hessians(context: Context, derivative: Derivative) -> list[tuple
         return []
     gauss_newton = [("Gauss–Newton's Σ JᵀJ", g.T @ (g / (2 * c[:, None])))] if (c > 0).all() else []
     return [*gauss_newton, ("Fisher's Σ g gᵀ", g.T @ g)]
+
+
+def with_expected_targets(context: Context) -> list[tuple[str, Inputs]]:
+    """Inputs in which an array of m targets is replaced by its mean at the last point, with the name of the array.
+
+    The gradient of an example is affine in its target, and 0 on average: so the mean is where it is 0.
+    """
+    (examples, parameters), inputs, point = CURVATURES, context.inputs.without_penalty(), context.points[-1:]
+    m, found = inputs.examples, []
+    if not context.has_gradient or not (1 < m <= examples // 10 and point.size <= parameters):
+        return []
+    if averages(context) is None:  # no sum over the examples
+        return []
+    for name, array in inputs.named_arrays(context.cost):
+        if array.ndim != 1 or array.dtype.kind not in "fiu":
+            continue
+        try:
+            slopes = [_single_gradients(context, inputs, array, np.full(m, value)) for value in (0.0, 1.0, 2.0)]
+        except Exception:  # a cost that does not take such data
+            continue
+        change = slopes[1] - slopes[0]
+        size = np.sum(change**2, axis=1)
+        if not size.all() or not np.allclose(slopes[2] - slopes[1], change, rtol=1e-8, atol=1e-12):
+            continue
+        means = -np.sum(slopes[0] * change, axis=1) / size
+        if np.allclose(slopes[0] + means[:, None] * change, 0, atol=1e-9 * np.abs(slopes[0]).max()):
+            found.append((name, context.inputs.with_arrays(lambda a, old=array, new=means: new if a is old else a)))
+    return found
+
+
+def _single_gradients(context: Context, inputs: Inputs, array: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """The gradients (m, n) at the last point of the cost of each example, with these targets in the array's place."""
+    changed = inputs.with_arrays(lambda a: targets if a is array else a)
+    singles = [changed.rows(slice(i, i + 1)) for i in range(inputs.examples)]
+    return np.concatenate([gradients(single, context.cost, context.points[-1:]) for single in singles])

@@ -7,14 +7,16 @@ cannot be traced at all.
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jax_course.compile_cache import StaticValues
 from jax_course.verify.parameters import Inputs
 from jax_course.verify.programs import at_point, traced, value
+from jax_course.verify.walk import RULES, equations
 
 
 def is_traceable(inputs: Inputs, function: Callable, point: np.ndarray, *extra: Any) -> bool:
@@ -36,6 +38,56 @@ def is_differentiable(inputs: Inputs, cost: Callable, point: np.ndarray, transfo
     except Exception:  # it may fail in any way
         return False
     return True
+
+
+FACTORS = (
+    "cholesky",
+    "lu",
+    "qr",
+    "geqrf",
+    "eigh",
+    "eig",
+    "svd",
+    "schur",
+    "hessenberg",
+    "tridiagonal",
+    "triangular_solve",
+)
+
+
+class Traits(NamedTuple):
+    """What the program of a cost holds: functions with rules, loops that end when they converge, calls of LAPACK.
+
+    eps: the spacing of the least precise numbers that it computes, relative to their size.
+    """
+
+    has_rules: bool
+    has_loops: bool
+    has_factors: bool
+    eps: float
+
+
+def traits(inputs: Inputs, cost: Callable, point: np.ndarray) -> Traits:
+    """The traits of a cost that JAX can trace.
+
+    >>> from jax_course.verify.parameters import flatten_inputs
+    >>> inputs, point = flatten_inputs(sum, np.ones(2), (), {})
+    >>> traits(inputs, lambda x: jax.nn.relu(x[0]), point).has_rules
+    True
+    """
+    _, with_data = trace(inputs, cost, point, ())
+    program = traced(at_point, inputs, cost, (value,), (point, ()), with_data=with_data).jaxpr
+    names, spacing = set(), [float(np.finfo(np.float64).eps)]
+    for equation in equations(program):
+        names.add(equation.primitive.name)
+        types = [variable.aval.dtype for variable in equation.outvars if hasattr(variable.aval, "dtype")]
+        spacing += [float(jnp.finfo(dtype).eps) for dtype in types if jnp.issubdtype(dtype, jnp.floating)]
+    return Traits(
+        has_rules=not names.isdisjoint(RULES),
+        has_loops="while" in names,
+        has_factors=not names.isdisjoint(FACTORS),
+        eps=max(spacing),
+    )
 
 
 def output_structure(inputs: Inputs, function: Callable, point: np.ndarray, *extra: Any) -> Any:

@@ -9,18 +9,20 @@ the size of the others.
 
 import warnings
 
+import jax
 import numpy as np
 
 from jax_course.verify import differences
 from jax_course.verify.context import EPS, Context, Derivative, first_line, leaf_scales, shows_in_a_short_step
-from jax_course.verify.evaluation import directional
+from jax_course.verify.evaluation import directional, transformed
 from jax_course.verify.findings import Witness, abstention
 from jax_course.verify.kinks import gradient_has_kink
 from jax_course.verify.moves import Moves
-from jax_course.verify.tracing import is_traceable
+from jax_course.verify.tracing import is_traceable, traits
 
 SINGLE_EPS = float(np.finfo(np.float32).eps)
 SEEDS = (6, 7, 8)  # of moves; that all leave an entry within a sixteenth has a probability of 1 in 16³
+LOW_MARGIN = 8  # times the difference of two roundings of a low precision, the largest of a leaf
 SHRINKS = SINGLE_EPS / EPS  # 2²⁹, the factor from rounding in float32 to rounding in float64
 
 
@@ -65,6 +67,7 @@ def precision_scaling(context: Context, derivative: Derivative, points, hand, re
     """The tolerance (p, E) of each entry, and the comparison of float32 with float64; hand, reference: (p, E)."""
     name, inputs = "precision scaling", context.inputs
     tolerance = _double_tolerance(context, derivative, points, hand, reference)
+    tolerance = np.maximum(tolerance, _low_precision(context, derivative, points, reference))
     single, rounded = inputs.cast(np.float32), points.astype(np.float32)
     try:
         hand32, reference32 = (f(single, rounded).astype(float) for f in derivative.pair)
@@ -97,6 +100,26 @@ def _double_tolerance(context: Context, derivative: Derivative, points, hand, re
         farther = _scatter(context, derivative, points, hand, reference, 512.0)
         scatter = np.where(unclear & (farther < 8 * scatter), 0, scatter)
     return np.broadcast_to(np.maximum(2e-12 * finite.max(axis=0), 2 * scatter), hand.shape)
+
+
+def _low_precision(context: Context, derivative: Derivative, points, reference) -> np.ndarray:
+    """The tolerance (p, E) that a cost asks for which computes in less than float64: its forward mode rounds otherwise.
+
+    The rounding is that of the worst entry of a leaf, and at least one of the low precision.
+    """
+    zero = np.zeros_like(reference)
+    if derivative.name != "gradient":
+        return zero
+    eps = traits(context.inputs, context.cost, points[0]).eps
+    if eps <= EPS:
+        return zero
+    try:
+        forward = transformed(jax.jacfwd, context.inputs, context.cost, points)
+    except Exception:  # a custom_vjp has no forward mode
+        forward = reference
+    rounding = LOW_MARGIN * np.nan_to_num(np.abs(forward - reference)) + eps * np.abs(reference)
+    leaves = [np.broadcast_to(rounding[:, part].max(), zero[:, part].shape) for part in derivative.layout.slices]
+    return np.concatenate(leaves, axis=1)
 
 
 def _scatter(context: Context, derivative: Derivative, points, hand, reference, size: float) -> np.ndarray:
@@ -174,7 +197,8 @@ def _taylor(context: Context, derivative: str, point, v, terms: tuple[float, ...
     t = 0.05 * 0.5 ** np.arange(16)
     f = context.values(np.concatenate([point[None], point + t[:, None] * v]))
     remainder = np.abs(f[1:] - f[0] - sum(term * t ** (k + 1) for k, term in enumerate(terms)))
-    floor = 1e3 * EPS * np.max(np.abs(f), where=np.isfinite(f), initial=0.0)
+    spacing = traits(context.inputs, context.cost, point).eps if context.has_gradient else EPS
+    floor = max(1e3 * EPS, LOW_MARGIN * spacing if spacing > EPS else 0) * np.abs(f[np.isfinite(f)]).max(initial=0.0)
     seen = np.isfinite(remainder) & (remainder > floor)
     if seen.sum() < 3:
         if not np.isfinite(remainder).all() or abs(terms[-1]) * t[0] ** degree < 1e3 * floor:

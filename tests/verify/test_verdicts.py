@@ -122,7 +122,7 @@ def test_a_few_wrong_entries_of_a_large_gradient_in_numpy():
 
 def test_what_noise_hides_is_undecided():
     def hidden(t):
-        return 1e12 + 1e-3 * np.sum(np.asarray(t) ** 2)
+        return 1e12 + 1e-3 * float(np.sum(np.asarray(t) ** 2))
 
     assert verdict(hidden, FOUR, gradient=lambda t: 4e-3 * np.asarray(t)) is None
 
@@ -271,9 +271,14 @@ SORTS = {
         FOUR, (), {}, lambda t: 6 * t),
     "a domain": (lambda t: -sum(math.log(v) for v in t), np.array([1.0, 1e-3]), (), {}, lambda t: -1 / np.asarray(t)),
     "no hash": (Unhashable(), FOUR, (), {}, lambda t: 3 * t**2),
-    "in place": (lambda t: float(np.sum(np.real(t) ** 2)), FOUR, (), {}, in_place),
     "a linear cost": (lambda t: float(np.sum(X @ np.real(t))), FOUR, (), {}, lambda t: X.sum(0)),
 }  # fmt: skip
+
+
+def test_a_gradient_that_changes_its_argument_is_told_so():
+    report = verify.derivatives(lambda t: float(np.sum(np.real(t) ** 2)), FOUR, gradient=in_place)
+    assert report.ok is False
+    assert "changes its parameters in place" in report.findings[0].sentence
 
 
 MISTAKEN = ["a penalty that is branched on", "a key and a mask as keywords", "a string", "data into NumPy"]

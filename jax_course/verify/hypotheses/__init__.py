@@ -4,7 +4,12 @@ A hypothesis is a function of a `Part`, and returns a `Guess` if its prediction 
 reader's derivative and r the reference.
 """
 
-from jax_course.verify.hypotheses.chain_rule import chain_rule, function_of_a_parameter, functions_of_parameters
+from jax_course.verify.hypotheses.chain_rule import (
+    as_a_wrong_rule,
+    chain_rule,
+    function_of_a_parameter,
+    functions_of_parameters,
+)
 from jax_course.verify.hypotheses.constants import (
     factor,
     factor_at_the_point,
@@ -24,23 +29,39 @@ from jax_course.verify.hypotheses.penalties import (
     penalty_on_unpenalised,
     penalty_scaled,
 )
-from jax_course.verify.hypotheses.permutations import isolated_entries, other_leaf, permuted, transposed
+from jax_course.verify.hypotheses.permutations import (
+    isolated_entries,
+    other_leaf,
+    permuted,
+    shifted,
+    transposed,
+    turned,
+)
 from jax_course.verify.hypotheses.second_order import (
     asymmetric,
     blocks_only,
     diagonal,
+    expected_targets,
     gauss_newton_or_fisher,
     reordered,
     row_and_column,
     triangle,
 )
-from jax_course.verify.hypotheses.terms import factor_of_a_term, factor_of_an_own_term
+from jax_course.verify.hypotheses.slips import (
+    factors_in_turns,
+    slip_and_factor,
+    slip_in_an_operation,
+    slip_in_operations,
+    two_slips,
+)
+from jax_course.verify.hypotheses.terms import factor_of_a_term, factor_of_an_own_term, transposed_term
 
 # The first that holds in every entry and at every point is the diagnosis: simple ones first, and those with a constant
 # or none before those with a number for every example or point.
 STRUCTURAL = (
     nonfinite,
     diagonal,
+    other_leaf,
     bias_of_a_gradient,
     missing,
     factor,
@@ -51,22 +72,31 @@ STRUCTURAL = (
     extra_penalty,
     factor_of_a_divided_part,
     gauss_newton_or_fisher,
+    expected_targets,
     triangle,
     bias,
     row_and_column,
     transposed,
     permuted,
+    turned,
+    shifted,
     reordered,
-    other_leaf,
     counterfactual,
     factor_of_slices,
     factor_of_a_term,
     factor_of_an_own_term,
     functions_of_parameters,
+    slip_in_an_operation,
+    transposed_term,
+    slip_in_operations,
+    slip_and_factor,
+    factors_in_turns,
 )
 LOOSE = (
+    as_a_wrong_rule,
     blocks_only,
     isolated_entries,
+    two_slips,
     constant_in_parameters,
     off_by_a_constant,
     function_of_a_parameter,

@@ -43,6 +43,15 @@ def functions_of_parameters(part: Part) -> Guess | None:
     return None
 
 
+def as_a_wrong_rule(part: Part) -> Guess | None:
+    """h is the gradient that a wrong rule of the cost's functions gives."""
+    ruled = part.evidence.context.ruled
+    if part.evidence.name != "gradient" or ruled is None or not part.holds(part.select(ruled)):
+        return None
+    words = "yours is what a rule in the cost (custom_vjp, custom_jvp) gives, and that rule is wrong."
+    return Guess(Kind.CHAIN_RULE, words)
+
+
 def function_of_a_parameter(part: Part) -> Guess | None:
     """h = ρ(θ) r with the same ρ in every entry of the part, at each point another."""
     r, h = part.reference, part.hand

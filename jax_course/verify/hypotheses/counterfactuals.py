@@ -44,7 +44,7 @@ def _predictions(evidence: Evidence) -> Predictions:
     if estimate is None:
         return
     for name, array in reversed(list(inputs.named_arrays(context.cost))):  # targets are written last
-        for guess, changed in _changes(name, array):
+        for guess, changed in (*_opposite_order(evidence, name, array), *_changes(name, array)):
             other = _with_array(inputs, array, changed)
             yield from _predicted(guess, lambda other=other: estimate(other, points))
         if array.ndim == 2 and array.shape[0] == array.shape[1] and evidence.name == "gradient":
@@ -52,8 +52,6 @@ def _predictions(evidence: Evidence) -> Predictions:
             even = _with_array(inputs, array, (array + array.T) / 2)
             yield from _predicted(Guess(Kind.TRANSPOSE, words), lambda even=even: (
                 hand(inputs, points) + estimate(even, points) - hand(even, points)))  # fmt: skip
-    if evidence.name == "gradient":
-        yield from _softmax_of_another_axis(inputs, points, lambda: estimate(inputs, points))
     for place, kept in (("last", slice(0, -1)), ("first", slice(1, None))) if inputs.examples > 2 else ():
         guess = Guess(Kind.MISSING, f"yours is computed without the {place} example.")
         yield from _predicted(guess, lambda kept=kept: estimate(inputs.rows(kept), points))
@@ -78,6 +76,17 @@ def _predicted(guess: Guess, predict: Callable[[], np.ndarray]) -> Predictions:
         yield guess, prediction
 
 
+def _opposite_order(evidence: Evidence, name: str, array: np.ndarray) -> Predictions:
+    """An array of which only the order counts, as of times, in the opposite order."""
+    estimate, inputs, points = evidence.derivative.estimate, evidence.context.inputs, evidence.points
+    if array.ndim != 1 or array.dtype.kind != "f" or len(np.unique(array)) < 3 or estimate is None:
+        return
+    order = np.unique(array, return_inverse=True)[1].reshape(array.shape).astype(array.dtype)
+    ranks = _predicted(Guess(Kind.INDEX, ""), lambda: estimate(_with_array(inputs, array, order), points))
+    if any(np.allclose(prediction, evidence.reference, rtol=1e-9, atol=0) for _, prediction in ranks):
+        yield Guess(Kind.INDEX, f"yours is computed in the opposite order of `{name}`."), -array
+
+
 def _changes(name: str, array: np.ndarray) -> Predictions:
     """Mistakes in an array of data, each with the array that it would be right for."""
     kind, values = array.dtype.kind, np.unique(array)
@@ -90,30 +99,21 @@ def _changes(name: str, array: np.ndarray) -> Predictions:
         for step in (1, -1):
             words = f"yours is computed with the class numbers in `{name}` off by {step:+d}."
             yield Guess(Kind.INDEX, words), (array + step) % (values[-1] + 1)
+        words = f"yours is computed with the class numbers in `{name}` in reversed order."
+        yield Guess(Kind.INDEX, words), values[-1] - array
     if len(array) > 1:
         for step in (1, -1):
             words = f"yours is computed with `{name}` shifted by {step:+d} against the other data."
             yield Guess(Kind.INDEX, words), np.roll(array, step, axis=0)
         yield Guess(Kind.INDEX, f"yours is computed with `{name}` in reversed order."), array[::-1]
+    if array.ndim == 2 and array.shape[1] > 1:
+        yield Guess(Kind.INDEX, f"yours is computed with the columns of `{name}` in reversed order."), array[:, ::-1]
+        for step in (1, -1) if array.shape[1] > 2 else ():
+            words = f"yours is computed with the columns of `{name}` shifted by {step:+d}."
+            yield Guess(Kind.INDEX, words), np.roll(array, step, axis=1)
     if array.ndim == 2 and array.shape[0] == array.shape[1]:
         words = f"yours is computed with `{name}` transposed: {name} and {name}ᵀ are exchanged somewhere."
         yield Guess(Kind.TRANSPOSE, words), np.ascontiguousarray(array.T)
-
-
-def _softmax_of_another_axis(inputs: Inputs, points: np.ndarray, right: Callable[[], np.ndarray]) -> Predictions:
-    """r + Xᵀ(P − π), where P is e^Z divided by its sum over the examples, or over everything, for Z = XW."""
-    X, shapes = inputs.matrix, inputs.layout.shapes
-    if X is None or len(shapes) != 1 or len(shapes[0]) != 2 or shapes[0][0] != X.shape[1] or X.dtype.kind != "f":
-        return
-    Z = X @ points.reshape(-1, *shapes[0])
-    E = np.exp(Z - Z.max(axis=(1, 2), keepdims=True))
-    pi = E / E.sum(axis=2, keepdims=True)
-    for axes, place in ((1, "over the examples (axis 0)"), ((1, 2), "over everything, without an axis")):
-        change = (X.T @ (E / E.sum(axis=axes, keepdims=True) - pi)).reshape(len(points), -1)
-        words = f"yours divides e^Z by its sum {place}; each example has a sum of its own: axis 1."
-        guess = Guess(Kind.TRANSPOSE, words)
-        for weight in (1.0, 1 / len(X)):  # of a cost that sums, and of one that averages
-            yield from _predicted(guess, lambda change=change, weight=weight: right() + weight * change)
 
 
 def _without_leaves(context: Context, derivative: str, points: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:

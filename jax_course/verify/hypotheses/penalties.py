@@ -19,9 +19,13 @@ UNIT = {"value": "θ", "gradient": "θ", "hessian": "the unit matrix", "hessian_
 def penalty_scaled(part: Part) -> Guess | None:
     """h − r = a p."""
     for name, p in _contributions(part):
+        if name not in part.evidence.penalty:  # a term of the cost, which has a hypothesis of its own
+            continue
         a = part.constant(part.hand - part.reference, p)
         if a is None:
             continue
+        if part.evidence.of_data(name):
+            return _of_data(name, a)
         for value, what in TIMES.items():
             if abs(a - value) < 1e-4:
                 words = f"the penalty {what}; yours is off by {a:+.4g} × what `{name}` contributes."
@@ -33,10 +37,21 @@ def penalty_scaled(part: Part) -> Guess | None:
     return None
 
 
+def _of_data(name: str, a: float) -> Guess:
+    """The guess for h − r = a p where p depends on the data: the keyword is no factor of a penalty."""
+    if abs(a + 1) < FIT:
+        return Guess(Kind.MISSING, f"yours is computed as if `{name}` were 0.")
+    if abs(a + 2) < FIT:
+        return Guess(Kind.SIGN, f"what `{name}` contributes has the wrong sign.")
+    return Guess(Kind.FACTOR, f"what `{name}` contributes is {1 + a:.6g} times what it should be.")
+
+
 def penalty_of_another_form(part: Part) -> Guess | None:
     """h − (r − p) = a θ/‖θ‖, a sign θ, a θ², a: for a Hessian a everywhere."""
     for _, p in _contributions(part):
         left = part.hand - part.reference + p  # in place of the penalty's part
+        if part.holds(part.reference - p):  # nothing
+            continue
         penalised = np.asarray(p.any(axis=0))
         if part.evidence.name == "hessian":
             if part.constant(left, np.ones_like(left)) is not None:
@@ -51,17 +66,16 @@ def penalty_of_another_form(part: Part) -> Guess | None:
             continue
         if part.constant(left, np.ones_like(left)) is not None and left.shape[1] > 1:
             return Guess(Kind.PENALTY, "the penalty's part is a constant in every entry: it is not multiplied with θ.")
-        for form, what in _forms(part, penalised):
+        for form, what in _forms(part, p, penalised):
             if part.constant(left, form) is not None:
                 return Guess(Kind.PENALTY, f"the penalty's part {what}.")
     return None
 
 
-def _forms(part: Part, penalised: np.ndarray) -> Iterator[tuple[np.ndarray, str]]:
+def _forms(part: Part, p: np.ndarray, penalised: np.ndarray) -> Iterator[tuple[np.ndarray, str]]:
     """Wrong forms of the penalty's part of a gradient, each with its words; to within a constant factor."""
     theta = np.where(penalised, part.select(part.evidence.identity), 0)
     everything = part.evidence.identity[part.rows]
-    p = np.stack([contribution for _, contribution in _contributions(part)]).sum(axis=0)
     slope = p * np.sign(theta)
     if penalised.sum() > 1 and np.ptp(slope[:, penalised]) <= FIT * np.abs(slope).max():  # p is a sign θ
         yield np.abs(theta), "has a factor |θ|; the derivative of |θ| is sign θ"
@@ -125,8 +139,13 @@ def extra_penalty(part: Part) -> Guess | None:
 
 
 def _contributions(part: Part) -> list[tuple[str, np.ndarray]]:
-    parts = [(name, part.select(contribution)) for name, contribution in part.evidence.penalty.items()]
-    return [(name, p) for name, p in parts if p.any()]
+    """What each keyword contributes, and each term of the cost without data."""
+    keywords = [(name, part.select(p)) for name, p in part.evidence.penalty.items()]
+    terms = [(name, part.select(p)) for name, p in part.evidence.terms if "without data" in name]
+    several = [(name, p) for name, p in terms if np.count_nonzero(p.any(axis=0)) > 1]  # one number fits every form
+    if part.evidence.name == "value":
+        return [(name, p) for name, p in keywords if p.any()]
+    return [(name, p) for name, p in (*keywords, *several) if p.any()]
 
 
 def bias(part: Part) -> Guess | None:

@@ -1,9 +1,13 @@
 """Hypotheses on the order of the entries: transposed, permuted, in another leaf; or a few of them wrong."""
 
+import itertools
+
 import numpy as np
 
 from jax_course.verify.evidence import FIT, Evidence, Part
 from jax_course.verify.findings import Guess, Kind
+
+AXES = 4  # of an array whose axes are exchanged in the search: 24 orders, each turned round in 16 ways
 
 
 def transposed(part: Part) -> Guess | None:
@@ -35,6 +39,48 @@ def permuted(part: Part) -> Guess | None:
                              np.moveaxis(allowed, axis + 1, 0))  # fmt: skip
         if order is not None:
             return Guess(Kind.INDEX, f"yours has the right numbers in the wrong places: {name} {moves(order)}.")
+    return None
+
+
+def turned(part: Part) -> Guess | None:
+    """h = r with its axes in another order, or turned round along some of them."""
+    if len(part.shapes) > 1 or part.evidence.name == "hessian" or not 2 <= len(part.shapes[0]) <= AXES:
+        return None
+    shape, batch = part.shapes[0], len(part.hand)
+    reference, axes = part.reference.reshape((batch, *shape)), range(len(shape))
+    for order in itertools.permutations(axes):
+        moved = reference.transpose((0, *(axis + 1 for axis in order)))
+        for count in range(len(shape) + 1):
+            for ends in itertools.combinations([axis for axis in axes if moved.shape[axis + 1] > 1], count):
+                changed = np.flip(moved, tuple(axis + 1 for axis in ends)).reshape(batch, -1)
+                if part.holds(changed):
+                    return _turned_guess(order, ends)
+    return None
+
+
+def _turned_guess(order: tuple[int, ...], ends: tuple[int, ...]) -> Guess:
+    turned = f"turned round along {'axis' if len(ends) == 1 else 'the axes'} {', '.join(map(str, ends))}"
+    if order == tuple(range(len(order))):
+        return Guess(Kind.INDEX, f"yours has the right numbers in the wrong places: it is {turned}.")
+    also = f", and {turned}" if ends else ""
+    return Guess(Kind.TRANSPOSE, f"yours has its axes in the order {order}{also}.")
+
+
+def shifted(part: Part) -> Guess | None:
+    """h = r, shifted by one place along an axis, with something else at its end."""
+    if len(part.shapes) > 1 or part.evidence.name == "hessian":
+        return None
+    shape, batch = part.shapes[0], len(part.hand)
+    hand, reference = part.hand.reshape((batch, *shape)), part.reference.reshape((batch, *shape))
+    allowed = np.broadcast_to(part.allowed, part.hand.shape).reshape((batch, *shape))
+    for axis, size in enumerate(shape):
+        if size < 3:
+            continue
+        first, last = np.arange(size - 1), np.arange(1, size)
+        for here, there, step in ((last, first, 1), (first, last, -1)):
+            h, r, bar = (np.take(a, i, axis + 1) for a, i in ((hand, here), (reference, there), (allowed, here)))
+            if h.any() and (np.abs(h - r) <= bar).all():
+                return Guess(Kind.INDEX, f"yours has the right numbers shifted by {step:+d} along axis {axis}.")
     return None
 
 

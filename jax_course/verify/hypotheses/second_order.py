@@ -9,7 +9,7 @@ import numpy as np
 from jax_course.verify.evidence import FIT, Part
 from jax_course.verify.findings import Guess, Kind
 from jax_course.verify.hypotheses.permutations import moves
-from jax_course.verify.probes import approximate_hessians
+from jax_course.verify.probes import approximate_hessians, with_expected_targets
 
 
 def diagonal(part: Part) -> Guess | None:
@@ -121,6 +121,23 @@ def gauss_newton_or_fisher(part: Part) -> Guess | None:
         if abs(c) > FIT and np.abs(hand - penalty - c * prediction).max() <= 1e-6 * abs(c) * scale:
             times = "" if abs(c - 1) < FIT else f"{c:.6g} × "
             words = f"yours is {times}{name}, not the Hessian: the curvature of the model is left out."
+            return Guess(Kind.EXPECTED, words)
+    return None
+
+
+def expected_targets(part: Part) -> Guess | None:
+    """h is the Hessian, or its product with v, with every target replaced by its mean, as Fisher's information is."""
+    evidence = part.evidence
+    if evidence.name not in ("hessian", "hessian_product") or not part.whole or evidence.derivative.estimate is None:
+        return None
+    hand, bar = evidence.hand[-1], evidence.tolerance[-1]
+    for name, inputs in with_expected_targets(evidence.context):
+        rows = slice(-1, None)
+        prediction = evidence.derivative.estimate(inputs, evidence.points)[rows][0]
+        if (np.abs(hand - prediction) <= FIT * np.maximum(np.abs(hand), np.abs(prediction)) + bar).all():
+            words = (
+                f"yours is the expected Hessian (Fisher's information): that with the mean in the place of `{name}`."
+            )
             return Guess(Kind.EXPECTED, words)
     return None
 

@@ -21,6 +21,21 @@ def factor_of_a_term(part: Part) -> Guess | None:
     return None
 
 
+def transposed_term(part: Part) -> Guess | None:
+    """h = r − g + gᵀ, where g is the contribution of a term, or of a part of the cost, to a square leaf."""
+    shape = part.shapes[0]
+    if len(part.shapes) > 1 or len(shape) != 2 or shape[0] != shape[1] or part.evidence.name != "gradient":
+        return None
+    difference, batch = part.hand - part.reference, len(part.hand)
+    parts = [*part.evidence.terms, *((c.words, c.values) for c in part.evidence.changes if c.path)]
+    for name, contribution in parts:
+        g = part.select(contribution).reshape(batch, *shape)
+        change = (np.swapaxes(g, 1, 2) - g).reshape(batch, -1)
+        if change.any() and part.constant_is(difference, change, 1.0):
+            return Guess(Kind.TRANSPOSE, f"{name} is transposed; the others are right.")
+    return None
+
+
 def factor_of_an_own_term(part: Part) -> Guess | None:
     """r = h − g + c g, where g is one term of h as the reader wrote it."""
     for name, contribution in part.evidence.own_terms:

@@ -1,0 +1,227 @@
+"""How a slip in one operation of the cost changes its gradient.
+
+Let y be the output of an operation, c = ∂C/∂y, and z the array whose derivative a slip puts in the place of that of y.
+Then the gradient changes by cᵀ(∂z/∂θ − ∂y/∂θ): c is known from one gradient by additions to every output, the
+derivatives of all y and z from one Jacobian by forward mode. So all slips of a cost cost as much as a Hessian.
+
+Slips in several operations at once, as in every layer, are no sum of changes: their gradients are computed, each with
+the slip built into the operations.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jax_course.verify.findings import Guess, Kind
+from jax_course.verify.slips import Slip, omissions, place, slips
+from jax_course.verify.walk import Step, source, walk
+
+STEPS = 400  # of a cost; in a longer one no slips are looked for: more seconds than a reader waits
+PLACES = 1_000  # of slips in several operations at once; with more, these are not looked for
+
+
+class Change(NamedTuple):
+    """A slip, and the change (p, n) of the gradient that it makes; path: whether multiples of it are slips, too."""
+
+    kind: Kind
+    words: str
+    path: bool
+    values: np.ndarray
+
+
+class Altered(NamedTuple):
+    """A slip in several operations, or one left out, and the gradient (p, n) with it."""
+
+    guess: Guess
+    values: np.ndarray
+
+
+class Plan(NamedTuple):
+    """The slips of a cost in the order of `changes`, without their arrays; and those of `Alterations`, in its order.
+
+    groups: the numbers of slips that may be made together, at one place in the code or in all operations of a name.
+    turns: of these, the slips at one place. rows: the number of an alteration by the words of its slip and where it is.
+    """
+
+    slips: list[Slip]
+    groups: list[list[int]]
+    turns: list[list[int]]
+    rows: dict[tuple[str, Any], int]
+    guesses: list[Guess]
+
+
+def plan(cost: Callable, point: Any, nested: tuple[str, ...]) -> Plan | None:
+    """The slips that are looked for in a cost; None if it has too many steps."""
+    found: list[tuple[Step, Slip]] = []
+    groups: dict[tuple[str, Any], list[int]] = {}
+    places: dict[tuple[str, Any], list[tuple[Kind, str]]] = {}
+    penalties: set[int] = set()
+    steps: list[int] = []
+
+    def visit(step: Step, outputs: list[Any]) -> list[Any]:
+        steps.append(step.number)
+        if len(steps) > STEPS:
+            raise OverflowError
+        if not _is_examined(outputs):
+            return outputs
+        where = place(step)
+        for slip in slips(step, outputs[0]):
+            for key in _keys(step, slip.words):
+                groups.setdefault(key, []).append(len(found))
+                places.setdefault(key, []).append((slip.kind, slip.words.format(where)))
+            found.append((step, slip._replace(instead=None, words=slip.words.format(where))))
+        for kind, words, _ in omissions(step, outputs[0]):
+            for key in _keys(step, words):
+                places.setdefault(key, []).append((kind, words.format(where)))
+        penalties.update(number for term in _penalties(step) for number in _before(term))
+        return outputs
+
+    try:
+        jax.eval_shape(lambda x: walk(cost, x, visit, nested), point)
+    except OverflowError:
+        return None
+    left_out = {key: entries for key, entries in places.items() if key[0].startswith("yours")}
+    several = left_out | {key: entries for key, entries in places.items() if len(entries) > 1}
+    if sum(len(entries) for entries in several.values()) > PLACES:
+        several = left_out
+    together = {key: numbers for key, numbers in groups.items() if len(numbers) > 1}
+    turns = [numbers for (_, where), numbers in together.items() if not isinstance(where, str)]
+    named = [slip._replace(kind=Kind.PENALTY) if step.number in penalties else slip for step, slip in found]
+    rows = {key: k for k, key in enumerate(several)}
+    return Plan(named, list(together.values()), turns, rows, [_guess(*entries) for entries in several.items()])
+
+
+def _penalties(step: Step) -> list[Step]:
+    """The steps that a term of the cost without data comes from, where this step adds it to one with data."""
+    if step.name not in ("add", "sub") or step.equation.outvars[0].aval.shape or len(set(step.alone)) < 2:
+        return []
+    return [parent for parent, alone in zip(step.parents, step.alone, strict=True) if alone and parent]
+
+
+def _before(step: Step) -> set[int]:
+    """The numbers of a step and of all that it depends on."""
+    return {step.number}.union(*(_before(parent) for parent in step.parents if parent))
+
+
+def _keys(step: Step, words: str) -> list[tuple[str, Any]]:
+    """Where a slip may be made: at a place in the reader's code, in all turns of a loop; in all steps of a name."""
+    found = source(step.equation)
+    at_one_place = (found.code, found.instruction, step.name) if found else step.site
+    return [(words, at_one_place), (words, step.name)]
+
+
+def _guess(key: tuple[str, Any], entries: list[tuple[Kind, str]]) -> Guess:
+    kind, words = entries[0]
+    everywhere = f" So it is in {len(entries)} places." if len(entries) > 1 else ""
+    words = words if words.endswith(".") else f"{words} is left out."
+    return Guess(kind, words + everywhere)
+
+
+class Changes(NamedTuple):
+    """The function cost ↦ (point (n,) ↦ the change (slips, n) of the gradient by each slip of the cost).
+
+    nested: the operations that are entered. jacobian: jax.jacfwd, or jax.jacrev for a cost that has no forward mode.
+
+    >>> Changes(NESTED)(lambda x: jnp.sum(x**2) * 3)(jnp.array([1.0, 2.0])).shape[1]
+    2
+    """
+
+    nested: tuple[str, ...]
+    jacobian: Callable = jax.jacfwd
+
+    def __call__(self, cost: Callable) -> Callable:
+        """The changes as a function of a point."""
+
+        def at_point(point):
+            additions = _zeros(cost, point, self.nested)
+            slopes = jax.grad(lambda additions: _perturbed(cost, point, additions, self.nested))(additions)
+            return self.jacobian(lambda x: _weighted(cost, x, slopes, self.nested))(point)
+
+        return at_point
+
+
+class Alterations(NamedTuple):
+    """The function cost ↦ (point (n,) ↦ the gradients (rows, n) with each alteration of a plan)."""
+
+    nested: tuple[str, ...]
+    rows: tuple[tuple[tuple[str, Any], int], ...]
+
+    def __call__(self, cost: Callable) -> Callable:
+        """The gradients with each alteration, as a function of a point."""
+        rows = dict(self.rows)
+
+        def altered(point, switches):
+            def visit(step: Step, outputs: list[Any]) -> list[Any]:
+                if not _is_examined(outputs):
+                    return outputs
+                y = outputs[0]
+                for slip in slips(step, outputs[0]):
+                    on = [switches[rows[key]] for key in _keys(step, slip.words) if key in rows]
+                    if on:
+                        instead = outputs[0] - slip.instead if slip.path else slip.instead
+                        y = _with_derivative(y, instead, sum(on))
+                for _, words, value in omissions(step, outputs[0]):
+                    on = [switches[rows[key]] for key in _keys(step, words) if key in rows]
+                    if on:
+                        y = jax.lax.select(jnp.broadcast_to(sum(on) > 0, y.shape), value, y)
+                return [y]
+
+            return walk(cost, point, visit, self.nested)
+
+        return lambda point: jax.vmap(jax.grad(altered), (None, 0))(point, jnp.eye(len(rows), dtype=point.dtype))
+
+
+@jax.custom_jvp
+def _with_derivative(y, instead, switch):
+    """y, with the derivative of another array where the switch is 1."""
+    return y
+
+
+@_with_derivative.defjvp
+def _with_derivative_tangent(primals, tangents):
+    (y, _, switch), (y_tangent, tangent, _) = primals, tangents
+    return y, (1 - switch).astype(y_tangent.dtype) * y_tangent + switch.astype(y_tangent.dtype) * tangent
+
+
+def _is_examined(outputs: list[Any]) -> bool:
+    return len(outputs) == 1 and jnp.issubdtype(outputs[0].dtype, jnp.inexact)
+
+
+def _zeros(cost: Callable, point: Any, nested: tuple[str, ...]) -> dict[int, Any]:
+    """An addition of 0 to the output of each step."""
+    shapes: dict[int, Any] = {}
+
+    def visit(step: Step, outputs: list[Any]) -> list[Any]:
+        if _is_examined(outputs):
+            shapes[step.number] = outputs[0]
+        return outputs
+
+    jax.eval_shape(lambda x: walk(cost, x, visit, nested), point)
+    return {number: jnp.zeros(y.shape, y.dtype) for number, y in shapes.items()}
+
+
+def _perturbed(cost: Callable, point: Any, additions: dict[int, Any], nested: tuple[str, ...]) -> Any:
+    """The cost with an addition to the output of each step."""
+
+    def visit(step: Step, outputs: list[Any]) -> list[Any]:
+        return [outputs[0] + additions[step.number]] if step.number in additions else outputs
+
+    return walk(cost, jax.lax.stop_gradient(point), visit, nested)
+
+
+def _weighted(cost: Callable, point: Any, slopes: dict[int, Any], nested: tuple[str, ...]) -> Any:
+    """cᵀ(z − y) of each slip (slips,), whose derivatives are the changes."""
+    products: list[Any] = []
+
+    def visit(step: Step, outputs: list[Any]) -> list[Any]:
+        if _is_examined(outputs):
+            y, c = outputs[0], slopes[step.number]
+            for slip in slips(step, y):
+                products.append(jnp.sum(c * (slip.instead if slip.path else slip.instead - y)).real)
+        return outputs
+
+    walk(cost, point, visit, nested)
+    return jnp.stack(products)

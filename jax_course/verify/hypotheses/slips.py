@@ -1,0 +1,146 @@
+"""Hypotheses on slips in the operations of the cost: each predicts how the gradient changes.
+
+h is the reader's derivative, r the reference, Δ the change by a slip. A second derivative is looked at as the gradient
+of the cost's slope along a direction.
+"""
+
+import numpy as np
+
+from jax_course.verify.changes import Change
+from jax_course.verify.evidence import FIT, Part
+from jax_course.verify.findings import Guess, Kind
+from jax_course.verify.hypotheses.constants import factor_guess
+
+TURNS = 12  # of a loop whose factors are fitted
+PAIRS = 700  # changes of which each pair is tried: half a second
+
+
+def slip_in_an_operation(whole: Part) -> Guess | None:
+    """h = r + Δ, where Δ is the change by a slip in one operation; or r + a Δ where Δ is a part of r."""
+    if (part := _of_a_gradient(whole)) is None:
+        return None
+    difference = part.hand - part.reference
+    found = []
+    for change in part.evidence.changes:
+        delta = part.select(change.values)
+        if not change.path and delta.any() and part.constant_is(difference, delta, 1.0):
+            found.append(change)
+    if found:  # the first in a line of the reader's, else the outermost in a library's
+        change = next((change for change in found if "(in `" in change.words), found[-1])
+        return Guess(change.kind, _prefixed(part, change.words))
+    fits = [(a, change) for change in part.evidence.changes if change.path and (a := _multiple(part, change))]
+    if not fits:
+        return None
+    a, change = min(fits, key=lambda fit: (abs(fit[0] + 1) > FIT, abs(fit[0] + 2) > FIT))
+    return _path_guess(part, change, a)
+
+
+def _of_a_gradient(part: Part) -> Part | None:
+    """The part itself, or that of the slope's gradient where it is a whole second derivative."""
+    if part.evidence.name in ("gradient", "slope"):
+        return part
+    if part.evidence.name not in ("hessian", "hessian_product") or not part.whole:
+        return None
+    slope = part.evidence.slope
+    return Part(slope, list(range(len(slope.layout.names))), whole=True)
+
+
+def _multiple(part: Part, change: Change) -> float | None:
+    """The a with h − r = a Δ."""
+    delta = part.select(change.values)
+    return part.constant(part.hand - part.reference, delta) if delta.any() else None
+
+
+def _prefixed(part: Part, words: str) -> str:
+    return f"in the cost's slope, {words}" if part.evidence.name == "slope" else words
+
+
+def _path_guess(part: Part, change: Change, a: float) -> Guess:
+    """The guess for h = r + a Δ, where Δ is a part of r."""
+    words = _prefixed(part, change.words)
+    penalty = change.kind is Kind.PENALTY
+    if abs(a + 1) < FIT:
+        return Guess(change.kind, f"{words} is left out.")
+    if abs(a + 2) < FIT:
+        return Guess(Kind.PENALTY if penalty else Kind.SIGN, f"{words} has the wrong sign.")
+    return Guess(Kind.PENALTY if penalty else Kind.FACTOR, f"{words} is {1 + a:.6g} times what it should be.")
+
+
+def slip_in_operations(whole: Part) -> Guess | None:
+    """h is the gradient with a slip in several operations, or with an operation left out."""
+    if (part := _of_a_gradient(whole)) is None:
+        return None
+    for altered in part.evidence.alterations:
+        change = part.select(altered.values) - part.reference
+        if part.constant_is(part.hand - part.reference, change, 1.0):
+            return altered.guess._replace(words=_prefixed(part, altered.guess.words))
+    return None
+
+
+def slip_and_factor(part: Part) -> Guess | None:
+    """h = c (r + Δ)."""
+    if part.evidence.name != "gradient" or part.hand.shape[1] < 2:
+        return None
+    for change in part.evidence.changes:
+        right = part.reference + (-1 if change.path else 1) * part.select(change.values)
+        c = part.constant(part.hand, right)
+        if c is not None and abs(c - 1) > FIT and part.constant(part.reference, right) is None:
+            words = change.words if change.words.endswith(".") else f"{change.words} is left out."
+            return Guess(change.kind, f"{words} And with that, {factor_guess(part.evidence, part.chosen, c, '').words}")
+    return None
+
+
+def factors_in_turns(part: Part) -> Guess | None:
+    """h = r + Σ aₖ Δₖ, where the Δₖ are the parts of r from the turns of a loop."""
+    if part.evidence.name != "gradient":
+        return None
+    for turns in part.evidence.turns:
+        deltas = [part.select(change.values) for change in turns]
+        if len(turns) > TURNS or not turns[0].path or part.hand.size < 2 * len(turns):
+            continue
+        weight = np.sqrt(part.weight)
+        columns = np.stack([(delta * weight).ravel() for delta in deltas], axis=1)
+        factors = np.linalg.lstsq(columns, ((part.hand - part.reference) * weight).ravel(), rcond=None)[0]
+        change = sum(a * delta for a, delta in zip(factors, deltas, strict=True))
+        if np.any(change) and part.constant_is(part.hand - part.reference, np.asarray(change), 1.0):
+            kind = Kind.PENALTY if turns[0].kind is Kind.PENALTY else Kind.FACTOR
+            listed = ", ".join(f"{1 + a:.4g}" for a in factors[:4]) + (", …" if len(factors) > 4 else "")
+            return Guess(kind, f"{turns[0].words} has a factor too much in each turn: {listed}.")
+    return None
+
+
+def two_slips(part: Part) -> list[Guess] | None:
+    """h = r + a Δ + b Δ′, where a and b are 1 for slips, and constants for parts of r."""
+    changes = [change for change in part.evidence.changes if part.select(change.values).any()]
+    if part.evidence.name != "gradient" or part.hand.size < 6 or not 1 < len(changes) <= PAIRS:
+        return None
+    weight = np.sqrt(part.weight)
+    rows = np.stack([(part.select(change.values) * weight).ravel() for change in changes])
+    difference = ((part.hand - part.reference) * weight).ravel()
+    lengths = np.linalg.norm(rows, axis=1)
+    rows = rows / lengths[:, None]
+    for i, j in _fitting_pairs(rows, difference):
+        a, b = np.linalg.lstsq(rows[[i, j]].T, difference, rcond=None)[0] / lengths[[i, j]]
+        deltas = [part.select(changes[k].values) for k in (i, j)]
+        if not part.constant_is(part.hand - part.reference, a * deltas[0] + b * deltas[1], 1.0):
+            continue
+        if all(change.path or abs(factor - 1) < FIT for change, factor in ((changes[i], a), (changes[j], b))):
+            return [_one_of_two(part, changes[k], factor) for k, factor in ((i, a), (j, b))]
+    return None
+
+
+def _fitting_pairs(rows: np.ndarray, difference: np.ndarray) -> list[tuple[int, int]]:
+    """Pairs of unit vectors (k, E) of which a combination is the difference, the simple ones first."""
+    cosines, products = rows @ rows.T, rows @ difference
+    independent = 1 - cosines**2 > 1e-6
+    with np.errstate(all="ignore"):
+        explained = (products[:, None] ** 2 + products**2 - 2 * cosines * np.outer(products, products)) / (
+            1 - cosines**2
+        )
+    size = difference @ difference
+    fits = np.triu(independent & (np.abs(explained - size) < 1e-9 * size), 1)
+    return [(int(i), int(j)) for i, j in np.argwhere(fits)[:50]]
+
+
+def _one_of_two(part: Part, change: Change, a: float) -> Guess:
+    return _path_guess(part, change, a) if change.path else Guess(change.kind, change.words)

@@ -1,0 +1,89 @@
+"""Measurements on slips: how the gradient, or its slope along a direction, changes by each slip in the cost."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jax_course.verify.changes import Alterations, Altered, Change, Changes, Plan, plan
+from jax_course.verify.context import Context, Derivative
+from jax_course.verify.evaluation import transformed
+from jax_course.verify.tracing import traits
+from jax_course.verify.walk import NESTED, RULES
+
+
+class Along(NamedTuple):
+    """A transform of costs, applied to the slope of the cost along a direction."""
+
+    transform: Callable
+    direction: tuple[float, ...]
+
+    def __call__(self, cost: Callable) -> Callable:
+        """The transform of the slope."""
+        return self.transform(partial(_slope, cost, np.array(self.direction)))
+
+
+def _slope(cost: Callable, direction: np.ndarray, point: Any) -> Any:
+    return jax.jvp(cost, (point,), (direction.astype(point.dtype),))[1]
+
+
+def slip_changes(context: Context, derivative: Derivative, points: np.ndarray) -> tuple[list[Change], list[list[int]]]:
+    """The change (p, n) of the gradient by each slip, and the numbers of those that stand at one place in the code.
+
+    Slips in operations of which none acts on another's output follow as one, as their changes add up. There are none
+    for a cost that JAX cannot trace, or with too many steps.
+    """
+    known = _plan(context, derivative)
+    if known is None or not known.slips:
+        return [], []
+    try:
+        values = _evaluated(Changes(_nested(context)), context, derivative, points)
+    except TypeError:  # a custom_vjp has no forward mode
+        values = _evaluated(Changes(_nested(context), jax.jacrev), context, derivative, points)
+    by_slip = np.swapaxes(values, 0, 1)
+    by_slip = np.where(np.isfinite(by_slip).all(axis=(1, 2), keepdims=True), by_slip, 0.0)
+    found = [
+        Change(slip.kind, slip.words, slip.path, change) for slip, change in zip(known.slips, by_slip, strict=True)
+    ]
+    together = [found[numbers[0]]._replace(values=by_slip[numbers].sum(axis=0)) for numbers in known.groups]
+    return found + together, known.turns
+
+
+def altered_gradients(context: Context, derivative: Derivative, points: np.ndarray) -> list[Altered]:
+    """The gradients (p, n) with slips in several operations, or with one left out; none as in `slip_changes`.
+
+    Nor are there any for a cost with factors of matrices: a batch of them may stop XLA's threads for good.
+    """
+    known = _plan(context, derivative)
+    if known is None or not known.rows or traits(context.inputs, context.cost, points[0]).has_factors:
+        return []
+    values = _evaluated(Alterations(_nested(context), tuple(known.rows.items())), context, derivative, points)
+    pairs = zip(known.guesses, np.swapaxes(values, 0, 1), strict=True)
+    return [Altered(guess, rows) for guess, rows in pairs if np.isfinite(rows).all()]
+
+
+def _evaluated(transform: Callable, context: Context, derivative: Derivative, points: np.ndarray) -> np.ndarray:
+    if derivative.name == "slope":
+        transform = Along(transform, tuple(derivative.identity[0]))
+    return np.asarray(transformed(transform, context.inputs, context.cost, points))
+
+
+def _nested(context: Context) -> tuple[str, ...]:
+    """The operations whose programs are entered: functions with rules, too, where their rules are right."""
+    return (*NESTED, *RULES) if context.plain else NESTED
+
+
+def _plan(context: Context, derivative: Derivative) -> Plan | None:
+    if derivative.name not in ("gradient", "slope") or not context.has_gradient:
+        return None
+
+    def cost(vector: Any) -> Any:
+        return context.inputs.call(context.cost, vector)
+
+    slope = partial(_slope, cost, derivative.identity[0])
+    try:
+        return plan(slope if derivative.name == "slope" else cost, context.points[0], _nested(context))
+    except Exception:  # a program that cannot be walked through
+        return None
