@@ -20,6 +20,7 @@ from jax_course.verify.findings import Finding, Kind, Witness
 from jax_course.verify.lines import Line, line
 from jax_course.verify.parameters import double_precision
 from jax_course.verify.report import Report, WrongDerivative
+from jax_course.verify.rules import rule
 
 __all__ = [
     "DerivationReport",
@@ -35,6 +36,7 @@ __all__ = [
     "layer",
     "line",
     "model",
+    "rule",
 ]
 
 
