@@ -22,6 +22,7 @@ from jax_course.verify.lines import Line, line
 from jax_course.verify.parameters import double_precision
 from jax_course.verify.report import Report, WrongDerivative
 from jax_course.verify.rules import rule
+from jax_course.verify.torch_functions import torch_function
 
 __all__ = [
     "DerivationReport",
@@ -39,6 +40,7 @@ __all__ = [
     "line",
     "model",
     "rule",
+    "torch_function",
 ]
 
 

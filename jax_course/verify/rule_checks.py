@@ -119,7 +119,7 @@ def check_linearity(examined: Examined) -> tuple[list[Finding], list[Witness]]:
     findings, error = [], 0.0
     for name in names:
         sums, multiples = ([np.asarray(result[name], float) for result in group] for group in (results, scaled))
-        words, kind, distance = _departure(sums, np.asarray(zero[name], float), multiples, what)
+        words, kind, distance = departure(sums, np.asarray(zero[name], float), multiples, what)
         error = max(error, distance)
         if words:
             findings.append(mismatch(kind, name, words))
@@ -127,9 +127,7 @@ def check_linearity(examined: Examined) -> tuple[list[Finding], list[Witness]]:
     return findings, [Witness(f"linear in the {what}", RULE, verdict, error, "sums and multiples of two")]
 
 
-def _departure(
-    sums: list[np.ndarray], zero: np.ndarray, scaled: list[np.ndarray], what: str
-) -> tuple[str, Kind, float]:
+def departure(sums: list[np.ndarray], zero: np.ndarray, scaled: list[np.ndarray], what: str) -> tuple[str, Kind, float]:
     """The reason why a result is not linear, "" if it is, its kind and size; sums: of two cotangents and their sum."""
     r1, r2, both = sums
     size = max(np.max(np.abs(r), initial=0.0) for r in (r1, r2))

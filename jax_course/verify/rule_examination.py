@@ -1,6 +1,6 @@
 """The examination of a rule: the doctor on ⟨c, f(primals)⟩, or a comparison with what the rule is meant to be."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import jax
@@ -32,6 +32,7 @@ OUTPUTS = 8  # of a function with more, the outputs of a wrong rule are not exam
 WORDS = {
     " (with `cotangent`)": "", "`cotangent` and ": "", "of the cost": "of the function", "the cost": "the function",
     "with the parameters": "with the primals", "all parameters": "all primals",
+    "JAX cannot differentiate the function (plain NumPy?)": "JAX cannot differentiate the function",
 }  # fmt: skip
 
 
@@ -61,10 +62,11 @@ def examined_rule(examined: Examined) -> Report:
         findings = [mismatch(Kind.STALE, ", ".join(examined.primals.moving), words)] if stale else []
     if findings:
         return Report((*findings, *forward), tuple(witnesses), (), size, len(context.points), 0.0)
-    report = _in_words_of_rules(_doctor(examined, cost, hand, examined.inputs.arguments[0]))
+    report = in_words_of_rules(_doctor(examined, cost, hand, examined.inputs.arguments[0]))
     found = tuple(explained_by_the_jacobian(examined, context.points, rows, one) for one in report.findings)
     if report.ok is False and 1 < len(examined.outputs) <= OUTPUTS:
-        found = _by_outputs(examined, cost, hand) or found
+        cotangents = dict(zip(examined.outputs, examined.inputs.arguments[0], strict=True))
+        found = by_outputs(cotangents, lambda single: in_words_of_rules(_doctor(examined, cost, hand, single))) or found
     return report._replace(findings=(*forward, *found), witnesses=(*witnesses, *report.witnesses))
 
 
@@ -81,13 +83,15 @@ def _doctor(examined: Examined, cost: Function, hand: Function, cotangent: list[
     return examine(cost.function, examined.primals.moving, arguments, {}, {"gradient": hand.function})
 
 
-def _by_outputs(examined: Examined, cost: Function, hand: Function) -> tuple[Finding, ...]:
-    """The findings for the cotangents of single outputs; none if all outputs have the mistakes of the whole."""
+def by_outputs(cotangents: Mapping[str, np.ndarray], run: Callable[[list[np.ndarray]], Report]) -> tuple[Finding, ...]:
+    """The findings for the cotangents of single outputs; none if all outputs have the mistake of the whole.
+
+    run: the report for cotangents, of which all but one are 0.
+    """
     found: list[Finding] = []
     right = []
-    for k, name in enumerate(examined.outputs):
-        single = [c if i == k else 0 * c for i, c in enumerate(examined.inputs.arguments[0])]
-        report = _in_words_of_rules(_doctor(examined, cost, hand, single))
+    for name in cotangents:
+        report = run([c if other == name else 0 * c for other, c in cotangents.items()])
         wrong = [finding for finding in report.findings if finding.kind not in HARMLESS]
         right += [name] * (not wrong)
         found += [one._replace(sentence=f"for the cotangent of {name}, {one.sentence}") for one in wrong]
@@ -114,7 +118,7 @@ def compared_with_meant(examined: Examined, meant: Callable, change: Callable | 
         findings, more = _at_three_sizes(examined, context, derivative)
         witnesses += more
     report = Report((*forward, *findings), tuple(witnesses), (), examined.point.size, len(context.points), 0.0)
-    return _in_words_of_rules(report)
+    return in_words_of_rules(report)
 
 
 def _at_three_sizes(
@@ -134,7 +138,7 @@ def _at_three_sizes(
     return findings, witnesses
 
 
-def _in_words_of_rules(report: Report) -> Report:
+def in_words_of_rules(report: Report) -> Report:
     """A report on a gradient, with the doctor's words for costs replaced by those for rules."""
 
     def reworded(words: str) -> str:
