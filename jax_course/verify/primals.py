@@ -221,6 +221,21 @@ def cast_like(tree: Any, other: Any) -> Any:
     return jax.tree_util.tree_map(lambda leaf, like: jnp.asarray(leaf, jnp.result_type(like)), tree, other)
 
 
+def without_numbers(primals: Primals, names: list[str]) -> Primals:
+    """The primals, where numbers of Python with these names are not differentiated by.
+
+    >>> primals = read_primals(lambda x, eps: 0, frozenset(), (1.5, 1e-5), {})
+    >>> without_numbers(primals, ["eps"]).fixed
+    ('eps',)
+    """
+    numbers = {name: leaf for name, leaf in primals.moving.items() if name in names and isinstance(leaf, float)}
+    moving = {name: leaf for name, leaf in primals.moving.items() if name not in numbers}
+    if not numbers or not moving:
+        return primals
+    arrays = {name: Slot(name) for name in (*moving, *primals.data)}
+    return Primals(fill(primals.template, {**arrays, **numbers}), moving, primals.data, (*primals.fixed, *numbers))
+
+
 def in_double_precision(primals: Primals) -> Primals:
     """The primals with every array of floating point in float64."""
     moving = {name: np.asarray(leaf, np.float64) for name, leaf in primals.moving.items()}

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from jax_course.compile_cache import Function
+from jax_course.verify.custom_rules import Rule
 from jax_course.verify.evaluation import evaluate_one
 from jax_course.verify.findings import Finding, Kind, Witness
 from jax_course.verify.parameters import Inputs
@@ -23,7 +24,7 @@ from jax_course.verify.primals import (
     scalar,
     value,
 )
-from jax_course.verify.rule_structure import RULE, Rule, mismatch
+from jax_course.verify.rule_structure import RULE, mismatch
 
 SAME = 1e-6  # fraction of the largest entry up to which two results count as one: float32 may be inside
 SCALES = (-1.0, 1e3, 1e-3)  # of a cotangent: a sign, and far enough for a rule that is clipped or thresholded

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jax_course.compile_cache import Function
-from jax_course.verify.evaluation import evaluate
+from jax_course.verify.evaluation import evaluate, gradients
 from jax_course.verify.evidence import FIT
-from jax_course.verify.findings import Finding, Kind
-from jax_course.verify.primals import Call, Outputs
+from jax_course.verify.findings import Finding, Guess, Kind
+from jax_course.verify.primals import Call, Outputs, scalar
 from jax_course.verify.rule_checks import Examined
 
 LARGEST_JACOBIAN = 300  # entries of a primal; with more, the diagonal of its Jacobian is not computed
@@ -28,10 +28,12 @@ def explained_by_the_jacobian(examined: Examined, points: np.ndarray, hand: np.n
         words = "yours is not 0 where the derivative is: the function is constant there, as rounding is."
         return finding._replace(sentence=f"`{name}`: {words}")
     shape = np.shape(examined.primals.moving[name])
-    if examined.shapes != (shape,):
-        return finding
     entries = examined.inputs.layout.slices[examined.inputs.layout.names.index(name)]
     ours = hand[:, entries]
+    if finding.kind == Kind.UNKNOWN and (guess := _other_primals(examined, points, ours, entries)):
+        return finding._replace(kind=guess.kind, sentence=f"`{name}`: {guess.words}")
+    if examined.shapes != (shape,):
+        return finding
     product = _rows(examined, points, partial(jacobian_product, name))
     if _same(ours, product):
         words = "yours is J c where Jᵀ c is meant (c: the cotangent): the Jacobian J is not transposed."
@@ -40,6 +42,30 @@ def explained_by_the_jacobian(examined: Examined, points: np.ndarray, hand: np.n
         words = "yours is the diagonal of the Jacobian times the cotangent: what is off the diagonal is missing."
         return finding._replace(kind=Kind.DIAGONAL, sentence=f"`{name}`: {words}")
     return finding
+
+
+def _other_primals(examined: Examined, points: np.ndarray, ours: np.ndarray, entries: slice) -> Guess | None:
+    """h is the derivative at a primal that is reversed or transposed, as the kernel of a convolution may be."""
+    layout, cost = examined.inputs.layout, examined.call(scalar, with_rule=False)
+    for name, shape, place in zip(layout.names, layout.shapes, layout.slices, strict=True):
+        arrays = points[:, place].reshape(-1, *shape)
+        changes = {}
+        if shape and shape[0] > 1:
+            words = f"yours is computed with `{name}` in reversed order."
+            changes[Guess(Kind.INDEX, words)] = arrays[:, ::-1]
+        if len(shape) == 2 and shape[0] == shape[1] > 1:
+            words = f"yours is computed with `{name}` transposed: {name} and {name}ᵀ are exchanged somewhere."
+            changes[Guess(Kind.TRANSPOSE, words)] = np.swapaxes(arrays, 1, 2)
+        for guess, changed in changes.items():
+            other = points.copy()
+            other[:, place] = changed.reshape(len(points), -1)
+            try:
+                prediction = gradients(examined.inputs, cost, other)[:, entries]
+            except Exception:  # it has no derivative by autodiff
+                return None
+            if _same(ours, prediction):
+                return guess
+    return None
 
 
 def jacobian_product(name: str, outputs: Outputs, moving: Mapping[str, Any], cotangent: Any) -> Any:

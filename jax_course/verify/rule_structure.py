@@ -1,145 +1,44 @@
-"""The rule of a function: where it is, how the function is without it, and the structure of what it returns."""
+"""The structure of what a rule returns, compared before any number is."""
 
 import inspect
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Literal, jaxpr_as_fun
 
 from jax_course.verify.context import first_line
+from jax_course.verify.custom_rules import Rule
 from jax_course.verify.findings import Finding, Kind, Witness
 from jax_course.verify.primals import Primals, argument_names, fill
 
 RULE = "rule"  # the name of the derivative in findings and witnesses
 STRUCTURE = Witness("structure", RULE, "disagrees", float("nan"), "compared before any number")
-WITH_RULES = ("custom_jvp_call", "custom_vjp_call")  # JAX's primitives that hold a program and a rule
-NESTED = ("jit", "pjit", "closed_call", "core_call")
+# a function that looks at values is not traced, but run
+LOOKED_AT = (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError,
+             jax.errors.TracerIntegerConversionError)  # fmt: skip
 
 
-class Rule(NamedTuple):
-    """A function and its rule.
-
-    kind: "vjp" or "jvp"; "inside" if the rules belong to functions that this one calls. owner: the object of
-    jax.custom_vjp or custom_jvp; the function itself if the rules are inside. static: the positions of the arguments
-    that are not differentiated by. plain: the function without the rule.
-    """
-
-    kind: str
-    owner: Any
-    static: frozenset[int]
-    plain: Callable
-
-
-def find_rule(function: Callable) -> Rule:
-    """The rule of a function, of a function that jax.jit compiles, or of those that it calls.
-
-    >>> find_rule(jax.nn.relu).kind, find_rule(lambda x: jax.nn.relu(x) + 1).kind
-    ('jvp', 'inside')
-    """
-    owner = function
-    while hasattr(owner, "lower") and hasattr(owner, "__wrapped__"):  # jax.jit
-        owner = owner.__wrapped__
-    kind = next((kind for kind, name in (("vjp", "bwd"), ("jvp", "jvp")) if getattr(owner, name, None)), "inside")
-    if kind == "inside":
-        return Rule(kind, function, frozenset(), WithoutRules(function))
-    static = getattr(owner, "nondiff_argnums", getattr(owner, "static_argnums", ()))
-    return Rule(kind, owner, frozenset(static), owner.__wrapped__)
-
-
-class WithoutRules:
-    """A function whose program is run without the rules of jax.custom_vjp and custom_jvp in it.
-
-    A rule inside a loop or a branch stays.
-
-    >>> negative = jax.custom_jvp(lambda x: -x)
-    >>> negative.defjvps(lambda t, out, x: 5 * t)
-    >>> float(jax.grad(WithoutRules(lambda x: 3 * negative(x)))(1.0))
-    -3.0
-    """
-
-    def __init__(self, function: Callable):
-        self.function = function
-        self.__wrapped__ = function
-
-    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
-        leaves, treedef = jax.tree_util.tree_flatten((arguments, keywords))
-        arrays = [i for i, leaf in enumerate(leaves) if isinstance(leaf, (jax.Array, np.ndarray, np.generic, float))]
-
-        def call(*values: Any) -> Any:
-            filled = dict(zip(arrays, values, strict=True))
-            merged = [filled.get(i, leaf) for i, leaf in enumerate(leaves)]
-            positional, named = jax.tree_util.tree_unflatten(treedef, merged)
-            return self.function(*positional, **named)
-
-        values = [leaves[i] for i in arrays]
-        program, shapes = jax.make_jaxpr(call, return_shape=True)(*values)
-        outputs = _run(program, values)
-        return jax.tree_util.tree_unflatten(jax.tree_util.tree_structure(shapes), outputs)
-
-
-def has_rules(function: Callable, primals: Primals) -> bool:
-    """Whether the program of the function holds a rule."""
-
-    def call(moving: Any, data: Any) -> Any:
-        arguments, keywords = fill(primals.template, {**moving, **data})
-        return function(*arguments, **keywords)
-
-    try:
-        return _holds_rules(jax.make_jaxpr(call)(primals.moving, primals.data))
-    except Exception:  # a function that cannot be traced is not refused
-        return True
-
-
-def _holds_rules(program: Any) -> bool:
-    for step in program.jaxpr.eqns:
-        if step.primitive.name in WITH_RULES or step.primitive.name == "call_hi_primitive":
-            return True
-        nested = jax.tree_util.tree_leaves(list(step.params.values()), is_leaf=lambda p: isinstance(p, ClosedJaxpr))
-        if any(isinstance(inner, ClosedJaxpr) and _holds_rules(inner) for inner in nested):
-            return True
-    return False
-
-
-def _run(program: ClosedJaxpr, inputs: list[Any]) -> list[Any]:
-    """The outputs of a program, operation by operation, without rules."""
-    values = dict(zip(program.jaxpr.invars, inputs, strict=True))
-    values |= zip(program.jaxpr.constvars, program.consts, strict=True)
-
-    def read(variable: Any) -> Any:
-        return variable.val if isinstance(variable, Literal) else values[variable]
-
-    for step in program.jaxpr.eqns:
-        arguments = [read(variable) for variable in step.invars]
-        inner = [step.params[name] for name in ("jaxpr", "call_jaxpr") if name in step.params]
-        if step.primitive.name in (*WITH_RULES, *NESTED) and len(inner) == 1 and isinstance(inner[0], ClosedJaxpr):
-            outputs = _run(inner[0], arguments)
-        else:
-            names = [variable for variable in step.invars if not isinstance(variable, Literal)]
-            distinct = list(dict.fromkeys(names))
-            alone = program.jaxpr.replace(constvars=[], invars=distinct, outvars=list(step.outvars), eqns=[step])
-            outputs = jaxpr_as_fun(ClosedJaxpr(alone, ()))(*(values[variable] for variable in distinct))
-        values |= zip(step.outvars, outputs, strict=True)
-    return [read(variable) for variable in program.jaxpr.outvars]
-
-
-def rule_findings(rule: Rule, primals: Primals) -> list[Finding]:
+def rule_findings(rule: Rule, primals: Primals) -> tuple[list[Finding], list[str]]:
     """Findings where the rule's functions do not return the structure, shapes and dtypes that they must.
 
-    In the caller's precision. No findings, either, for rules inside and those that take symbolic zeros.
+    In the caller's precision. No findings, either, for rules inside and those that take symbolic zeros. And the names
+    of the primals for which the backward pass returns None.
     """
+    none: list[str] = []
     if rule.kind == "inside" or getattr(rule.owner, "symbolic_zeros", getattr(rule.owner, "symz", False)):
-        return []
+        return [], none
     found: list[Finding] = []
-    check = partial(_check_vjp if rule.kind == "vjp" else _check_jvp, rule, primals, found)
+    check = partial(_check_vjp, rule, primals, found, none)
+    if rule.kind == "jvp":
+        check = partial(_check_jvp, rule, primals, found)
     try:
         jax.eval_shape(check, primals.moving, primals.data)
     except Exception as error:
-        if not isinstance(error, jax.errors.ConcretizationTypeError):  # else it branches on values, which are looked at
+        if not isinstance(error, LOOKED_AT):
             found.append(failure(error))
-    return found
+    return found, none
 
 
 def failure(error: Exception) -> Finding:
@@ -161,7 +60,7 @@ def _positional(function: Callable, primals: Primals, arrays: Any) -> tuple[Any,
     return bound.args
 
 
-def _check_vjp(rule: Rule, primals: Primals, found: list[Finding], moving: Any, data: Any) -> None:
+def _check_vjp(rule: Rule, primals: Primals, found: list[Finding], none: list[str], moving: Any, data: Any) -> None:
     arguments = _positional(rule.plain, primals, {**moving, **data})
     pair = rule.owner.fwd(*arguments)
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
@@ -182,7 +81,9 @@ def _check_vjp(rule: Rule, primals: Primals, found: list[Finding], moving: Any, 
         found.append(mismatch(Kind.SHAPE, RULE, f"it returns {_described(returned)} where {needed} is expected{hint}."))
         return
     for (name, argument), cotangent in zip(dynamic, returned, strict=True):
-        if cotangent is not None:
+        if cotangent is None:
+            none.append(name)
+        else:
             found += _compared(argument, cotangent, name, "the cotangent is", "the primal")
 
 

@@ -14,13 +14,23 @@ import numpy as np
 
 from jax_course.compile_cache import is_comparable, key_of
 from jax_course.verify.context import first_line
+from jax_course.verify.custom_rules import find_rule, has_rules
 from jax_course.verify.findings import Kind
 from jax_course.verify.parameters import double_precision, flatten_inputs
-from jax_course.verify.primals import Call, Outputs, Primals, in_double_precision, is_floating, read_primals, scalar
+from jax_course.verify.primals import (
+    Call,
+    Outputs,
+    Primals,
+    in_double_precision,
+    is_floating,
+    read_primals,
+    scalar,
+    without_numbers,
+)
 from jax_course.verify.report import Report
 from jax_course.verify.rule_checks import Examined, random_like
 from jax_course.verify.rule_examination import compared_with_meant, examined_rule
-from jax_course.verify.rule_structure import RULE, STRUCTURE, find_rule, has_rules, mismatch, rule_findings
+from jax_course.verify.rule_structure import RULE, STRUCTURE, mismatch, rule_findings
 
 KEEPS = "it keeps values of an earlier call outside of its residuals, in a global or an object."
 DECLARE = (
@@ -38,7 +48,8 @@ def rule(
 ) -> Report:
     """Examine the rule of f, a function of `jax.custom_vjp` or `jax.custom_jvp`, at f(*primals, **keywords).
 
-    Floating-point arrays are differentiated by, in any structure; integers, None and static arguments are handed on.
+    Floating-point arrays are differentiated by, in any structure; integers, None and static arguments are handed on, as
+    are numbers of Python for which the rule returns None.
     The outputs may be any pytree. meant: a function with the signature of f whose derivative, as autodiff gives it, the
     rule is meant to be: x ↦ x for a straight-through estimator. cotangent: a function of the cotangent, structured as
     the outputs, that returns the one that takes its place: c ↦ −c, or clipped. With either, the rule is compared with
@@ -61,7 +72,8 @@ def rule(
         if found.kind == "inside" and not has_rules(f, given):
             raise TypeError("f must have a rule, by jax.custom_vjp or jax.custom_jvp, or call functions that have one")
         outputs, before = _outputs(found.plain, given), key_of(found.owner)
-        findings = rule_findings(found, given)
+        findings, none = rule_findings(found, given)
+        given = without_numbers(given, none)
     if findings:
         report = Report(tuple(findings), (STRUCTURE,), (), _size(given), 1, 0.0)
     else:

@@ -91,6 +91,9 @@ right("wave, a list instead of a tuple", wave_with(lambda x, g: [g * slope(x)]),
 right("wave, compiled", lambda: jax.jit(wave_with(lambda x, g: (g * slope(x),))()), x)
 right("wave, forward mode", wave_with_tangent(lambda x, t: slope(x) * t), x)
 right("rules of JAX inside", lambda: lambda x: 2 * jax.nn.softplus(x) + jax.nn.relu(x), x)
+right("one of JAX's, over rows", lambda: jax.vmap(wave_with(lambda x, g: (g * slope(x),))()), X)
+right("computed again", lambda: jax.checkpoint(wave_with(lambda x, g: (g * slope(x),))()), x)
+wrong(Kind.SIGN, "sign, computed again", lambda: jax.checkpoint(wave_with(lambda x, g: (-g * slope(x),))()), x)
 wrong(Kind.SIGN, "sign", wave_with(lambda x, g: (-g * slope(x),)), x, words="declare it")
 wrong(Kind.FACTOR, "factor 2", wave_with(lambda x, g: (2 * g * slope(x),)), x)
 wrong(Kind.ENTRY, "one entry", wave_with(lambda x, g: ((g * slope(x)).at[2].multiply(1.01),)), x)
@@ -266,6 +269,54 @@ def times_with(factor: float) -> Callable:
 
     return lambda: vjp(times, fwd, bwd, symbolic_zeros=True)
 
+
+def centred(x, eps=1e-3):
+    return (x - jnp.mean(x)) / jnp.sqrt(jnp.var(x) + eps)
+
+
+def centred_with(variance: float) -> Callable:
+    """A number of Python for which the rule returns None is a setting."""
+
+    def fwd(x, eps=1e-3):
+        return centred(x, eps), (centred(x, eps), jnp.sqrt(jnp.var(x) + eps))
+
+    def bwd(residuals, g):
+        out, size = residuals
+        return (g - jnp.mean(g) - variance * out * jnp.mean(g * out)) / size, None
+
+    return lambda: vjp(centred, fwd, bwd)
+
+
+right("a setting", centred_with(1.0), x, 0.1, words="by: eps")
+right("a setting by default", centred_with(1.0), x)
+wrong({Kind.UNKNOWN, Kind.MISSING}, "the variance's part left out", centred_with(0.0), x, 0.1)
+
+
+def looking_at_values() -> Callable:
+    def fwd(x):
+        return wave(x), x
+
+    return vjp(lambda x: x * np.sin(x) if np.sum(np.asarray(x)) > -9 else 0 * x, fwd, lambda x, g: (g * slope(x),))
+
+
+right("NumPy that looks at values", looking_at_values, x)
+
+
+def filtered(x, kernel):
+    return jnp.convolve(x, kernel, mode="valid")
+
+
+def filtered_with(order: int) -> Callable:
+    def bwd(residuals, g):
+        x, kernel = residuals
+        shifted = [jnp.vdot(g, x[2 - j : 2 - j + len(g)]) for j in range(3)]
+        return jnp.convolve(g, kernel[::order], mode="full"), jnp.stack(shifted)
+
+    return lambda: vjp(filtered, lambda x, kernel: (filtered(x, kernel), (x, kernel)), bwd)
+
+
+right("a filter", filtered_with(-1), X[:, 0], b)
+wrong(Kind.INDEX, "a filter, not reversed", filtered_with(1), X[:, 0], b, words="`kernel` in reversed order")
 
 right("symbolic zeros", times_with(1.0), x, 2.0)
 wrong(Kind.SIGN, "symbolic zeros, sign", times_with(-1.0), x, 2.0)
