@@ -174,8 +174,8 @@ def _differences(f: Callable, blocks: Blocks, inputs: Inputs, points: np.ndarray
 
 
 def _explained(evidence: Evidence, value: np.ndarray, blocks: Blocks, finding: Finding) -> Finding:
-    """A finding of no known kind with the name of what is wrong in its block, if that is known; value: (p, q)."""
-    if finding.kind != Kind.UNKNOWN:
+    """A finding of no known kind, or of zeros, with the name of what is wrong in its block, if known; value: (p, q)."""
+    if finding.kind not in (Kind.UNKNOWN, Kind.MISSING) or finding.leaf not in blocks.layout.names:
         return finding
     k = blocks.layout.names.index(finding.leaf)
     a, b = divmod(k, len(blocks.parameters.shapes))
@@ -184,7 +184,9 @@ def _explained(evidence: Evidence, value: np.ndarray, blocks: Blocks, finding: F
     hand, reference, tolerance = (rows[:, entries].reshape(-1, *shape) for rows in matrices)
     output = value[:, blocks.outputs.slices[a]].reshape(-1, *blocks.outputs.shapes[a])
     guess = block_guess(hand, reference, tolerance, output, blocks.parameters.shapes[b])
-    return finding if guess is None else finding._replace(kind=guess.kind, sentence=f"`{finding.leaf}`: {guess.words}")
+    if guess is None or (finding.kind == Kind.MISSING and guess.kind != Kind.DIAGONAL):
+        return finding
+    return finding._replace(kind=guess.kind, sentence=f"`{finding.leaf}`: {guess.words}")
 
 
 def _renamed(context: Context, f: Callable, hand: Callable, blocks: Blocks, finding: Finding) -> Finding:

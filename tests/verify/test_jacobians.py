@@ -104,6 +104,7 @@ WRONG = {
     "an entry": (Kind.ENTRY, layer, x, lambda x, A: rows(x, A).at[1, 2].multiply(1.001), A),
     "a block left out": (Kind.MISSING, parts, params, parts_with(yW=jnp.zeros_like), x),
     "the diagonal only": (Kind.DIAGONAL, softmax, x, diagonal),
+    "the diagonal only, of two": (Kind.DIAGONAL, softmax, x[:2], diagonal),
     "a vector for a diagonal": (Kind.DIAGONAL, jnp.sin, x, jnp.cos),
     "second term's sign": (Kind.SIGN, softmax, x, softmax_with(1)),
     "NaN": (Kind.NONFINITE, layer, x, lambda x, A: rows(x, A) * (x - x) / (x - x), A),
