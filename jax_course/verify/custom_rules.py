@@ -28,7 +28,7 @@ class Rule(NamedTuple):
 
 
 def find_rule(function: Callable) -> Rule:
-    """The rule of a function, of a function that jax.jit compiles, or of those that it calls.
+    """The rule of a function, of a function that jax.jit compiles, or of those that it calls. ValueError: none defined.
 
     >>> find_rule(jax.nn.relu).kind, find_rule(lambda x: jax.nn.relu(x) + 1).kind
     ('jvp', 'inside')
@@ -40,6 +40,8 @@ def find_rule(function: Callable) -> Rule:
     kind = {"custom_vjp": "vjp", "custom_vjp3": "vjp", "custom_jvp": "jvp"}.get(type(owner).__name__, "inside")
     if kind == "inside":
         return Rule(kind, function, frozenset(), WithoutRules(function))
+    if getattr(owner, {"vjp": "bwd", "jvp": "jvp"}[kind]) is None:
+        raise ValueError(f"f has no rule yet: def{kind} was not called")
     static = getattr(owner, "nondiff_argnums", getattr(owner, "static_argnums", ()))
     return Rule(kind, owner, frozenset(static), owner.__wrapped__)
 

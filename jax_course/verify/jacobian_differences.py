@@ -100,7 +100,7 @@ def _values(inputs: Inputs, f: Callable, blocks: Blocks) -> Callable:
 
 
 def _kinks(inputs: Inputs, f: Callable, blocks: Blocks, point: np.ndarray, slopes: Slopes, hand) -> np.ndarray:
-    """Where the one-sided derivatives differ and the hand-written entry is between them, (q, k)."""
+    """Whether the one-sided derivatives differ and the hand-written entry is between them, (q, k)."""
     directions, sizes = unit_directions(blocks.parameters, point, slopes.columns)
     before, after = differences.one_sided(_values(inputs, f, blocks), point, directions)
     bar = np.maximum(before.error, after.error)

@@ -70,7 +70,7 @@ class Applied(NamedTuple):
 
 
 class Context:
-    """What a forward is given as ctx where its operations are differentiated, and not its backward called."""
+    """A stand-in for ctx: its forward runs, its operations are differentiated, and its backward is not called."""
 
     def __init__(self, count: int):
         self.needs_input_grad = (True,) * count
