@@ -10,7 +10,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
 from jax_course.verify.primals import Primals, fill
 
 WITH_RULES = ("custom_jvp_call", "custom_vjp_call")  # JAX's primitives that hold a program and a rule
-NESTED = ("jit", "pjit", "closed_call", "core_call", "checkpoint")
+NESTED = ("jit", "pjit", "closed_call", "core_call", "checkpoint", "remat2")
 
 
 class Rule(NamedTuple):
@@ -102,9 +102,9 @@ def _holds_rules(program: Any) -> bool:
 
 def _closed(part: Any) -> ClosedJaxpr | None:
     """A parameter of an operation as a program; None if it is none, or takes constants from elsewhere."""
-    if isinstance(part, Jaxpr):
-        return None if part.constvars else ClosedJaxpr(part, ())
-    return part if isinstance(part, ClosedJaxpr) else None
+    if isinstance(part, ClosedJaxpr):  # in newer JAX every program is one
+        return part
+    return ClosedJaxpr(part, ()) if isinstance(part, Jaxpr) and not part.constvars else None
 
 
 def _run(program: ClosedJaxpr, inputs: list[Any]) -> list[Any]:

@@ -134,6 +134,8 @@ def departure(sums: list[np.ndarray], zero: np.ndarray, scaled: list[np.ndarray]
     size = max(np.max(np.abs(r), initial=0.0) for r in (r1, r2))
     if not all(np.isfinite(r).all() for r in (r1, r2, both, *scaled)):
         return "", Kind.NONLINEAR, np.nan  # NaN and infinity are compared with the derivative
+    if not r1.size:
+        return "", Kind.NONLINEAR, 0.0
     if size and max(np.abs(r1 - r2).max(), np.abs(r1 - zero).max()) <= SAME * size:
         words = f"the result is the same for every {what}: the rule ignores it; it must multiply by it (chain rule)."
         return words, Kind.COTANGENT, 1.0
@@ -180,5 +182,9 @@ def taken_at_another_point(hand: np.ndarray, reference: np.ndarray) -> bool:
     if len(hand) < 2 or not np.isfinite(reference).all():
         return False
     bar = SAME * np.abs(reference).max(axis=0)
-    moves = (np.abs(reference - reference[:1]) > 100 * bar).any()
-    return bool(moves and any((np.abs(hand - row) <= bar).all() for row in reference))
+    for k, row in enumerate(reference):
+        others = np.delete(reference, k, axis=0)
+        moves = (np.abs(others - row) > 100 * bar).any(axis=1).all()  # at each of the others, not at a kink alone
+        if moves and (np.abs(hand - row) <= bar).all():
+            return True
+    return False

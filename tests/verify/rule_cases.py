@@ -158,6 +158,25 @@ wrong(Kind.STALE, "residual of the first call, ours", partial(first_call, False)
 wrong(Kind.STALE, "a constant in the place of the residual", wave_with(lambda _, g: (g * slope(jnp.asarray(x)),)), x)
 
 
+# Kinks, and arrays without entries
+
+
+def rectified_with(mask: Callable) -> Callable:
+    return lambda: vjp(lambda x: jnp.maximum(x, 0), lambda x: (jnp.maximum(x, 0), x), lambda x, g: (g * mask(x, g),))
+
+
+right("a subgradient at a kink", rectified_with(lambda x, g: x >= 0), np.array([0.0, 1.0, -1.0]))
+wrong(Kind.NONLINEAR, "a mask of the cotangent", rectified_with(lambda x, g: g > 0), x)
+
+
+def with_empty(x, y):
+    return x + jnp.sum(y)
+
+
+right("an array without entries", lambda: vjp(with_empty, lambda x, y: (with_empty(x, y), y), lambda y, g: (
+      g, jnp.broadcast_to(jnp.sum(g), y.shape))), x, np.zeros((0, 3)))  # fmt: skip
+
+
 # Layers with several primals, and outputs
 
 
