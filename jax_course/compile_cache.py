@@ -142,8 +142,9 @@ def _key(value: Any, parents: tuple[int, ...]) -> Hashable:
         return "partial", nested_key(value.func), nested_key(value.args), nested_key(value.keywords)
     if isinstance(value, types.MethodType):
         return "method", nested_key(value.__func__), nested_key(value.__self__)
-    if hasattr(value, "__wrapped__"):  # jax.jit, functools.wraps
-        return type(value), nested_key(value.__wrapped__)
+    if hasattr(value, "__wrapped__"):  # jax.jit, functools.wraps; jax.custom_vjp and custom_jvp with their rules
+        rules = [getattr(value, name, None) for name in ("fwd", "bwd", "jvp")]
+        return type(value), nested_key(value.__wrapped__), nested_key(rules)
     return type(value), nested_key(vars(value))
 
 

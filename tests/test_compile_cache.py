@@ -97,3 +97,19 @@ def test_a_function_that_counts_its_calls_stays_one():
     for _ in range(3):
         program(counting)(1.0)
     assert len(built) == len(calls) == 1
+
+
+def test_functions_with_other_rules_are_not_one():
+    def with_rule(factor):
+        function = jax.custom_vjp(scaled)
+        function.defvjp(lambda x: (scaled(x), None), lambda _, g: (factor * g,))
+        return function
+
+    def with_tangent(factor):
+        function = jax.custom_jvp(scaled)
+        function.defjvps(lambda t, out, x: factor * t)
+        return function
+
+    for make in (with_rule, with_tangent):
+        assert same(make(2.0), make(2.0))
+        assert not same(make(2.0), make(3.0))

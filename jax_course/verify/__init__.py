@@ -17,9 +17,12 @@ from jax_course.verify.derivation import derivation
 from jax_course.verify.derivation_report import DerivationReport
 from jax_course.verify.examine import examine
 from jax_course.verify.findings import Finding, Kind, Witness
+from jax_course.verify.jacobians import jacobian
 from jax_course.verify.lines import Line, line
 from jax_course.verify.parameters import double_precision
 from jax_course.verify.report import Report, WrongDerivative
+from jax_course.verify.rules import rule
+from jax_course.verify.torch_functions import torch_function
 
 __all__ = [
     "DerivationReport",
@@ -32,9 +35,12 @@ __all__ = [
     "assert_derivatives",
     "derivation",
     "derivatives",
+    "jacobian",
     "layer",
     "line",
     "model",
+    "rule",
+    "torch_function",
 ]
 
 

@@ -1,9 +1,9 @@
 """`python -m jax_course.verify package.module:case`: the doctor from a shell.
 
 A case is a function without arguments. It returns the arguments of `verify.derivatives`, or of `verify.model` if the
-first one is a model module: a tuple, whose last element may be a dictionary of keywords. Or it returns the report of
-`verify.derivation`. A model module alone, `package.module`, is examined on small random data. Exit code 0: right,
-1: wrong, 2: undecided, or bad arguments.
+first one is a model module: a tuple, whose last element may be a dictionary of keywords. Or it returns a report, as of
+`verify.derivation`, `verify.rule`, `verify.jacobian` or `verify.torch_function`. A model module alone,
+`package.module`, is examined on small random data. Exit code 0: right, 1: wrong, 2: undecided, or bad arguments.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def _report(target: str) -> verify.Report | verify.DerivationReport:
     if not callable(case):
         raise TypeError(f"a case is a function that returns the arguments; it is {type(case).__name__}")
     returned = case()
-    if isinstance(returned, verify.DerivationReport):
+    if isinstance(returned, (verify.DerivationReport, verify.Report)):
         return returned
     first, *rest = _tuple(returned)
     keywords = rest.pop() if rest and isinstance(rest[-1], dict) and all(isinstance(k, str) for k in rest[-1]) else {}

@@ -26,6 +26,10 @@ class Kind(enum.StrEnum):
     SHAPE = "another structure or shape than the parameters"
     DTYPE = "another kind of number than the parameters"
     NONFINITE = "NaN or infinity"
+    NONLINEAR = "a rule that is not linear in the cotangent, or in the tangent"
+    COTANGENT = "a rule that ignores the cotangent, or the tangent"
+    STALE = "a rule that keeps values of another call"
+    OUTPUT = "with its rule the function has another value"
     KINK = "the cost has a kink here"
     AUTODIFF = "autodiff lost accuracy here"
     UNKNOWN = "of no known kind"
@@ -37,9 +41,9 @@ HARMLESS = (Kind.KINK, Kind.AUTODIFF)
 class Finding(NamedTuple):
     """One mistake, or one reason why a difference is none.
 
-    derivative: "gradient", "hessian", "hessian_product", or "cost" where the cost itself has no value. leaf: the name
-    of the parameter array; index: the entry in it, () for a scalar. hand, reference: both values there, where there are
-    any. sentence: the mistake in words.
+    derivative: "gradient", "hessian", "hessian_product", "jacobian", "rule", or "cost" where the cost itself has no
+    value. leaf: the name of the parameter array; index: the entry in it, () for a scalar. hand, reference: both values
+    there, where there are any. sentence: the mistake in words.
 
     >>> Finding(Kind.SIGN, "gradient", "theta", (2,), -1.0, 1.0, "`theta`: yours has the wrong sign.").location
     'theta[2]'

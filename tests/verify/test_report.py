@@ -6,6 +6,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 
+import jax
 import numpy as np
 import pytest
 
@@ -25,6 +26,12 @@ def right_case():
 
 def wrong_case():
     return linear.cost, THETA, X, Y, {"gradient": half}
+
+
+def rule_case():
+    identity = jax.custom_vjp(lambda x: x)
+    identity.defvjp(lambda x: (x, None), lambda _, g: (-g,))
+    return verify.rule(identity, THETA)
 
 
 def undecided_case():
@@ -98,6 +105,7 @@ def test_an_undecided_report_shows_no_empty_table_and_no_missing_value():
     [
         (f"{__name__}:right_case", 0, "RIGHT: gradient, hessian and hessian_product"),
         (f"{__name__}:wrong_case", 1, "WRONG: gradient"),
+        (f"{__name__}:rule_case", 1, "WRONG: rule"),
         (f"{__name__}:undecided_case", 2, "UNDECIDED"),
         (f"{__name__}:bad_case", 2, "a case returns a tuple"),
         (f"{__name__}:no_such", 2, "no attribute 'no_such'"),
