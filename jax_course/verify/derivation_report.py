@@ -4,10 +4,12 @@ import html
 import json
 import math
 import textwrap
+import unicodedata
 from pathlib import Path
 from typing import NamedTuple
 
 from jax_course.verify.findings import Finding
+from jax_course.verify.plain_text import plain_text
 from jax_course.verify.report import WIDTH, WrongDerivative, as_json, finding_markup, page, sentence, values
 
 MARKS = {"given": " ", "follows": "✓", "wrong": "✗", "carries on": "↳", "undecided": "?"}
@@ -36,7 +38,7 @@ class DerivationReport(NamedTuple):
     >>> print(DerivationReport((Step(1, "t^2", "given", math.nan, (), ""), Step(2, "2t", "follows", 0.0, (), ""))))
     RIGHT: each of 2 lines follows from the one before
     <BLANKLINE>
-        1  t^2
+        1  t²
       ✓ 2  2t                                                                  0e+00
     """
 
@@ -80,8 +82,9 @@ class DerivationReport(NamedTuple):
         for step in self.steps:
             error = "" if math.isnan(step.error) else f"{step.error:.0e}"
             head = f"  {MARKS[step.verdict]} {step.number:<3}"
-            formula = textwrap.wrap(step.formula, WIDTH - len(head) - 8) or [""]
-            lines.append(f"{head}{formula[0]:<{WIDTH - len(head) - 6}} {error}".rstrip())
+            formula = textwrap.wrap(plain_text(step.formula), WIDTH - len(head) - 8) or [""]
+            columns = WIDTH - len(head) - 6 + sum(map(bool, map(unicodedata.combining, formula[0])))
+            lines.append(f"{head}{formula[0]:<{columns}} {error}".rstrip())
             lines += [" " * len(head) + part for part in formula[1:]]
             for finding in step.findings:
                 text = f"{finding.kind.name}: {sentence(finding)}"

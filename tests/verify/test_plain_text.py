@@ -1,0 +1,33 @@
+"""Formulas in a terminal: what the course's LaTeX reads like, and that no text is lost."""
+
+import pytest
+
+from jax_course.derivations import DERIVATIONS
+from jax_course.verify.plain_text import plain_text
+
+
+@pytest.mark.parametrize(
+    ("formula", "text"),
+    [
+        (r"\frac{\partial C}{\partial\theta} = X^\top (\pi - y)", "∂C/∂θ = Xᵀ(π − y)"),
+        (r"= \sum_i \left[ y_i \log\pi_i + x_i\theta \right]", "= Σ_i [y_i log π_i + x_i θ]"),
+        (r"\frac{1}{2\sigma^2}\tfrac12 (X^\top X)^{-1}", "1/(2σ²) 1/2 (XᵀX)⁻¹"),
+        (r"\frac{\pi - y}{\pi (1 - \pi)} e^{-z}", "(π − y)/(π (1 − π)) e^(−z)"),
+        (r"\mathrm{irls\_step}(\hat\theta, \theta_{k+1}, \theta_0)", "irls_step(θ̂, θ_{k+1}, θ₀)"),
+        (r"\frac{\partial z^{[2]}_1}{\partial z^{[1]}}\frac{a}{b}", "∂z^[2]₁/∂z^[1] a/b"),
+        (r"2 \sqrt{x} \unknown \{t\}", "2 √(x) unknown {t}"),
+        ("= 3 t^2 - y_10", "= 3 t² − y₁0"),
+        ("x_{", "x_{"),
+        ("}x", "}x"),
+        (r"\frac{1}", r"\frac{1}"),
+        ("x^", "x^"),
+        ("", ""),
+    ],
+)
+def test_a_formula_reads_as_text(formula, text):
+    assert plain_text(formula) == text
+
+
+def test_no_formula_of_the_course_keeps_a_command():
+    texts = [plain_text(line.formula) for derivation in DERIVATIONS for line in derivation.lines]
+    assert [text for text in texts if "\\" in text or not text] == []
