@@ -7,13 +7,20 @@ import textwrap
 import unicodedata
 from pathlib import Path
 from typing import NamedTuple
+from xml.etree import ElementTree
 
 from jax_course.verify.findings import Finding
-from jax_course.verify.plain_text import plain_text
+from jax_course.verify.plain_text import is_code, plain_text
 from jax_course.verify.report import WIDTH, WrongDerivative, as_json, finding_markup, page, sentence, values
 
 MARKS = {"given": " ", "follows": "✓", "wrong": "✗", "carries on": "↳", "undecided": "?"}
 COLORS = {"given": "inherit", "follows": "#00704f", "wrong": "#b3261e", "carries on": "#7a6000", "undecided": "#7a6000"}
+REMARK = ".2rem 0 0 clamp(1.5rem,25vw - 6rem,9.5rem)"  # under the formula where there is room
+ELEMENTS = frozenset((
+    "math", "mrow", "mi", "mn", "mo", "ms", "mtext", "mspace", "mstyle", "mfrac", "msqrt", "mroot", "msub", "msup",
+    "msubsup", "munder", "mover", "munderover", "mmultiscripts", "mprescripts", "none", "mtable", "mtr", "mtd",
+    "mlabeledtr", "mpadded", "mphantom", "menclose",
+))  # fmt: skip
 
 
 class Step(NamedTuple):
@@ -109,7 +116,7 @@ class DerivationReport(NamedTuple):
     def _repr_html_(self) -> str:
         """The report in a notebook: formulas as MathML where latex2mathml is installed (extra experiments)."""
         color = {True: "#00704f", False: "#b3261e", None: "#7a6000"}[self.ok]
-        badge = f"background:{color};color:#fff;padding:.1em .5em;border-radius:.2em"
+        badge = f"background:{color};color:#fff;padding:.1em .5em;border-radius:.2em;display:inline-block"
         return (
             '<div style="font:15px/1.5 system-ui,sans-serif"><p style="font-size:1.3em;font-weight:600">'
             f'<span style="{badge}">{html.escape(self.headline)}</span></p>'
@@ -128,16 +135,35 @@ def _item(step: Step) -> str:
         f'<span style="flex:1 1 14rem;min-width:0;overflow-x:auto">{math_markup(step.formula)}</span>'
         f'<span style="flex:0 0 4rem;text-align:right;opacity:.7">{error}</span></div>'
         + (f"<ul>{found}</ul>" if found else "")
-        + (f'<p style="margin:.2rem 0 0 9.5rem">{html.escape(step.remark)}</p>' if step.remark else "")
+        + (
+            f'<p style="margin:.2rem 0 0 clamp(1.5rem,25vw - 6rem,9.5rem)">{html.escape(step.remark)}</p>'
+            if step.remark
+            else ""
+        )
         + "</li>"
     )
 
 
 def math_markup(formula: str) -> str:
-    """A formula in LaTeX as MathML; as it is written where that cannot be done."""
+    """A formula in LaTeX as MathML; as it is written where that cannot be done, and code where it is code."""
+    if is_code(formula):
+        return f"<code>{html.escape(formula[1:-1])}</code>"
     try:
         from latex2mathml.converter import convert
 
-        return convert(formula)
+        markup = convert(formula)
+        if _is_mathml(markup):
+            return markup
     except Exception:  # not installed, or no LaTeX that it knows
-        return f"<code>{html.escape(formula)}</code>"
+        pass
+    return f"<code>{html.escape(formula)}</code>"
+
+
+def _is_mathml(markup: str) -> bool:
+    r"""Whether markup is MathML and nothing else: text in a formula may hold HTML, and \\href a script."""
+    for element in ElementTree.fromstring(markup).iter():
+        if element.tag.rpartition("}")[2] not in ELEMENTS:
+            return False
+        if any(name in ("href", "style", "src") or name.startswith(("on", "{")) for name in element.attrib):
+            return False
+    return True

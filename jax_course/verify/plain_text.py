@@ -23,9 +23,13 @@ ATOM = re.compile(r"∂?(\d+|[^\W\d_][\u0302-\u0304]?)(_[^\W_]+|[₀-₉⁰-⁹�
 def plain_text(formula: str) -> str:
     r"""A formula in LaTeX as a line of text, for a terminal; as it is written where its braces do not match.
 
+    Between backticks it is code, and the text is that code.
+
     >>> plain_text(r"\frac{\partial C}{\partial\theta} = \sum_i (\pi_i - y_i)\, x_i = X^\top (\pi - y)")
     '∂C/∂θ = Σ_i (π_i − y_i) x_i = Xᵀ(π − y)'
     """
+    if is_code(formula):
+        return formula[1:-1]
     tokens = list(TOKEN.finditer(formula))[::-1]
     try:
         text = _group(tokens)
@@ -36,6 +40,15 @@ def plain_text(formula: str) -> str:
     for pattern, shorter in ((r"\s+", " "), (r"(?<=[∂∇([]) ", ""), (r" (?=[])])", ""), (r"ᵀ (?=[\w([|∂])", "ᵀ")):
         text = re.sub(pattern, shorter, text)
     return text.replace(UNDERSCORE, "_").strip()
+
+
+def is_code(formula: str) -> bool:
+    """Whether a formula stands between backticks: it is code then, and no LaTeX.
+
+    >>> is_code("`X.T @ r`"), is_code("X^T r")
+    (True, False)
+    """
+    return len(formula) > 1 and formula[0] == formula[-1] == "`"
 
 
 def _group(tokens: list[re.Match]) -> str:

@@ -1,8 +1,9 @@
-"""Formulas in a terminal: what the course's LaTeX reads like, and that no text is lost."""
+"""Formulas in a terminal and in a page: the course's LaTeX as text, code as it is, and no HTML from a formula."""
 
 import pytest
 
 from jax_course.derivations import DERIVATIONS
+from jax_course.verify.derivation_report import math_markup
 from jax_course.verify.plain_text import plain_text
 
 
@@ -31,3 +32,21 @@ def test_a_formula_reads_as_text(formula, text):
 def test_no_formula_of_the_course_keeps_a_command():
     texts = [plain_text(line.formula) for derivation in DERIVATIONS for line in derivation.lines]
     assert [text for text in texts if "\\" in text or not text] == []
+
+
+def test_code_between_backticks_is_shown_as_it_is():
+    assert plain_text("`X**2 - y_1`") == "X**2 - y_1"
+    assert math_markup("`a < b`") == "<code>a &lt; b</code>"
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [r"\text{<script>alert(1)</script>}", r"\text{<meta http-equiv='refresh'/>}", r"\href{javascript:alert(1)}{x}",
+     r"\style{position:fixed}{x}", "x & y"],
+)  # fmt: skip
+def test_a_formula_brings_no_html_into_a_page(formula):
+    pytest.importorskip("latex2mathml")
+    markup = math_markup(formula)
+    assert markup.startswith("<code>")
+    assert "<" not in markup.removeprefix("<code>").removesuffix("</code>")
+    assert math_markup("x < y").startswith("<math")
