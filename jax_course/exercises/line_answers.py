@@ -65,11 +65,11 @@ def _judged(lines: tuple[Line, ...], written: Written, arguments: dict[str, Any]
     right = len(written.lines)
     if written.open_line is not None:
         claim = claim_in_words(written.open_line, lines[written.open_line - 1].by)
-        words = f"UNFINISHED: line {written.open_line} of {len(lines)} is not written yet; it is {claim}."
+        words = f"UNFINISHED: line {written.open_line} of {len(lines)} is not written yet\n\nIt is {claim}."
         progress = _progress(lines, right, written.open_line, course)
         return _verdict(course, Outcome.UNFINISHED, f"{words}\n\n{_body(told)}".strip(), progress, report)
     if missing := _missing_derivative(written.lines, course):
-        words = f"UNFINISHED: the derivative by {missing} is still to come."
+        words = f"UNFINISHED: the derivative by {missing} is still to come"
         progress = _progress(lines, right, right + 1, course)
         return _verdict(course, Outcome.UNFINISHED, f"{words}\n\n{_body(told)}".strip(), progress, report)
     progress = _progress(lines, right, None, course)
@@ -150,11 +150,9 @@ def _wrong_derivative(lines: tuple[Line, ...], course: Derivation) -> tuple[int,
     derivatives = [(number, one.by) for number, one in enumerate(lines, 1) if one.by]
     for k, (number, by) in enumerate(derivatives):
         if k >= len(wanted):
-            times = f"{len(wanted)} time{'s' * (len(wanted) != 1)}"
-            return number, f"line {number} differentiates by {_and(by)}; this derivation differentiates {times}."
+            return number, f"line {number} is one derivative more than asked for"
         if by != wanted[k]:
-            asked = _and(wanted[k])
-            return number, f"line {number} differentiates by {_and(by)}; asked is the derivative by {asked}."
+            return number, f"line {number} differentiates by {_and(by)}, not by {_and(wanted[k])}"
     return None
 
 

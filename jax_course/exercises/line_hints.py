@@ -26,8 +26,9 @@ def line_hints(grade: Grade, course: Derivation, idea: str = "") -> tuple[list[s
     ]
     kinds = _kinds(grade, progress.first)
     if grade.outcome is Outcome.UNFINISHED or not kinds:
-        words = grade.message.splitlines()[0].partition(": ")[2]
-        return [words[:1].upper() + words[1:], *([idea] if idea else []), *ways], 1
+        words, _, rest = grade.message.partition(": ")[2].partition("\n\n")
+        claim = f" {rest.partition(chr(10))[0]}" if rest.startswith("It is ") else ""
+        return [f"{words[:1].upper()}{words[1:]}.{claim}", *([idea] if idea else []), *ways], 1
     where = f"Line {progress.first} does not follow from line {progress.first - 1}."
     kind = kinds[0]
     said = f"{kind}: {Kind[kind].value}. Next: {NEXT_LINE.get(kind, NEXT.get(kind, ''))}"

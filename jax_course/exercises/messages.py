@@ -140,7 +140,9 @@ def listed(rows: list[tuple[str, ...]]) -> str:
     texts = []
     for *columns, last in rows:
         head = "".join(f"{text:<{width}}" for text, width in zip(columns, widths, strict=True))
-        texts.append(textwrap.fill(last, COLUMNS, initial_indent=head, subsequent_indent=" " * len(head)) or head)
+        texts.append(
+            textwrap.fill(last, COLUMNS, initial_indent=head, subsequent_indent=" " * len(head)) or head.rstrip()
+        )
     return "\n".join(texts)
 
 

@@ -39,7 +39,8 @@ def table(grades: Sequence[Grade]) -> str:
     """A row for each grade: file, exercise, outcome, right lines of all, first mistake; and a summary below."""
     rows = []
     for name, grade in zip(relative([grade.file for grade in grades]), grades, strict=True):
-        exercise = (grade.exercise or "?")[:EXERCISE]
+        exercise = grade.exercise or "?"
+        exercise = exercise if len(exercise) <= EXERCISE else f"{exercise[: EXERCISE - 1]}…"
         rows.append((_cut(name), exercise, grade.outcome.value, right_lines(grade), _first_line(mistake(grade))))
     return f"{listed([('file', 'exercise', 'outcome', 'lines', 'first mistake'), *rows])}\n\n{summary(grades)}"
 

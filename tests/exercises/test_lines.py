@@ -121,7 +121,7 @@ def test_all_lines_right_are_right_and_several_more_or_fewer_too(tmp_path):
 def test_lines_that_are_not_written_yet_are_no_mistake(tmp_path):
     found = judged(tmp_path, filled())
     assert (found["outcome"], found["progress"]["first"]) == (Outcome.UNFINISHED, 2)
-    assert "line 2 of 4 is not written yet; it is the derivative of line 1 by theta" in found["message"]
+    assert "line 2 of 4 is not written yet\n\nIt is the derivative of line 1 by theta." in found["message"]
     found = judged(tmp_path, filled(RIGHT[0]))
     assert (found["outcome"], found["progress"]["right"]) == (Outcome.UNFINISHED, 2)
     found = judged(tmp_path, filled(FLIPPED[0]))
@@ -133,8 +133,8 @@ def test_lines_that_are_not_written_yet_are_no_mistake(tmp_path):
     ("old", "new", "outcome", "message"),
     [
         ('\n        by="theta",', "", Outcome.WRONG, 'Is by="theta" missing?'),
-        ('by="theta"', 'by="X"', Outcome.WRONG, "line 2 differentiates by X; asked is the derivative by theta"),
-        (f"{RIGHT[2]},", f"{RIGHT[2]}, by='theta',", Outcome.WRONG, "this derivation differentiates 1 time."),
+        ('by="theta"', 'by="X"', Outcome.WRONG, "WRONG: line 2 differentiates by X, not by theta"),
+        (f"{RIGHT[2]},", f"{RIGHT[2]}, by='theta',", Outcome.WRONG, "line 4 is one derivative more than asked for"),
     ],
 )
 def test_the_derivatives_must_be_those_of_the_course(old, new, outcome, message, tmp_path):
@@ -228,7 +228,7 @@ def test_a_hint_unfolds_step_by_step_and_begins_anew_on_another_line(tmp_path, m
 
 def test_a_hint_on_an_open_line_has_the_idea_of_the_exercise(tmp_path, monkeypatch, capsys):
     said = [checked(tmp_path, monkeypatch, capsys, filled(), command="hint") for _ in range(2)]
-    assert "Hint 1 of 4 on line 2: Line 2 of 4 is not written yet" in said[0]
+    assert "Hint 1 of 4 on line 2: Line 2 of 4 is not written yet. It is the derivative" in said[0]
     assert "σ′ is cancelled" in said[1].replace("\n", " ")
 
 
