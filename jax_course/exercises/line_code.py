@@ -12,6 +12,8 @@ import numpy as np
 from jax_course.derivations.sources import lambda_source, returned
 from jax_course.verify import Line
 
+NO_CODE = (AttributeError, ValueError, TypeError, OSError, SyntaxError)  # of a function whose code cannot be read
+
 
 def expression(function: Callable) -> str:
     """The expression that a function returns; its name where it does more than that, or its code is not found.
@@ -21,8 +23,8 @@ def expression(function: Callable) -> str:
     '(A + A.T) @ theta'
     """
     try:
-        text = returned(function)
-    except (ValueError, TypeError, OSError, SyntaxError):
+        text = returned(inspect.unwrap(function))
+    except NO_CODE:
         text = "\n"
     return text if "\n" not in text else str(getattr(function, "__name__", "a function"))
 
@@ -43,7 +45,7 @@ def _code(function: Callable) -> str:
     try:
         text = lambda_source(inspect.unwrap(function))
         tree = ast.parse(f"({text})" if text.startswith("lambda") else text)
-    except (ValueError, TypeError, OSError, SyntaxError):
+    except NO_CODE:
         return ""
     node = next((node for node in ast.walk(tree) if isinstance(node, ast.Lambda | ast.FunctionDef)), None)
     if node is None:
@@ -55,8 +57,9 @@ def guarded(function: Callable) -> Callable:
     """The function, with arrays that it cannot change: other lines are compared with them."""
 
     @wraps(function)
-    def call(**given: Any) -> Any:
-        return function(**jax.tree_util.tree_map(_read_only, given))
+    def call(*positional: Any, **given: Any) -> Any:
+        positional, given = jax.tree_util.tree_map(_read_only, (positional, given))
+        return function(*positional, **given)
 
     return call
 

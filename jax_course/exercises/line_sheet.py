@@ -30,10 +30,10 @@ Line by line
 
 {way}
 
-Each of LINES equals the line before it or, with by=, is its derivative. Put your
-code in the place of each `...`, with jax.numpy, or the name of a function that
-you write above; and your formula, in LaTeX, between the quotes, if you like. You
-may add lines and leave lines out. Then
+Each of LINES equals the line before it or, with by=, is its derivative. Put
+your code in the place of each `...`, with jax.numpy, or the name of a function
+that you write above; and your formula, in LaTeX, between the quotes, if you
+like. You may add lines and leave lines out. Then
 
     python -m jax_course.exercises check THIS_FILE
 

@@ -49,13 +49,20 @@ def _row(name: str, grade: Grade, *, is_open: bool) -> str:
 def _report(grade: Grade) -> str:
     """The report of the doctor, with the advice below; the message where there is no report."""
     report = _rebuilt(grade.report)
-    before, after = grade.message, grade.advice
-    if report is not None:
-        is_same = grade.message.startswith(str(report))
-        before = "" if is_same else grade.message.partition("\n")[0]
-        after = f"{grade.message.removeprefix(str(report)).strip() if is_same else ''}\n{after}".strip()
-    texts = [f'<p style="{TEXT}">{html.escape(text)}</p>' if text else "" for text in (before, after)]
-    return f"{texts[0]}{'' if report is None else report._repr_html_()}{texts[1]}"
+    if report is None:
+        return _paragraph(grade.message) + _paragraph(grade.advice)
+    markup, headline = report._repr_html_(), grade.message.partition("\n")[0]
+    if headline == report.headline:
+        more = grade.message.removeprefix(str(report)).strip()
+    else:  # the report is on the lines that are written, or on numbers that are not enough
+        ours = f"background:{COLORS[grade.outcome]}"
+        markup = markup.replace(f"background:{COLORS[Outcome.RIGHT]}", ours, 1)
+        markup, more = markup.replace(html.escape(report.headline), html.escape(headline), 1), ""
+    return markup + _paragraph(more) + _paragraph(grade.advice)
+
+
+def _paragraph(text: str) -> str:
+    return f'<p style="{TEXT}">{html.escape(text)}</p>' if text else ""
 
 
 def _rebuilt(report: dict[str, Any] | None) -> Report | DerivationReport | None:

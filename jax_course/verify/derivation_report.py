@@ -145,7 +145,7 @@ def _item(step: Step) -> str:
 
 
 def math_markup(formula: str) -> str:
-    """A formula in LaTeX as MathML; as it is written where that cannot be done, and code where it is code."""
+    """A formula in LaTeX as MathML; as text without latex2mathml, and as it is written where it is no LaTeX."""
     if is_code(formula):
         return f"<code>{html.escape(formula[1:-1])}</code>"
     try:
@@ -154,7 +154,9 @@ def math_markup(formula: str) -> str:
         markup = convert(formula)
         if _is_mathml(markup):
             return markup
-    except Exception:  # not installed, or no LaTeX that it knows
+    except ImportError:
+        return f"<span>{html.escape(plain_text(formula))}</span>"
+    except Exception:  # no LaTeX that it knows
         pass
     return f"<code>{html.escape(formula)}</code>"
 

@@ -200,6 +200,20 @@ def test_a_formula_is_shown_without_control_characters_and_code_where_there_is_n
     assert found["report"]["steps"][3]["formula"] == "`X.T @ (pi - y)`"
 
 
+@pytest.mark.parametrize(
+    "code", ["jax.jit(lambda z: jnp.exp(-z) / (1 + jnp.exp(-z)) ** 2)", "partial(slope, 1.0)", "slope_of(2)"]
+)
+def test_lines_may_be_any_functions(code, tmp_path):
+    head = (
+        "import jax\nfrom functools import partial\n"
+        "def slope(one, z):\n    e = jnp.exp(-z)\n    return e / (one + e) ** 2\n"
+        "def slope_of(k):\n    return lambda z: jnp.exp(-z) / (1 + jnp.exp(-z)) ** k\n"
+    )
+    text = filled("jnp.exp(z) / (1 + jnp.exp(z))", name="sigmoid_derivative").replace("lambda z: ...", code, 1)
+    found = judged(tmp_path, head + text)
+    assert (found["outcome"], found["progress"]["first"]) == (Outcome.UNFINISHED, 4), found["message"]
+
+
 def test_autodiff_and_repeated_code_are_noticed(tmp_path):
     by_jax = "jax.grad(lambda t: jnp.sum(jnp.logaddexp(0, X @ t) - y * (X @ t)))(theta)"
     found = judged(tmp_path, "import jax\n" + filled(by_jax, RIGHT[2], " X.T  @ (pi - y)"))
@@ -323,6 +337,14 @@ def test_a_page_holds_nothing_that_an_answer_could_run(tmp_path):
     assert "<script>" not in page
     assert "<img" not in page
     assert "<b>no" not in page
+
+
+def test_a_page_does_not_call_an_unfinished_derivation_right(tmp_path):
+    page = grades_page([graded(judged(tmp_path, filled(RIGHT[0])))])
+    assert "RIGHT" not in page
+    assert "UNFINISHED: line 3 of 4 is not written yet</span>" in page
+    wrong = graded(judged(tmp_path, filled(*FLIPPED).replace('\n        by="theta",', "")))
+    assert "Is by=&quot;theta&quot; missing?" in grades_page([wrong])
 
 
 def test_a_page_of_one_answer_is_unfolded_and_has_the_advice():

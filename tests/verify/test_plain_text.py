@@ -1,5 +1,7 @@
 """Formulas in a terminal and in a page: the course's LaTeX as text, code as it is, and no HTML from a formula."""
 
+import sys
+
 import pytest
 
 from jax_course.derivations import DERIVATIONS
@@ -37,6 +39,11 @@ def test_no_formula_of_the_course_keeps_a_command():
 def test_code_between_backticks_is_shown_as_it_is():
     assert plain_text("`X**2 - y_1`") == "X**2 - y_1"
     assert math_markup("`a < b`") == "<code>a &lt; b</code>"
+
+
+def test_without_latex2mathml_a_page_has_formulas_as_text(monkeypatch):
+    monkeypatch.setitem(sys.modules, "latex2mathml.converter", None)
+    assert math_markup(r"X^\top (\pi - y) < 1") == "<span>Xᵀ(π − y) &lt; 1</span>"
 
 
 @pytest.mark.parametrize(
