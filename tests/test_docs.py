@@ -30,7 +30,7 @@ def test_a_page_names_only_what_exists(page):
     assert [name for name in sorted(ours) if not exists(name)] == []
 
 
-@pytest.mark.parametrize("page", [*PAGES, "README.md"])
+@pytest.mark.parametrize("page", [*PAGES, "README.md", "docs/for_students.md", "docs/for_lecturers.md"])
 def test_links_of_a_page_lead_to_files(page):
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / page).read_text())
     assert links

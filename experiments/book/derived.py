@@ -1,11 +1,6 @@
 """The derivations behind the rows of the ledger: each line with its formula, its check and its code."""
 
-import ast
-import inspect
-import textwrap
 from collections.abc import Callable, Iterable
-from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 from latex2mathml.converter import convert
@@ -16,6 +11,7 @@ from pygments.lexers import PythonLexer
 
 from experiments.lab.result import Check
 from jax_course.derivations import Derivation, find
+from jax_course.derivations.sources import source
 
 # by the row that they lead to
 DERIVED = {
@@ -103,26 +99,5 @@ def _shown(derivation: Derivation, checks: dict[str, Check]) -> ShownDerivation:
 
 
 def _code(function: Callable) -> Markup:
-    """The code of a line: as it is written, or the name of a function of the library."""
-    package, _, module = function.__module__.rpartition(".")
-    if package != "jax_course.derivations":
-        text = f"{module}.{function.__name__}"
-    else:
-        text = _lambda(function) if function.__name__ == "<lambda>" else inspect.getsource(function)
-    return Markup(highlight(text, PythonLexer(), HtmlFormatter(nowrap=True)))
-
-
-def _lambda(function: Callable) -> str:
-    """The source of a lambda: of those that begin in its line, the one with its parameters."""
-    code = function.__code__
-    source = Path(code.co_filename).read_text(encoding="utf-8")
-    names = list(inspect.signature(function).parameters)
-    for node in _lambdas(source):
-        if node.lineno == code.co_firstlineno and [a.arg for a in node.args.args] == names:
-            return textwrap.dedent(ast.get_source_segment(source, node, padded=True) or "")
-    raise ValueError(f"no lambda of {names} begins in line {code.co_firstlineno} of {code.co_filename}")
-
-
-@cache
-def _lambdas(source: str) -> list[ast.Lambda]:
-    return [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Lambda)]
+    """The code of a line, or the name of a function of the library."""
+    return Markup(highlight(source(function), PythonLexer(), HtmlFormatter(nowrap=True)))

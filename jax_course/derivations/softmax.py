@@ -10,19 +10,21 @@ from jax_course.derivations.record import Derivation, Slip
 from jax_course.verify.lines import line
 
 
+def _share(one, other):
+    """e^one / (e^one + e^other)"""
+    return jnp.exp(one) / (jnp.exp(one) + jnp.exp(other))
+
+
 def _two() -> dict:
     """θ₁, θ₂ (3,), one example x and data X, y of classes 1 and 2, with the indicators 1₁(y), 1₂(y) and π₁, π₂."""
     rng = np.random.default_rng(93)
     X = rng.standard_normal((8, 3))
     second = np.array([0.0, 1, 1, 0, 1, 0, 0, 1])
 
-    def share(one, other):
-        return jnp.exp(one) / (jnp.exp(one) + jnp.exp(other))
-
     return {
         "theta1": rng.standard_normal(3), "theta2": rng.standard_normal(3), "X": X, "first": 1 - second,
-        "second": second, "pi1": lambda X, theta1, theta2: share(X @ theta1, X @ theta2),
-        "pi2": lambda X, theta1, theta2: share(X @ theta2, X @ theta1),
+        "second": second, "pi1": lambda X, theta1, theta2: _share(X @ theta1, X @ theta2),
+        "pi2": lambda X, theta1, theta2: _share(X @ theta2, X @ theta1),
     }  # fmt: skip
 
 

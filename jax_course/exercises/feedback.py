@@ -38,6 +38,16 @@ NEXT = {
     "NONFINITE": "look for a division by 0 or the logarithm of 0.",
     "UNKNOWN": "try one example and one parameter, and compare with the cost's slope.",
 }
+NEXT_LINE = {  # where the words for a gradient do not suit a line
+    "SIGN": "go through the signs, from the line before to this one.",
+    "FACTOR": "count the factors, from the line before to this one: the 2 of each square, a sum or an average.",
+    "BIAS": "write the line down for the bias alone.",
+    "ENTRY": "write the line down for that entry alone.",
+    "MISSING": "go through the terms of the line before one by one: where is each in this line?",
+    "INDEX": "compare which index, label or vector stands in the line before and in this one.",
+    "SHAPE": "write down the shape of every factor, and which sums are taken.",
+    "UNKNOWN": "write both lines down for one example and one parameter, and compare.",
+}
 
 
 def advice(report: dict[str, Any], leaves: tuple[str, ...] = ()) -> str:
@@ -57,3 +67,24 @@ def advice(report: dict[str, Any], leaves: tuple[str, ...] = ()) -> str:
     right = [f"`{leaf}`" for leaf in leaves if f"`{leaf}`" not in said and "SHAPE" not in kinds]
     whole = RIGHT_SO_FAR[kinds[0]] if len(kinds) == 1 else "There are several mistakes: begin with the first."
     return f"Right so far: {', '.join(right) + '. ' if right else ''}{whole}\nNext: {NEXT[kinds[0]]}"
+
+
+def advice_on_lines(report: dict[str, Any]) -> str:
+    """Two lines, on what is right and on the next step, from a report as in `DerivationReport.to_json`; "" if all is.
+
+    >>> steps = [{"number": 1, "findings": []}, {"number": 2, "findings": [{"kind": "SIGN", "sentence": ""}]}]
+    >>> print(advice_on_lines({"first_wrong": 2, "steps": steps}))
+    Right so far: line 1. In line 2 all is right but a sign.
+    Next: go through the signs, from the line before to this one.
+    """
+    number = report["first_wrong"]
+    if number is None:
+        return ""
+    found = [finding for finding in report["steps"][number - 1]["findings"] if finding["kind"] in NEXT]
+    if not found or "could not be computed" in found[0]["sentence"]:
+        return ""
+    kinds = [finding["kind"] for finding in found]
+    before = {2: "line 1", 3: "lines 1 and 2"}.get(number, f"lines 1 to {number - 1}")
+    whole = RIGHT_SO_FAR[kinds[0]] if len(set(kinds)) == 1 else "there are several mistakes."
+    right = f"Right so far: {before}. In line {number} {whole[:1].lower()}{whole[1:]}"
+    return f"{right}\nNext: {NEXT_LINE.get(kinds[0], NEXT[kinds[0]])}"

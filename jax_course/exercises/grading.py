@@ -26,11 +26,30 @@ class Outcome(StrEnum):
     RIGHT = "right"
     WRONG = "wrong"
     UNDECIDED = "undecided"
+    UNFINISHED = "unfinished"  # of a derivation: the lines that are written follow, and others are still open
     NOT_RUN = "not run"  # the file could not be executed to its end, or holds no answer
 
 
+class Progress(NamedTuple):
+    """How far a derivation has come.
+
+    lines: their number. right: how many of them hold, counted from the first. first: the number of the first that is
+    wrong or not written; None if all hold. model: the number of the course's line that stands there. repeated: the
+    numbers of lines whose code is that of an earlier line.
+    """
+
+    lines: int
+    right: int
+    first: int | None
+    model: int | None
+    repeated: tuple[int, ...]
+
+
 class Grade(NamedTuple):
-    """The outcome, the message for the student, and the doctor's report as in `Report.to_json`, if there is one."""
+    """The outcome and the message for the student.
+
+    report: the doctor's, as in `Report.to_json` or, of a derivation, `DerivationReport.to_json`; None without one.
+    """
 
     file: str
     exercise: str | None
@@ -39,14 +58,24 @@ class Grade(NamedTuple):
     report: dict[str, Any] | None
     advice: str = ""  # what is right so far, and the next step
     autodiff: tuple[str, ...] = ()  # what the file lets JAX derive: ("jax.grad",)
+    progress: Progress | None = None  # of a derivation
 
     def to_json(self) -> str:
         """For graders."""
-        return json.dumps(self._asdict(), indent=2, ensure_ascii=False)
+        progress = None if self.progress is None else self.progress._asdict()
+        return json.dumps(self._asdict() | {"progress": progress}, indent=2, ensure_ascii=False)
 
     def hand_derived(self) -> "Grade":
-        """This grade, but wrong where JAX derived the answer."""
-        if self.outcome is not Outcome.RIGHT or not self.autodiff:
+        """This grade, but wrong where JAX derived the answer, or where a line of a derivation repeats another."""
+        if self.outcome is not Outcome.RIGHT:
+            return self
+        if self.progress is not None and self.progress.repeated:
+            repeated = ", ".join(map(str, self.progress.repeated))
+            message = (
+                f"the numbers are right, and nothing is derived in line {repeated}: the code is that of a line before"
+            )
+            return self._replace(outcome=Outcome.WRONG, message=message)
+        if not self.autodiff:
             return self
         message = f"the numbers are right, and {' and '.join(self.autodiff)} derived them: derive them by hand"
         return self._replace(outcome=Outcome.WRONG, message=message)
@@ -110,20 +139,27 @@ def _grade(file: str, traces: Path, seconds: float) -> Grade:
         return _not_run(file, f"it did not end within {seconds:g} seconds: does a loop go on for ever?", said)
     try:
         found = json.loads((traces / "verdict").read_text(encoding="utf-8"))
+        progress = found["progress"]
         return Grade(
             file,
             found["exercise"],
             Outcome(found["outcome"]),
-            found["message"],
+            _printable(found["message"]),
             found["report"],
-            found["advice"],
+            _printable(found["advice"]),
             tuple(found["autodiff"]),
+            progress and Progress(**progress | {"repeated": tuple(progress["repeated"])}),
         )
     except (OSError, ValueError, KeyError, TypeError):
         how = f"was ended by {signal.Signals(-ended).name}" if ended < 0 else f"ended with exit code {ended}"
         return _not_run(file, f"the process {how} before there was an answer", said)
 
 
+def _printable(text: str) -> str:
+    """A text without the characters that a terminal takes for commands."""
+    return "".join(c for c in text if c.isprintable() or c == "\n")
+
+
 def _not_run(file: str, message: str, said: str) -> Grade:
     last = said.strip().splitlines()[-1:]
-    return Grade(file, None, Outcome.NOT_RUN, message + "".join(f" ({line})" for line in last), None)
+    return Grade(file, None, Outcome.NOT_RUN, _printable(message + "".join(f" ({line})" for line in last)), None)

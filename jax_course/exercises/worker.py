@@ -15,10 +15,12 @@ import numpy as np
 
 from jax_course import verify
 from jax_course.compiling import compile_fast
+from jax_course.derivations import Derivation
 from jax_course.exercises.autodiff import autodiff_calls
-from jax_course.exercises.catalogue import KEYWORDS, Exercise, load_exercises
+from jax_course.exercises.catalogue import KEYWORDS, Exercise, load_derivations, load_exercises
 from jax_course.exercises.feedback import advice
 from jax_course.exercises.grading import Outcome
+from jax_course.exercises.line_answers import verdict_on_lines
 
 
 def main() -> None:
@@ -31,13 +33,13 @@ def main() -> None:
 
 def verdict_on(file: str, own: str | None = None) -> dict[str, Any]:
     """The fields of the `Grade` of the file's answer; `own`: a file with a teacher's exercises."""
-    exercises = load_exercises(own)
+    exercises, derivations = load_exercises(own), load_derivations(own)
     with autodiff_calls(file) as names:
-        found = _verdict(file, exercises)
+        found = _verdict(file, exercises, derivations)
     return found | {"autodiff": sorted(names)}
 
 
-def _verdict(file: str, exercises: dict[str, Exercise]) -> dict[str, Any]:
+def _verdict(file: str, exercises: dict[str, Exercise], derivations: dict[str, Derivation]) -> dict[str, Any]:
     try:
         answer = runpy.run_path(file, run_name="exercise")
     except SyntaxError as error:
@@ -46,6 +48,13 @@ def _verdict(file: str, exercises: dict[str, Exercise]) -> dict[str, Any]:
         return _not_run("the file ends the program: it must only define the function that is asked for")
     except BaseException as error:  # whatever it raises, it is no verdict
         return _not_run(f"{_place(error, file)}{type(error).__name__}: {error}")
+    if "DERIVATION" in answer:
+        name = answer["DERIVATION"]
+        if not isinstance(name, str) or name not in derivations:
+            return _not_run(
+                f'DERIVATION must name what is derived, as in DERIVATION = "logistic_gradient"; it is {name!r}'
+            )
+        return verdict_on_lines(answer.get("LINES"), derivations[name])
     name = answer.get("EXERCISE")
     if not isinstance(name, str) or name not in exercises:
         return _not_run(f'EXERCISE must name what is solved, as in EXERCISE = "ridge"; it is {name!r}')
@@ -68,7 +77,8 @@ def _verdict(file: str, exercises: dict[str, Exercise]) -> dict[str, Any]:
     told = json.loads(report.to_json())
     leaves = tuple(params) if isinstance(params, dict) else ()
     advised = advice(told, leaves) if outcome is Outcome.WRONG else ""
-    return {"exercise": name, "outcome": outcome, "message": str(report), "report": told, "advice": advised}
+    return {"exercise": name, "outcome": outcome, "message": str(report), "report": told, "advice": advised,
+            "progress": None}  # fmt: skip
 
 
 def as_the_doctor_calls(exercise: Exercise, arguments: list, function: Callable) -> tuple[list, dict, Callable]:
@@ -103,7 +113,8 @@ def _as_arrays(params: Any, output: Any) -> Any:
 
 
 def _not_run(message: str, name: str | None = None) -> dict[str, Any]:
-    return {"exercise": name, "outcome": Outcome.NOT_RUN, "message": message, "report": None, "advice": ""}
+    return {"exercise": name, "outcome": Outcome.NOT_RUN, "message": message, "report": None, "advice": "",
+            "progress": None}  # fmt: skip
 
 
 def _place(error: BaseException, file: str) -> str:

@@ -4,14 +4,23 @@ import html
 import json
 import math
 import textwrap
+import unicodedata
 from pathlib import Path
 from typing import NamedTuple
+from xml.etree import ElementTree
 
 from jax_course.verify.findings import Finding
+from jax_course.verify.plain_text import is_code, plain_text
 from jax_course.verify.report import WIDTH, WrongDerivative, as_json, finding_markup, page, sentence, values
 
 MARKS = {"given": " ", "follows": "✓", "wrong": "✗", "carries on": "↳", "undecided": "?"}
 COLORS = {"given": "inherit", "follows": "#00704f", "wrong": "#b3261e", "carries on": "#7a6000", "undecided": "#7a6000"}
+REMARK = ".2rem 0 0 clamp(1.5rem,25vw - 6rem,9.5rem)"  # under the formula where there is room
+ELEMENTS = frozenset((
+    "math", "mrow", "mi", "mn", "mo", "ms", "mtext", "mspace", "mstyle", "mfrac", "msqrt", "mroot", "msub", "msup",
+    "msubsup", "munder", "mover", "munderover", "mmultiscripts", "mprescripts", "none", "mtable", "mtr", "mtd",
+    "mlabeledtr", "mpadded", "mphantom", "menclose",
+))  # fmt: skip
 
 
 class Step(NamedTuple):
@@ -36,7 +45,7 @@ class DerivationReport(NamedTuple):
     >>> print(DerivationReport((Step(1, "t^2", "given", math.nan, (), ""), Step(2, "2t", "follows", 0.0, (), ""))))
     RIGHT: each of 2 lines follows from the one before
     <BLANKLINE>
-        1  t^2
+        1  t²
       ✓ 2  2t                                                                  0e+00
     """
 
@@ -80,8 +89,9 @@ class DerivationReport(NamedTuple):
         for step in self.steps:
             error = "" if math.isnan(step.error) else f"{step.error:.0e}"
             head = f"  {MARKS[step.verdict]} {step.number:<3}"
-            formula = textwrap.wrap(step.formula, WIDTH - len(head) - 8) or [""]
-            lines.append(f"{head}{formula[0]:<{WIDTH - len(head) - 6}} {error}".rstrip())
+            formula = textwrap.wrap(plain_text(step.formula), WIDTH - len(head) - 8) or [""]
+            columns = WIDTH - len(head) - 6 + sum(map(bool, map(unicodedata.combining, formula[0])))
+            lines.append(f"{head}{formula[0]:<{columns}} {error}".rstrip())
             lines += [" " * len(head) + part for part in formula[1:]]
             for finding in step.findings:
                 text = f"{finding.kind.name}: {sentence(finding)}"
@@ -106,7 +116,7 @@ class DerivationReport(NamedTuple):
     def _repr_html_(self) -> str:
         """The report in a notebook: formulas as MathML where latex2mathml is installed (extra experiments)."""
         color = {True: "#00704f", False: "#b3261e", None: "#7a6000"}[self.ok]
-        badge = f"background:{color};color:#fff;padding:.1em .5em;border-radius:.2em"
+        badge = f"background:{color};color:#fff;padding:.1em .5em;border-radius:.2em;display:inline-block"
         return (
             '<div style="font:15px/1.5 system-ui,sans-serif"><p style="font-size:1.3em;font-weight:600">'
             f'<span style="{badge}">{html.escape(self.headline)}</span></p>'
@@ -125,16 +135,37 @@ def _item(step: Step) -> str:
         f'<span style="flex:1 1 14rem;min-width:0;overflow-x:auto">{math_markup(step.formula)}</span>'
         f'<span style="flex:0 0 4rem;text-align:right;opacity:.7">{error}</span></div>'
         + (f"<ul>{found}</ul>" if found else "")
-        + (f'<p style="margin:.2rem 0 0 9.5rem">{html.escape(step.remark)}</p>' if step.remark else "")
+        + (
+            f'<p style="margin:.2rem 0 0 clamp(1.5rem,25vw - 6rem,9.5rem)">{html.escape(step.remark)}</p>'
+            if step.remark
+            else ""
+        )
         + "</li>"
     )
 
 
 def math_markup(formula: str) -> str:
-    """A formula in LaTeX as MathML; as it is written where that cannot be done."""
+    """A formula in LaTeX as MathML; as text without latex2mathml, and as it is written where it is no LaTeX."""
+    if is_code(formula):
+        return f"<code>{html.escape(formula[1:-1])}</code>"
     try:
         from latex2mathml.converter import convert
 
-        return convert(formula)
-    except Exception:  # not installed, or no LaTeX that it knows
-        return f"<code>{html.escape(formula)}</code>"
+        markup = convert(formula)
+        if _is_mathml(markup):
+            return markup
+    except ImportError:
+        return f"<span>{html.escape(plain_text(formula))}</span>"
+    except Exception:  # no LaTeX that it knows
+        pass
+    return f"<code>{html.escape(formula)}</code>"
+
+
+def _is_mathml(markup: str) -> bool:
+    r"""Whether markup is MathML and nothing else: text in a formula may hold HTML, and \\href a script."""
+    for element in ElementTree.fromstring(markup).iter():
+        if element.tag.rpartition("}")[2] not in ELEMENTS:
+            return False
+        if any(name in ("href", "style", "src") or name.startswith(("on", "{")) for name in element.attrib):
+            return False
+    return True

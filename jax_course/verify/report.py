@@ -157,7 +157,7 @@ def _table(witnesses: tuple[Witness, ...]) -> str:
         for *named, remark in map(_row, witnesses)
     )
     return (
-        '<div style="overflow-x:auto"><table style="border-collapse:collapse">'
+        '<div style="overflow-x:auto"><table style="border-collapse:collapse;min-width:42rem">'
         f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 

@@ -36,6 +36,7 @@ EXERCISES = {
         lambda rng: (2 * rng.standard_normal(7),),
         hint="((1 + e⁻ᶻ)⁻¹)′ = e⁻ᶻ/(1 + e⁻ᶻ)², the square below. Written with σ itself it is σ(1 − σ).",
         solution=solutions.sigmoid,
+        derivation="sigmoid_derivative",
     ),
     "logistic": Exercise(
         "Logistic regression",
@@ -47,6 +48,7 @@ EXERCISES = {
         problems.penalized(problems.labels),
         hint="∂C/∂z of one example is π − y: σ′ is cancelled by the logarithm's derivative. Then ∂z/∂θ = x.",
         solution=solutions.logistic,
+        derivation="logistic_gradient",
     ),
     "logistic_hessian": Exercise(
         "Logistic regression, twice",
@@ -58,6 +60,7 @@ EXERCISES = {
         problems.penalized(problems.labels),
         hint="Derive Xᵀ(π − y) + 2δ²θ once more: π′ = π(1 − π) weighs each example.",
         solution=solutions.logistic_hessian,
+        derivation="logistic_hessian",
     ),
     "logistic_product": Exercise(
         "Logistic regression, its Hessian times v, without the matrix",
@@ -80,6 +83,7 @@ EXERCISES = {
         problems.class_numbers,
         hint="∂C/∂z_k of one example is π_k − [y = k]; π sums to 1 over the classes: axis 1, keepdims=True.",
         solution=solutions.softmax,
+        derivation="softmax_gradient",
     ),
     "softmax_hessian": Exercise(
         "Softmax regression, twice",
@@ -91,5 +95,6 @@ EXERCISES = {
         problems.class_numbers,
         hint="∂π_k/∂z_l = π_k([k = l] − π_l) for each example; then x on both sides.",
         solution=solutions.softmax_hessian,
+        derivation="softmax_hessian",
     ),
 }

@@ -25,3 +25,4 @@ class Exercise(NamedTuple):
     problem: Callable[[np.random.Generator], tuple]  # the parameters, and the other arguments of the cost
     hint: str = ""
     solution: Callable | None = None  # the derivative, a function whose source can be shown
+    derivation: str = ""  # the name of the way to it, line by line, in `jax_course.derivations`

@@ -67,6 +67,7 @@ EXERCISES = {
         _affine,
         hint="δ = 2(XW + b − Y). b is added to every example: its gradient is the sum of δ over them.",
         solution=solutions.affine_layer,
+        derivation="linear_layer_gradient",
     ),
     "relu_layer": Exercise(
         "A layer of ReLU, where no z is 0",
@@ -78,5 +79,6 @@ EXERCISES = {
         problems.layer,
         hint="max(0, z)′ is 1 where z > 0, and 0 elsewhere: a mask on the residual.",
         solution=solutions.relu_layer,
+        derivation="relu_layer",
     ),
 }

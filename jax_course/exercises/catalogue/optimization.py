@@ -51,6 +51,7 @@ EXERCISES = {
         lambda rng: (rng.standard_normal(3), rng.standard_normal((3, 3)), rng.standard_normal(3)),
         hint="θ_k stands twice in Σ θ_i A_ij θ_j: once on the left, once on the right of A.",
         solution=solutions.quadratic,
+        derivation="quadratic_form",
     ),
     "rosenbrock_hessian": Exercise(
         "Rosenbrock's valley, for Newton's method",

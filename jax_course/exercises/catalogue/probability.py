@@ -71,6 +71,7 @@ EXERCISES = {
         lambda rng: (1.3, rng.standard_normal(9)),
         hint="Both terms are inside of the sum: log σ counts m times. (σ⁻²)′ = −2σ⁻³.",
         solution=solutions.noise,
+        derivation="likelihood_by_sigma",
     ),
     "posterior": Exercise(
         "Noise, and a Gaussian prior",

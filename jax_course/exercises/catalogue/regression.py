@@ -52,6 +52,7 @@ EXERCISES = {
         problems.targets,
         hint="J is Σ r² with r = y − Xθ: ∂J/∂θ_j = Σ 2r ∂r/∂θ_j, and ∂r/∂θ_j = −X_j. All j at once: a product with Xᵀ.",
         solution=solutions.squares,
+        derivation="least_squares_gradient",
     ),
     "squares_hessian": Exercise(
         "Least squares, twice",
@@ -63,6 +64,7 @@ EXERCISES = {
         problems.targets,
         hint="Derive the gradient 2Xᵀ(Xθ − y) once more: it is linear in θ, so what multiplies θ is the Hessian.",
         solution=solutions.squares_hessian,
+        derivation="matrix_gradient",
     ),
     "mean_squares": Exercise(
         "Least squares, averaged",
@@ -85,6 +87,7 @@ EXERCISES = {
         problems.penalized(problems.targets),
         hint="The gradient of Σ (y − xθ)², and beside it that of δ² Σ θ_j².",
         solution=solutions.ridge,
+        derivation="ridge_gradient",
     ),
     "ridge_hessian": Exercise(
         "Ridge regression, twice",
@@ -96,6 +99,7 @@ EXERCISES = {
         problems.penalized(problems.targets),
         hint="The penalty's part is δ² Σ θ_j²: derived twice it stands on the diagonal only.",
         solution=solutions.ridge_hessian,
+        derivation="ridge_gradient",
     ),
     "free_bias": Exercise(
         "A line, its bias free",
@@ -107,6 +111,7 @@ EXERCISES = {
         _line,
         hint="Derive by θ₀ and by θ₁ one after the other; only θ₁ is in the penalty.",
         solution=solutions.free_bias,
+        derivation="scalar_gradient",
     ),
     "lasso": Exercise(
         "Lasso, where no parameter is 0",
