@@ -67,6 +67,13 @@ def _matrix_product(step: Step, y: Any) -> Found:
             yield Kind.CHAIN_RULE, f"{in_it}the other one is taken before {name}.", run(earlier) + rest
 
 
+def _solved(step: Step, y: Any) -> Found:
+    if step.moving[1] and step.operands[1].shape == y.shape:
+        x = step.operands[1]
+        rest = y - step.run([lax.stop_gradient(step.operands[0]), x])[0]
+        yield Kind.CHAIN_RULE, "in the derivative of {} by its right-hand side the matrix is left out.", x + rest
+
+
 def _cumulative(step: Step, y: Any) -> Found:
     x, params = step.operands[0], step.equation.params
     if step.name == "cumsum":
@@ -132,6 +139,7 @@ ARRAY_SLIPS: dict[str, Callable[[Step, Any], Found]] = {
     "reduce_sum": _total,
     "broadcast_in_dim": _broadcast,
     "dot_general": _matrix_product,
+    "triangular_solve": _solved,
     "cumsum": _cumulative,
     "cumlogsumexp": _cumulative,
     "rev": _reversed,

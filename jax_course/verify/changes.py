@@ -125,7 +125,7 @@ class Changes(NamedTuple):
 
     nested: the operations that are entered. jacobian: jax.jacfwd, or jax.jacrev for a cost that has no forward mode.
 
-    >>> Changes(NESTED)(lambda x: jnp.sum(x**2) * 3)(jnp.array([1.0, 2.0])).shape[1]
+    >>> Changes(("jit",))(lambda x: jnp.sum(x**2) * 3)(jnp.array([1.0, 2.0])).shape[1]
     2
     """
 

@@ -87,7 +87,10 @@ def term_parts(context: Context, derivative: Derivative, points: np.ndarray) -> 
     except Exception:  # the program of the cost cannot be taken apart
         return []
     names = _argument_names(inputs, cost)
-    return [(_term_name(k, names, leaves[k]), part) for k, part in enumerate(parts)]
+    single = _are_numbers(inputs)
+    if all(single[i] for of_term in leaves for i in of_term):  # the data are numbers, so that they tell no penalty
+        single = [False] * len(single)
+    return [(_term_name(k, names, single, leaves[k]), part) for k, part in enumerate(parts)]
 
 
 def _leaves_of_terms(inputs: Inputs, cost: Callable, point: np.ndarray) -> list[frozenset[int]]:
@@ -142,7 +145,15 @@ def _argument_names(inputs: Inputs, cost: Callable) -> list[str]:
     return names
 
 
-def _term_name(k: int, names: list[str], leaves: frozenset[int]) -> str:
+def _are_numbers(inputs: Inputs) -> list[bool]:
+    """Whether every leaf of (parameters, arguments, keywords) is a single number, or a parameter."""
+    keywords = inputs.numbers | inputs.others.values
+    data = jax.tree_util.tree_leaves((inputs.arguments, [keywords[name] for name in sorted(keywords)]))
+    return [True] * len(inputs.layout.names) + [np.size(leaf) == 1 for leaf in data]
+
+
+def _term_name(k: int, names: list[str], single: list[bool], leaves: frozenset[int]) -> str:
     inside = [f"`{name}`" for name in dict.fromkeys(names[i] for i in sorted(leaves)) if name]
-    data = f"with {' and '.join(inside)}" if inside else "without data"
+    penalty = "a penalty " if all(single[i] for i in leaves) else ""
+    data = f"{penalty}with {' and '.join(inside)}" if inside else "without data"
     return f"the {ORDINALS[k]} term of the cost ({data})"

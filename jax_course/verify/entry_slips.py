@@ -73,12 +73,15 @@ def _power(step: Step, y: Any) -> Found:
 
 def _larger(step: Step, y: Any) -> Found:
     if all(step.moving):
-        yield Kind.CHAIN_RULE, "the derivative of {} goes to both operands: its mask is missing.", sum(step.operands)
+        a, b = step.operands
+        yield Kind.CHAIN_RULE, "the derivative of {} goes to both operands: its mask is missing.", a + b
+        words = "in the derivative of {} the mask is the wrong way round."
+        yield Kind.CHAIN_RULE, words, jnp.where(y == a, b, a)
 
 
 def _where(step: Step, y: Any) -> Found:
     mask, *cases = step.operands
-    if len(cases) == 2 and np.shape(mask) == y.shape:
+    if len(cases) == 2 and np.shape(mask) == y.shape and all(step.moving[1:]):
         yield Kind.CHAIN_RULE, "the derivative of {} goes to both cases: its mask is missing.", cases[0] + cases[1]
         exchanged = jnp.where(mask, cases[0], 0) + jnp.where(mask, 0, cases[1])
         yield Kind.CHAIN_RULE, "in the derivative of {} the mask is the wrong way round.", exchanged

@@ -153,36 +153,67 @@ def approximate_hessians(context: Context, derivative: Derivative) -> list[tuple
     return [*gauss_newton, ("Fisher's Σ g gᵀ", g.T @ g)]
 
 
-def with_expected_targets(context: Context) -> list[tuple[str, Inputs]]:
-    """Inputs in which an array of m targets is replaced by its mean at the last point, with the name of the array.
+def expected_hessians(context: Context, derivative: Derivative, points: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    """The second derivative (E,) at the last point with the mean of each target in its place; and the targets' name.
 
-    The gradient of an example is affine in its target, and 0 on average: so the mean is where it is 0.
+    The mean gradient of an example is 0: that tells the mean of its target where the gradient is affine in it, and the
+    weight of each of two values where there are two.
     """
     (examples, parameters), inputs, point = CURVATURES, context.inputs.without_penalty(), context.points[-1:]
     m, found = inputs.examples, []
     if not context.has_gradient or not (1 < m <= examples // 10 and point.size <= parameters):
         return []
-    if averages(context) is None:  # no sum over the examples
+    if derivative.estimate is None or averages(context) is None:  # no sum over the examples
         return []
     for name, array in inputs.named_arrays(context.cost):
-        if array.ndim != 1 or array.dtype.kind not in "fiu":
+        if array.ndim != 1 or array.dtype.kind not in "fiu" or len(values := np.unique(array)) < 2:
             continue
+        ends = (values[0], values[-1]) if len(values) == 2 else (0.0, 1.0)
         try:
-            slopes = [_single_gradients(context, inputs, array, np.full(m, value)) for value in (0.0, 1.0, 2.0)]
+            low, high = (_single_gradients(context, inputs, array, np.full(m, value, array.dtype)) for value in ends)
+            weights = _weights(low, high)
+            if weights is None:
+                continue
+            if len(values) == 2:
+                found.append((name, _mixed(context, derivative, points, array, ends, weights)))
+            else:
+                other = _with_targets(context.inputs, array, weights)
+                found.append((name, derivative.estimate(other, points)[-1]))
         except Exception:  # a cost that does not take such data
             continue
-        change = slopes[1] - slopes[0]
-        size = np.sum(change**2, axis=1)
-        if not size.all() or not np.allclose(slopes[2] - slopes[1], change, rtol=1e-8, atol=1e-12):
-            continue
-        means = -np.sum(slopes[0] * change, axis=1) / size
-        if np.allclose(slopes[0] + means[:, None] * change, 0, atol=1e-9 * np.abs(slopes[0]).max()):
-            found.append((name, context.inputs.with_arrays(lambda a, old=array, new=means: new if a is old else a)))
     return found
+
+
+def _weights(low: np.ndarray, high: np.ndarray) -> np.ndarray | None:
+    """The weights (m,) of the second of two gradients (m, n) with which their mean is 0; None if there are none."""
+    change = high - low
+    size = np.sum(change**2, axis=1)
+    if not size.all():
+        return None
+    weights = -np.sum(low * change, axis=1) / size
+    vanishes = np.allclose(low + weights[:, None] * change, 0, atol=1e-9 * np.abs(low).max())
+    return weights if vanishes else None
+
+
+def _mixed(context: Context, derivative: Derivative, points, array, ends, weights: np.ndarray) -> np.ndarray:
+    """The second derivative with each example's two possible targets, weighted."""
+    assert derivative.estimate is not None
+    bare = context.inputs.without_penalty()
+    total = derivative.estimate(context.inputs, points)[-1] - derivative.estimate(bare, points)[-1]
+    scale = 1 / len(array) if averages(context) else 1.0
+    for value, shares in ((ends[0], 1 - weights), (ends[1], weights)):
+        changed = _with_targets(bare, array, np.full(len(array), value, array.dtype))
+        for i, share in enumerate(shares):
+            total = total + scale * share * derivative.estimate(changed.rows(slice(i, i + 1)), points)[-1]
+    return total
+
+
+def _with_targets(inputs: Inputs, array: np.ndarray, targets: np.ndarray) -> Inputs:
+    return inputs.with_arrays(lambda a: targets if a is array else a)
 
 
 def _single_gradients(context: Context, inputs: Inputs, array: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """The gradients (m, n) at the last point of the cost of each example, with these targets in the array's place."""
-    changed = inputs.with_arrays(lambda a: targets if a is array else a)
+    changed = _with_targets(inputs, array, targets)
     singles = [changed.rows(slice(i, i + 1)) for i in range(inputs.examples)]
     return np.concatenate([gradients(single, context.cost, context.points[-1:]) for single in singles])

@@ -29,6 +29,7 @@ NAMES = {
     "conv_general_dilated": "the convolution",
     "broadcast_in_dim": "broadcasting",
     "clamp": "clipping",
+    "triangular_solve": "the solution of a triangular system",
 }
 # Operations that only move entries, or change their sign.
 MOVING_ONLY = ("convert_element_type", "copy", "reshape", "squeeze", "transpose", "neg", "expand_dims", "copy_p")
@@ -48,7 +49,8 @@ def ordinal(i: int) -> str:
 def sloped(m: Any, x: Any) -> Any:
     """An array whose derivative is m times that of x; 0 where m is not finite, as there is none.
 
-    >>> float(jax.grad(lambda x: sloped(jnp.cos(x), x))(0.0))
+    >>> from jax import grad
+    >>> float(grad(lambda x: sloped(jnp.cos(x), x))(0.0))
     1.0
     """
     return jnp.nan_to_num(lax.stop_gradient(m), nan=0.0, posinf=0.0, neginf=0.0) * x

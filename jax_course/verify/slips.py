@@ -60,8 +60,7 @@ def slips(step: Step, y: Any) -> Iterator[Slip]:
         masks = step.name in ("max", "min", "clamp", "select_n")
         what = "a mask is missing" if masks else "it is taken for 1"
         what = "its slope, or its mask, is missing" if step.name in RULES else what
-        constant = step.name in ("mul", "div") and any(np.size(x) == 1 for x in step.operands)
-        kind = Kind.FACTOR if constant else Kind.CHAIN_RULE
+        kind = Kind.FACTOR if step.name == "div" and np.size(step.operands[1]) == 1 else Kind.CHAIN_RULE
         yield Slip(kind, f"the derivative of {{}} is left out: {what}.", step.operands[moving[0]])
         yield from _elsewhere(step, moving[0])
         if step.name in RULES:

@@ -56,7 +56,7 @@ FACTORS = (
 
 
 class Traits(NamedTuple):
-    """What the program of a cost holds: functions with rules, loops that end when they converge, calls of LAPACK.
+    """Traits of a cost's program: functions with rules, loops that end when they converge, factors of matrices.
 
     eps: the spacing of the least precise numbers that it computes, relative to their size.
     """

@@ -3,7 +3,6 @@
 python -m tests.verify.measure_practice a [domain …]
 """
 
-import collections
 import copy
 import importlib
 import pkgutil
@@ -39,7 +38,10 @@ def is_named(case: Practice, report: verify.Report) -> bool:
     return found >= case.kinds if case.all_needed else bool(found & case.kinds)
 
 
-def measure(domain: str, case: Practice, counts: collections.Counter) -> None:
+Counts = dict[str, float]  # by column of the table
+
+
+def measure(domain: str, case: Practice, counts: Counts) -> None:
     """Count one case, and print what is misjudged."""
     started = time.process_time()
     report = examined(case)
@@ -63,12 +65,12 @@ def measure(domain: str, case: Practice, counts: collections.Counter) -> None:
 def main() -> None:
     """Measure the half that the command line names."""
     warnings.simplefilter("ignore")
-    table: dict[str, collections.Counter] = {}
+    table: dict[str, Counts] = {}
     for domain, members in cases(sys.argv[1], sys.argv[2:]).items():
-        table[domain] = collections.Counter()
+        table[domain] = dict.fromkeys(COLUMNS, 0)
         for case in members:
             measure(domain, case, table[domain])
-    table["all"] = sum(table.values(), collections.Counter())
+    table["all"] = {column: sum(counts[column] for counts in table.values()) for column in COLUMNS}
     print("| domain | " + " | ".join(COLUMNS) + " |\n|---|" + "---|" * len(COLUMNS))
     for domain, counts in table.items():
         print(f"| {domain} | " + " | ".join(f"{counts[column]:.0f}" for column in COLUMNS) + " |")

@@ -335,7 +335,7 @@ def filtered_with(order: int) -> Callable:
 
 
 right("a filter", filtered_with(-1), X[:, 0], b)
-wrong(Kind.INDEX, "a filter, not reversed", filtered_with(1), X[:, 0], b, words="`kernel` in reversed order")
+wrong(Kind.INDEX, "a filter, not reversed", filtered_with(1), X[:, 0], b, words="kernel is not turned round")
 
 right("symbolic zeros", times_with(1.0), x, 2.0)
 wrong(Kind.SIGN, "symbolic zeros, sign", times_with(-1.0), x, 2.0)
@@ -436,7 +436,7 @@ def clip(c):
     return jnp.clip(c, -0.5, 0.5)
 
 
-wrong(Kind.UNKNOWN, "straight through, not declared", straight_through(), x, words="constant there")
+wrong(Kind.CHAIN_RULE, "straight through, not declared", straight_through(), x, words="taken for 1")
 right("straight through", straight_through(), x, meant=lambda x: x)
 wrong(Kind.FACTOR, "straight through, half", straight_through(0.5), x, meant=lambda x: x)
 right("reversed", backward_only(lambda g: -0.3 * g), x, cotangent=lambda c: -0.3 * c)

@@ -9,7 +9,7 @@ import numpy as np
 from jax_course.verify.evidence import FIT, Part
 from jax_course.verify.findings import Guess, Kind
 from jax_course.verify.hypotheses.permutations import moves
-from jax_course.verify.probes import approximate_hessians, with_expected_targets
+from jax_course.verify.probes import approximate_hessians, expected_hessians
 
 
 def diagonal(part: Part) -> Guess | None:
@@ -131,9 +131,7 @@ def expected_targets(part: Part) -> Guess | None:
     if evidence.name not in ("hessian", "hessian_product") or not part.whole or evidence.derivative.estimate is None:
         return None
     hand, bar = evidence.hand[-1], evidence.tolerance[-1]
-    for name, inputs in with_expected_targets(evidence.context):
-        rows = slice(-1, None)
-        prediction = evidence.derivative.estimate(inputs, evidence.points)[rows][0]
+    for name, prediction in expected_hessians(evidence.context, evidence.derivative, evidence.points):
         if (np.abs(hand - prediction) <= FIT * np.maximum(np.abs(hand), np.abs(prediction)) + bar).all():
             words = (
                 f"yours is the expected Hessian (Fisher's information): that with the mean in the place of `{name}`."

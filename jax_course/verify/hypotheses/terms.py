@@ -50,17 +50,19 @@ def factor_of_an_own_term(part: Part) -> Guess | None:
 
 
 def _term_guess(part: Part, name: str, c: float) -> Guess:
+    penalty = "(a penalty" in name
     if abs(c) < FIT:
-        return Guess(Kind.MISSING, f"{name} is missing; the others are right.")
+        return Guess(Kind.PENALTY if penalty else Kind.MISSING, f"{name} is missing; the others are right.")
     if abs(c + 1) < FIT:
-        return Guess(Kind.SIGN, f"{name} has the wrong sign; the others are right.")
+        return Guess(Kind.PENALTY if penalty else Kind.SIGN, f"{name} has the wrong sign; the others are right.")
     m = part.evidence.examples
     because = ""
     if m > 1 and abs(c * m - 1) < FIT:
         because = f" = 1/m: it is counted once, and not for each of the m = {m:g} examples"
     elif m > 1 and abs(c / m - 1) < FIT:
         because = f" = m: it is counted for each of the m = {m:g} examples, and the cost has it once"
-    return Guess(Kind.FACTOR, f"{name} is {c:.6g} times what it should be{because}; the others are right.")
+    kind = Kind.PENALTY if penalty else Kind.FACTOR
+    return Guess(kind, f"{name} is {c:.6g} times what it should be{because}; the others are right.")
 
 
 def _function(part: Part, g: np.ndarray) -> str | None:
