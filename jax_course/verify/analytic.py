@@ -55,7 +55,7 @@ def build_derivative(
 
 
 def _changed_arguments(context: Context, function: Callable, extra: tuple) -> str:
-    """What a function that JAX cannot trace writes into: its parameters, its data, or nothing ("")."""
+    """The arguments that a function of NumPy's arrays writes into: its parameters, its data, or none ("")."""
     point, inputs = context.points[0], copy.deepcopy(context.inputs.data)
     given = context.points[0].copy()
     copied = context.inputs._replace(arguments=inputs[0], numbers=inputs[1])

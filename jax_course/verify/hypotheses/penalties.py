@@ -139,7 +139,7 @@ def extra_penalty(part: Part) -> Guess | None:
 
 
 def _contributions(part: Part) -> list[tuple[str, np.ndarray]]:
-    """What each keyword contributes, and each term of the cost without data."""
+    """The contributions of each keyword, and of each term of the cost without data."""
     keywords = [(name, part.select(p)) for name, p in part.evidence.penalty.items()]
     terms = [(name, part.select(p)) for name, p in part.evidence.terms if "without data" in name]
     several = [(name, p) for name, p in terms if np.count_nonzero(p.any(axis=0)) > 1]  # one number fits every form

@@ -20,6 +20,10 @@ def slip_in_an_operation(whole: Part) -> Guess | None:
     if (part := _of_a_gradient(whole)) is None:
         return None
     difference = part.hand - part.reference
+    fits = [(a, change) for change in part.evidence.changes if change.path and (a := _multiple(part, change))]
+    missing = next((change for a, change in fits if abs(a + 1) < FIT), None)
+    if missing is not None:
+        return _path_guess(part, missing, -1.0)
     found = []
     for change in part.evidence.changes:
         delta = part.select(change.values)
@@ -28,10 +32,9 @@ def slip_in_an_operation(whole: Part) -> Guess | None:
     if found:  # the first in a line of the reader's, else the outermost in a library's
         change = next((change for change in found if "(in `" in change.words), found[-1])
         return Guess(change.kind, _prefixed(part, change.words))
-    fits = [(a, change) for change in part.evidence.changes if change.path and (a := _multiple(part, change))]
     if not fits:
         return None
-    a, change = min(fits, key=lambda fit: (abs(fit[0] + 1) > FIT, abs(fit[0] + 2) > FIT))
+    a, change = min(fits, key=lambda fit: abs(fit[0] + 2) > FIT)
     return _path_guess(part, change, a)
 
 
