@@ -107,7 +107,7 @@ def _before(step: Step) -> set[int]:
 
 
 def _keys(step: Step, words: str) -> list[tuple[str, Any]]:
-    """Places where a slip may be made: at a place in the reader's code, in all turns of a loop; in all steps of a name."""
+    """Places of a slip: a place in the reader's code, in all turns of a loop, or all operations of a name."""
     found = source(step.equation)
     at_one_place = (found.code, found.instruction, step.name) if found else step.site
     return [(words, at_one_place), (words, step.name)]
