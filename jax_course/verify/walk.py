@@ -24,7 +24,8 @@ TURNS = 40  # of a loop that is run turn by turn; a longer one is one step
 class Step(NamedTuple):
     """One operation: its equation in JAX's program, its operands, and which of them depend on the parameters.
 
-    parents: the steps that the operands are outputs of; None for those that are not. alone: whether an operand is
+    parents: the steps that the operands are outputs of, None for those that are not; then those that a function which
+    was entered ends with. alone: whether an operand is
     computed from the parameters and single numbers, without data. site: where it stands in the
     program, alike in all turns of a loop. number: in the order of the steps.
     """
@@ -155,7 +156,8 @@ class _Walk:
         parents = [self.made[id(x)][1] if id(x) in self.made else None for x in operands]
         pairs = zip(operands, moving, parents, strict=True)
         alone = [all(parent.alone) if parent else moves or np.size(x) == 1 for x, moves, parent in pairs]
-        step = Step(equation, operands, moving, parents, alone, site, self.count)
+        inner = [self.made[id(y)][1] for y in outputs if id(y) in self.made]  # of a function that was entered
+        step = Step(equation, operands, moving, [*parents, *inner], alone, site, self.count)
         self.count += 1
         outputs = self.visit(step, outputs)
         self.made |= {id(y): (y, step) for y in outputs}
