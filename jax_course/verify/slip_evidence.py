@@ -1,5 +1,6 @@
 """Measurements on slips: how the gradient, or its slope along a direction, changes by each slip in the cost."""
 
+import contextlib
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -38,10 +39,13 @@ def slip_changes(context: Context, derivative: Derivative, points: np.ndarray) -
     known = _plan(context, derivative)
     if known is None or not known.slips:
         return [], []
-    try:
-        values = _evaluated(Changes(_nested(context)), context, derivative, points)
-    except TypeError:  # a custom_vjp has no forward mode
-        values = _evaluated(Changes(_nested(context), jax.jacrev), context, derivative, points)
+    values = None
+    for jacobian in (jax.jacfwd, jax.jacrev):  # a custom_vjp has no forward mode
+        with contextlib.suppress(Exception):
+            values = _evaluated(Changes(_nested(context), jacobian), context, derivative, points)
+            break
+    if values is None:
+        return [], []
     by_slip = np.swapaxes(values, 0, 1)
     by_slip = np.where(np.isfinite(by_slip).all(axis=(1, 2), keepdims=True), by_slip, 0.0)
     found = [
@@ -59,7 +63,10 @@ def altered_gradients(context: Context, derivative: Derivative, points: np.ndarr
     known = _plan(context, derivative)
     if known is None or not known.rows or traits(context.inputs, context.cost, points[0]).has_factors:
         return []
-    values = _evaluated(Alterations(_nested(context), tuple(known.rows.items())), context, derivative, points)
+    try:
+        values = _evaluated(Alterations(_nested(context), tuple(known.rows.items())), context, derivative, points)
+    except Exception:  # an operation that has no such derivative
+        return []
     pairs = zip(known.guesses, np.swapaxes(values, 0, 1), strict=True)
     return [Altered(guess, rows) for guess, rows in pairs if np.isfinite(rows).all()]
 
