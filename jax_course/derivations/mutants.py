@@ -63,7 +63,7 @@ def _times_a_parameter(line: Callable, **given: Any) -> Any:
 
 
 def _with_other_sign(array: Any) -> Any:
-    return -array if np.asarray(array).dtype.kind == "f" else array  # class numbers have no sign
+    return -array if jnp.issubdtype(jnp.result_type(array), jnp.floating) else array  # class numbers have no sign
 
 
 def _diagonal(value: Any) -> Any:
