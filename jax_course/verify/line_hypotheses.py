@@ -68,8 +68,8 @@ def left_at_zero(compared: Compared) -> Guess | None:
     shape = np.shape(compared.setting.output(compared.setting.claim.hand))
     n = shape[0] if shape else 0
     if shape == (n, n) and n > 1 and not wrong[:: n + 1].any():
-        return Guess(Kind.DIAGONAL, "only the diagonal is there, everything off it is 0.")
-    return Guess(Kind.MISSING, "these entries are left at 0; the others agree.")
+        return Guess(Kind.DIAGONAL, "yours has only the diagonal, everything off it is 0.")
+    return Guess(Kind.MISSING, "yours is left at 0 there; the others agree.")
 
 
 def example_left_out(compared: Compared) -> Guess | None:
@@ -80,7 +80,7 @@ def example_left_out(compared: Compared) -> Guess | None:
         except Exception:  # arrays of that length are no examples
             continue
         if compared.holds(rows):
-            return Guess(Kind.MISSING, f"this is computed without the {which} row of {names}.")
+            return Guess(Kind.MISSING, f"yours is computed without {which} of {names}.")
     return None
 
 
@@ -92,7 +92,7 @@ def _without_examples(setting: Setting) -> Iterator[tuple[str, str, Quantity]]:
         names = " and ".join(f"`{name}`" for name, length in lengths.items() if length == m)
         for k in (m - 1, 0, *(range(1, m - 1) if m <= EXAMPLES else ())):
             kept = np.delete(np.arange(m), k)
-            which = {0: "first", m - 1: "last"}.get(k, f"{k + 1}th")
+            which = {0: "the first row", m - 1: "the last row"}.get(k, f"row {k}")
             yield names, which, lambda given, m=m, kept=kept: reference(_rows(given, m, kept))
             if not isinstance(reference, Jacobian):  # through a definition that is fixed no derivative goes
                 yield names, which, lambda given, m=m, kept=kept: reference(_rows(_all(setting, given), m, kept))

@@ -163,6 +163,32 @@ def test_what_differences_cannot_see_is_undecided():
     assert "no derivative" in report.steps[1].remark
 
 
+DATA = {"X": np.random.default_rng(0).standard_normal((6, 2)), "y": Z.repeat(2)[:6], "w": np.ones(2) / 3, "v": Z}
+KEPT = np.array([0, 1, 3, 4, 5])
+
+
+@pytest.mark.parametrize(
+    ("right", "mistaken", "kind", "words"),
+    [
+        (lambda X, y: X.T @ y, lambda X, y: X[KEPT].T @ y[KEPT], "MISSING", "without row 2 of `X` and `y`"),
+        (lambda X, y, z: y @ z, lambda X, y, z: y[1:] @ z[1:], "MISSING", "without the first row of `X` and `y`"),
+        (lambda v: jnp.outer(v, v), lambda v: jnp.diag(v * v), "DIAGONAL", "only the diagonal"),
+        (lambda X, y: X.T * y, lambda X, y: jnp.tril(X.T * y, 2), "MISSING", "left at 0 there"),
+        (lambda y, s: jnp.sum(y) - 3 * jnp.log(5 * s**2), lambda y, s: jnp.sum(y) - 3 * jnp.log(5 * s), "FACTOR",
+         "off by +3 × log s: a power of s is lost"),
+    ],
+    ids=["an example", "an example of a definition", "off the diagonal", "entries", "a square"],
+)  # fmt: skip
+def test_mistakes_in_named_arguments_are_named(right, mistaken, kind, words):
+    report = derivation(line("", right), line("", mistaken), **DATA, z=lambda X, w: X @ w, s=1.7)
+    assert (_first_wrong(report)[1].kind.name, words in _first_wrong(report)[1].sentence) == (kind, True), str(report)
+
+
+def test_a_mistake_of_no_known_kind_is_called_so():
+    report = derivation(line("", lambda X, y: X.T @ y), line("", lambda X, y: jnp.exp(X).T @ y), **DATA)
+    assert _first_wrong(report)[1].kind.name == "UNKNOWN"
+
+
 def test_a_number_that_cancels_to_nothing_follows():
     X, y = np.random.default_rng(0).standard_normal((9, 3)), Z.repeat(3)[:9]
     report = derivation(
