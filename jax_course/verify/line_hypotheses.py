@@ -85,7 +85,7 @@ def example_left_out(compared: Compared) -> Guess | None:
 
 
 def _without_examples(setting: Setting) -> Iterator[tuple[str, str, Quantity]]:
-    """What the line should be without an example: names of arrays, which row, and the quantity."""
+    """Names of arrays, one row of them, and the quantity that the line should be without that row."""
     arguments, reference = setting.arguments, setting.claim.reference
     lengths = {name: len(value) for name, value in arguments.values.items() if np.ndim(value)}
     for m in sorted({m for m in lengths.values() if m > 2}, reverse=True):
