@@ -71,7 +71,9 @@ def _judge_by_differences(setting: Setting, error: Exception) -> Judgement:
     """A claim to be the Jacobian of a line that JAX cannot differentiate. error: what JAX said."""
     claim, unknown = setting.claim, f"no derivative of the line before ({type(error).__name__})"
     jacobian = claim.reference
-    if not isinstance(jacobian, Jacobian) or isinstance(jacobian.quantity, Jacobian):
+    if not isinstance(jacobian, Jacobian):
+        return Judgement(None, np.nan, (), f"the line before could not be computed ({type(error).__name__})")
+    if isinstance(jacobian.quantity, Jacobian):  # differences of differences tell nothing
         return Judgement(None, np.nan, (), unknown)
     setting = read_setting(setting.arguments, claim._replace(moved=jacobian.names, cost=jacobian.quantity))
     inputs, before = setting.inputs, setting.function(jacobian.quantity)

@@ -161,6 +161,8 @@ def test_what_differences_cannot_see_is_undecided():
     report = derivation(line("", broken), line("", lambda t: t, by="t"), t=Z)
     assert _verdicts(report) == ["given", "undecided"]
     assert "no derivative" in report.steps[1].remark
+    report = derivation(line("", broken), line("", lambda t: t), t=Z)
+    assert (_verdicts(report)[1], "could not be computed" in report.steps[1].remark) == ("undecided", True)
 
 
 DATA = {"X": np.random.default_rng(0).standard_normal((6, 2)), "y": Z.repeat(2)[:6], "w": np.ones(2) / 3, "v": Z}
