@@ -15,7 +15,8 @@ from matplotlib.patches import Rectangle
 from experiments.lab.result import Check, Picture, Result, check_derivatives, in_float64
 from experiments.lab.style import DATA, FIT, MUTED
 from jax_course import verify
-from jax_course.exercises.mutants import GRADIENT, MODELS, SECOND, Fault, cases, mutant, problem
+from jax_course.exercises.mutants import GRADIENT, MODELS, SECOND, Fault, cases, mutant
+from jax_course.exercises.problems import problem
 
 TITLE = "Wrong derivatives on purpose, named by the doctor"
 SECTION = "7.1"
@@ -72,7 +73,7 @@ def _chosen(quick: bool) -> list[tuple[str, Fault]]:
 
 def _examined(model: str, fault: Fault) -> dict[str, Any]:
     """The doctor's verdict on one fault in one model, as a row of the table."""
-    theta, X, y, keywords = problem(model, FEATURES, SEED, badly_scaled=False)
+    theta, X, y, keywords = problem(model, FEATURES, SEED, decades=fault.decades[0])
     report = verify.derivatives(MODELS[model].cost, theta, X, y, **{fault.derivative: mutant(model, fault)}, **keywords)
     rejected = report.ok is False
     named = rejected and fault.kind in {finding.kind for finding in report.findings}
@@ -89,7 +90,7 @@ def _examined(model: str, fault: Fault) -> dict[str, Any]:
 
 
 def _right(model: str) -> tuple[Check, ...]:
-    theta, X, y, keywords = problem(model, FEATURES, SEED, badly_scaled=False)
+    theta, X, y, keywords = problem(model, FEATURES, SEED, decades=0)
     return check_derivatives(model, MODELS[model], theta, X, y, **keywords)
 
 

@@ -13,27 +13,29 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
 from jax_course import linear, logistic, ridge, softmax
+from jax_course.exercises.problems import BADLY_SCALED, CLASSES, WIDE
 from jax_course.verify import Kind
 
-CLASSES = 4
+ALL = ("linear", "ridge", "logistic", "softmax")
 
 
 class Fault(NamedTuple):
     """A planted mistake.
 
     kind: the one that the doctor should name. derivative: "gradient", "hessian" or "hessian_product". mutate: the
-    mutation (right, call) → wrong, arrays of one shape as a rule. models: the names of those that can have it.
+    mutation (right, call) → wrong, arrays of one shape as a rule. models: the names of those that can have it. decades:
+    the powers of ten that the units of the features span in the problems it is planted in.
     """
 
     name: str
     kind: Kind
     derivative: str
     mutate: Callable[[Array, "Call"], Array]
-    models: tuple[str, ...] = ("linear", "ridge", "logistic", "softmax")
+    models: tuple[str, ...] = ALL
+    decades: tuple[float, ...] = (0.0, BADLY_SCALED)
 
 
 class Call(NamedTuple):
@@ -118,12 +120,26 @@ def _entry(value: Callable) -> Callable:
     """Change one entry (a row, for several classes its first column)."""
 
     def mutate(right, call):
-        index = (call.entry, *(0,) * (right.ndim - 1)) if right.ndim < 4 else (call.entry, 0, call.entry, 0)
-        if right.ndim == 2 and right.shape[0] == right.shape[1] == call.theta.size:
-            index = (call.entry, call.entry)
-        return right.at[index].set(value(right[index]))
+        return _changed(right, call, call.entry, value)
 
     return mutate
+
+
+def _small_entry(value: Callable) -> Callable:
+    """Change the entry of the feature with the smallest unit."""
+
+    def mutate(right, call):
+        return _changed(right, call, 1 + jnp.argmin(jnp.abs(call.X[:, 1:]).max(axis=0)), value)
+
+    return mutate
+
+
+def _changed(right: Array, call: Call, j: Any, value: Callable) -> Array:
+    """A derivative with the entry of feature j changed, in a Hessian that on the diagonal."""
+    index = (j, *(0,) * (right.ndim - 1)) if right.ndim < 4 else (j, 0, j, 0)
+    if right.ndim == 2 and right.shape[0] == right.shape[1] == call.theta.size:
+        index = (j, j)
+    return right.at[index].set(value(right[index]))
 
 
 def _diagonal(right: Array, call: Call) -> Array:
@@ -167,6 +183,8 @@ GRADIENT = (
     Fault("transposed", Kind.TRANSPOSE, "gradient", lambda g, c: g.T, ("softmax",)),
     Fault("an entry at 0", Kind.MISSING, "gradient", _entry(lambda value: 0 * value)),
     Fault("an entry 10 % off", Kind.ENTRY, "gradient", _entry(lambda value: 1.1 * value)),
+    Fault("sign of a small entry", Kind.ENTRY, "gradient", _small_entry(lambda value: -value), ALL, WIDE),
+    Fault("a small entry 1 % off", Kind.ENTRY, "gradient", _small_entry(lambda value: 1.01 * value), ALL, WIDE),
     Fault("a row too few", Kind.SHAPE, "gradient", lambda g, c: g[:-1]),
     Fault("a column vector", Kind.SHAPE, "gradient", lambda g, c: g[..., None]),
     Fault("whole numbers", Kind.DTYPE, "gradient", lambda g, c: g.astype(jnp.int32)),
@@ -187,6 +205,8 @@ SECOND = (
     Fault("rows shifted", Kind.INDEX, "hessian", lambda H, c: jnp.roll(H, 1, axis=0)),
     Fault("an entry at 0", Kind.MISSING, "hessian", _entry(lambda value: 0 * value)),
     Fault("an entry 10 % off", Kind.ENTRY, "hessian", _entry(lambda value: 1.1 * value)),
+    Fault("sign of a small entry", Kind.ENTRY, "hessian", _small_entry(lambda value: -value), ALL, WIDE),
+    Fault("a small entry 1 % off", Kind.ENTRY, "hessian", _small_entry(lambda value: 1.01 * value), ALL, WIDE),
     Fault("flattened", Kind.SHAPE, "hessian", lambda H, c: H.reshape(-1)),
     Fault("sign", Kind.SIGN, "hessian_product", lambda p, c: -p),
     Fault("factor 1/2", Kind.FACTOR, "hessian_product", lambda p, c: p / 2),
@@ -195,34 +215,10 @@ SECOND = (
     Fault("Fisher", Kind.EXPECTED, "hessian_product", _fisher),
     Fault("diagonal only", Kind.DIAGONAL, "hessian_product", _diagonal_times_v),
     Fault("an entry 10 % off", Kind.ENTRY, "hessian_product", _entry(lambda value: 1.1 * value)),
+    Fault("sign of a small entry", Kind.ENTRY, "hessian_product", _small_entry(lambda value: -value), ALL, WIDE),
+    Fault("a small entry 1 % off", Kind.ENTRY, "hessian_product", _small_entry(lambda value: 1.01 * value), ALL, WIDE),
 )
 MODELS: dict[str, ModuleType] = {"linear": linear, "ridge": ridge, "logistic": logistic, "softmax": softmax}
-
-
-class Problem(NamedTuple):
-    """Arguments and keywords for a model."""
-
-    theta: np.ndarray
-    X: np.ndarray
-    y: np.ndarray
-    keywords: dict[str, Any]
-
-
-def problem(model: str, d: int, seed: int, *, badly_scaled: bool) -> Problem:
-    """A random problem with a column of ones in front; the penalty spares the bias."""
-    rng = np.random.default_rng([seed, d])
-    m = 12 if d <= 30 else 24
-    units = 10.0 ** rng.uniform(-3, 3, d - 1) if badly_scaled else np.ones(d - 1)
-    X = np.concatenate([np.ones((m, 1)), rng.standard_normal((m, d - 1)) * units], axis=1)
-    shape = (d, CLASSES) if model == "softmax" else (d,)
-    theta = rng.standard_normal(shape) / np.concatenate([[1.0], units]).reshape((-1,) + (1,) * (len(shape) - 1))
-    y = {"linear": rng.standard_normal(m), "ridge": rng.standard_normal(m), "logistic": np.arange(m) % 2,
-         "softmax": np.arange(m) % CLASSES}[model]  # fmt: skip
-    penalty = np.full((d, 1) if model == "softmax" else d, 0.3)
-    penalty[0] = 0
-    if badly_scaled:  # in units that fit, or no precision could see it
-        penalty[1:] *= (units**2).reshape(penalty[1:].shape)
-    return Problem(theta / np.sqrt(d), X, y, {} if model == "linear" else {"penalty": penalty})
 
 
 @cache

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jax_course.verify.claims import Claim, Judgement, judge
+from jax_course.verify.claims import judge
 from jax_course.verify.derivation_report import DerivationReport, Step
-from jax_course.verify.lines import Arguments, Line, Quantity, derivative, read_arguments
+from jax_course.verify.lines import Arguments, Claim, Jacobian, Judgement, Line, Quantity, read_arguments
 from jax_course.verify.parameters import double_precision
 
 
@@ -91,7 +91,7 @@ def _is_moving(value: Any) -> bool:
 
 def _step(number: int, one: Line, before: Before, moved: tuple[str, ...], arguments: Arguments) -> tuple[Step, Before]:
     hand = arguments.quantity(one.value)
-    right = derivative(arguments, before.right, one.by) if one.by else before.right
+    right = Jacobian(arguments, before.right, one.by) if one.by else before.right
     names = (*before.names, one.by) if one.by else before.names
     cost = before.cost
     if names == (one.by,) or not names:
@@ -102,7 +102,7 @@ def _step(number: int, one: Line, before: Before, moved: tuple[str, ...], argume
     if judgement.holds is not False:
         return step, Before(hand, None, hand if not names else cost, names, 0)
     if before.said is not None:
-        said = derivative(arguments, before.said, one.by) if one.by else before.said
+        said = Jacobian(arguments, before.said, one.by) if one.by else before.said
         followed = judge(arguments, claim._replace(reference=said, cost=said, name="value"))
         if followed.holds:
             remark = f"follows from line {before.wrong}, with its mistake"

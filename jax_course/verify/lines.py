@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jax_course.verify.findings import Finding
+
 Quantity = Callable[[Mapping[str, Any]], Any]  # of the values of the arguments, by name
 
 
@@ -141,24 +143,53 @@ def _refuse_unknown(label: str, names: tuple[str, ...], given: dict[str, Any]) -
         raise TypeError(f"{label} needs the argument {', '.join(unknown)}; the derivation has {has}")
 
 
-def derivative(arguments: Arguments, quantity: Quantity, names: tuple[str, ...]) -> Quantity:
-    """The derivative of a quantity by arguments, given by name: for one name as `jax.jacobian`, else a tuple of such.
+class Jacobian(NamedTuple):
+    """The derivative of a quantity by arguments, given by name: for one as `jax.jacobian`, else a tuple of such.
+
+    It is a quantity itself. quantity: what is differentiated, by which differences can be taken where JAX cannot trace.
 
     >>> arguments = Arguments({"theta": 3.0}, {})
-    >>> float(derivative(arguments, arguments.quantity(lambda theta: theta**2), ("theta",))({"theta": 3.0}))
+    >>> float(Jacobian(arguments, arguments.quantity(lambda theta: theta**2), ("theta",))({"theta": 3.0}))
     6.0
     """
 
-    def value(given: Mapping[str, Any]) -> Any:
-        at = [jax.tree_util.tree_map(_floating, arguments.look_up(name, given)) for name in names]
+    arguments: Arguments
+    quantity: Quantity
+    names: tuple[str, ...]
+
+    def __call__(self, given: Mapping[str, Any]) -> Any:
+        at = [jax.tree_util.tree_map(_floating, self.arguments.look_up(name, given)) for name in self.names]
 
         def moved(*values: Any) -> Any:
-            return quantity({**given, **dict(zip(names, values, strict=True))})
+            return self.quantity({**given, **dict(zip(self.names, values, strict=True))})
 
-        return jax.jacobian(moved, argnums=tuple(range(len(names))) if len(names) > 1 else 0)(*at)
-
-    return value
+        return jax.jacobian(moved, argnums=tuple(range(len(at))) if len(at) > 1 else 0)(*at)
 
 
 def _floating(leaf: Any) -> Any:
     return leaf if jnp.issubdtype(np.result_type(leaf), jnp.floating) else jnp.asarray(leaf, float)
+
+
+class Claim(NamedTuple):
+    """The claim of a line about one before it.
+
+    hand: the line. reference: what it should be. cost: the line that was differentiated, the reference itself if none
+    was. name: "gradient" or "hessian" of a cost, or "value". moved: the names of the arguments that are moved from
+    point to point. where: the condition, or None.
+    """
+
+    hand: Quantity
+    reference: Quantity
+    cost: Quantity
+    name: str
+    moved: tuple[str, ...]
+    where: Quantity | None
+
+
+class Judgement(NamedTuple):
+    """holds: True, False, or None where nothing can be said. error: in units of the largest entry."""
+
+    holds: bool | None
+    error: float
+    findings: tuple[Finding, ...]
+    remark: str

@@ -6,7 +6,7 @@ from jax_course.derivations import DERIVATIONS, find
 
 # where the doctor knows what kind of mistake a slip of the print is
 KINDS = {
-    1: "UNKNOWN", 2: "TRANSPOSE", 4: "FACTOR", 5: "CHAIN_RULE", 9: "SHAPE", 10: "SIGN", 11: "FACTOR", 14: "SIGN",
+    1: "FACTOR", 2: "TRANSPOSE", 4: "FACTOR", 5: "CHAIN_RULE", 9: "SHAPE", 10: "SIGN", 11: "FACTOR", 14: "SIGN",
     17: "CHAIN_RULE", 20: "FACTOR",
 }  # fmt: skip
 

@@ -117,10 +117,78 @@ def test_plain_numpy_is_judged_too():
     assert derivation(lines[0], line("", lambda t: np.sin(t), by="t"), t=Z).ok is False
 
 
-def test_the_jacobian_of_plain_numpy_is_undecided_and_not_wrong():
-    report = derivation(line("", lambda t: np.sin(np.asarray(t))), line("", lambda t: np.diag(np.cos(t)), by="t"), t=Z)
+def _sine(*lines):
+    """sin t in plain NumPy, which JAX cannot trace; its Jacobian and what follows in the lines."""
+    return derivation(line("", lambda t: np.sin(np.asarray(t))), *lines, t=Z)
+
+
+def test_the_jacobian_of_plain_numpy_is_judged_by_differences():
+    right = _sine(line("", lambda t: np.diag(np.cos(t)), by="t"), line("", lambda t: np.diag(np.sin(t + np.pi / 2))))
+    assert _verdicts(right) == ["given", "follows", "follows"], str(right)
+    assert "differences" in right.steps[1].remark
+    assert _first_wrong(_sine(line("", lambda t: -np.diag(np.cos(t)), by="t")))[1].kind.name == "SIGN"
+    small = _sine(line("", lambda t: np.diag(np.cos(t) * [1, 1, 1.001, 1]), by="t"))
+    assert (small.ok, _first_wrong(small)[1].location) == (False, "line[2, 2]")
+    assert _first_wrong(_sine(line("", lambda t: np.cos(t), by="t")))[1].kind.name == "SHAPE"
+
+
+def test_a_line_after_a_wrong_jacobian_of_numpy_is_judged_by_differences_too():
+    report = _sine(line("", lambda t: 2 * np.diag(np.cos(t)), by="t"), line("", lambda t: np.diag(np.cos(t))))
+    assert _verdicts(report) == ["given", "wrong", "follows"], str(report)
+
+
+def test_a_hessian_in_plain_numpy_is_judged_by_differences_of_the_gradient():
+    lines = line("", lambda t: float(np.sum(np.sin(t)))), line("", lambda t: np.cos(np.asarray(t)), by="t")
+    assert derivation(*lines, line("", lambda t: -np.diag(np.sin(t)), by="t"), t=Z).ok is True
+    assert derivation(*lines, line("", lambda t: np.diag(np.sin(t)), by="t"), t=Z).ok is False
+
+
+def test_what_differences_cannot_see_is_undecided():
+    hidden = np.array([1.0, 1.0, 1e-13, 1.0])
+    for sizes, factor in ((1e-3 * np.ones(4), 1.0), (hidden, 1.0), (hidden, 1.01)):  # of the slopes, beside a constant
+        shift = 1e12 if sizes is not hidden else 1.0
+        lines = (
+            line("", lambda t, s=sizes, c=shift: c + s * np.sin(np.asarray(t))),
+            line("", lambda t, s=sizes, f=factor: np.diag(s * np.cos(t) * np.array([1, 1, f, 1])), by="t"),
+        )
+        report = derivation(*lines, t=Z)
+        assert _verdicts(report) == ["given", "undecided"], str(report)
+        assert "noisy" in report.steps[1].remark
+
+    def broken(t):
+        raise ValueError(str(t))
+
+    report = derivation(line("", broken), line("", lambda t: t, by="t"), t=Z)
     assert _verdicts(report) == ["given", "undecided"]
-    assert "NumPy" in report.steps[1].remark
+    assert "no derivative" in report.steps[1].remark
+    report = derivation(line("", broken), line("", lambda t: t), t=Z)
+    assert (_verdicts(report)[1], "could not be computed" in report.steps[1].remark) == ("undecided", True)
+
+
+DATA = {"X": np.random.default_rng(0).standard_normal((6, 2)), "y": Z.repeat(2)[:6], "w": np.ones(2) / 3, "v": Z}
+KEPT = np.array([0, 1, 3, 4, 5])
+
+
+@pytest.mark.parametrize(
+    ("right", "mistaken", "kind", "words"),
+    [
+        (lambda X, y: X.T @ y, lambda X, y: X[KEPT].T @ y[KEPT], "MISSING", "without row 2 of `X` and `y`"),
+        (lambda X, y, z: y @ z, lambda X, y, z: y[1:] @ z[1:], "MISSING", "without the first row of `X` and `y`"),
+        (lambda v: jnp.outer(v, v), lambda v: jnp.diag(v * v), "DIAGONAL", "only the diagonal"),
+        (lambda X, y: X.T * y, lambda X, y: jnp.tril(X.T * y, 2), "MISSING", "left at 0 there"),
+        (lambda y, s: jnp.sum(y) - 3 * jnp.log(5 * s**2), lambda y, s: jnp.sum(y) - 3 * jnp.log(5 * s), "FACTOR",
+         "off by +3 × log s: a power of s is lost"),
+    ],
+    ids=["an example", "an example of a definition", "off the diagonal", "entries", "a square"],
+)  # fmt: skip
+def test_mistakes_in_named_arguments_are_named(right, mistaken, kind, words):
+    report = derivation(line("", right), line("", mistaken), **DATA, z=lambda X, w: X @ w, s=1.7)
+    assert (_first_wrong(report)[1].kind.name, words in _first_wrong(report)[1].sentence) == (kind, True), str(report)
+
+
+def test_a_mistake_of_no_known_kind_is_called_so():
+    report = derivation(line("", lambda X, y: X.T @ y), line("", lambda X, y: jnp.exp(X).T @ y), **DATA)
+    assert _first_wrong(report)[1].kind.name == "UNKNOWN"
 
 
 def test_a_number_that_cancels_to_nothing_follows():

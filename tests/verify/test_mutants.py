@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from jax_course import verify
-from jax_course.exercises.mutants import GRADIENT, MODELS, SECOND, cases, mutant, problem
+from jax_course.exercises.mutants import GRADIENT, MODELS, SECOND, cases, mutant
+from jax_course.exercises.problems import BADLY_SCALED, problem
 
 ALIKE = ("factor 1/2", "penalty halved", "penalty subtracted")  # are found as a factor 1/m, a penalty doubled are
 # All of a gradient by one factor: test_derivatives and test_diagnoses hold the doctor to these.
@@ -24,7 +25,7 @@ CASES = [
 
 @pytest.mark.parametrize(("model", "fault", "d"), CASES)
 def test_a_mutant_is_rejected_and_named(model, fault, d):
-    theta, X, y, keywords = problem(model, d, 0, badly_scaled=True)
+    theta, X, y, keywords = problem(model, d, 0, decades=fault.decades[-1])
     report = verify.derivatives(
         MODELS[model].cost, theta, X, y, **{fault.derivative: jax.jit(mutant(model, fault))}, **keywords
     )
@@ -34,8 +35,8 @@ def test_a_mutant_is_rejected_and_named(model, fault, d):
 
 @pytest.mark.parametrize("model", ["softmax"])  # the contract tests hold every model
 def test_the_right_derivatives_raise_no_alarm(model):
-    for badly_scaled in (False, True):
-        theta, X, y, keywords = problem(model, 5, 0, badly_scaled=badly_scaled)
+    for decades in (0, BADLY_SCALED):
+        theta, X, y, keywords = problem(model, 5, 0, decades=decades)
         report = verify.model(MODELS[model], theta, X, y, **keywords)
         assert report.ok is True, str(report)
     single = [np.asarray(values, np.float32) if values.dtype.kind == "f" else values for values in (theta, X, y)]
