@@ -82,6 +82,8 @@ def _opposite_order(evidence: Evidence, name: str, array: np.ndarray) -> Predict
     if array.ndim != 1 or array.dtype.kind != "f" or len(np.unique(array)) < 3 or estimate is None:
         return
     order = np.unique(array, return_inverse=True)[1].reshape(array.shape).astype(array.dtype)
+    if np.array_equal(order, array):  # numbers of classes
+        return
     ranks = _predicted(Guess(Kind.INDEX, ""), lambda: estimate(_with_array(inputs, array, order), points))
     if any(np.allclose(prediction, evidence.reference, rtol=1e-9, atol=0) for _, prediction in ranks):
         yield Guess(Kind.INDEX, f"yours is computed in the opposite order of `{name}`."), -array

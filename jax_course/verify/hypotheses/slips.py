@@ -45,13 +45,16 @@ def _of_a_gradient(part: Part) -> Part | None:
     if part.evidence.name not in ("hessian", "hessian_product") or not part.whole:
         return None
     slope = part.evidence.slope
+    if not slope.wrong.any():  # what is wrong is too small to show there
+        return None
     return Part(slope, list(range(len(slope.layout.names))), whole=True)
 
 
 def _multiple(part: Part, change: Change) -> float | None:
     """The a with h − r = a Δ."""
     delta = part.select(change.values)
-    return part.constant(part.hand - part.reference, delta) if delta.any() else None
+    a = part.constant(part.hand - part.reference, delta) if delta.any() else None
+    return a if a is not None and abs(a) > 10 * FIT else None
 
 
 def _prefixed(part: Part, words: str) -> str:
