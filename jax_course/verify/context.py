@@ -115,23 +115,40 @@ def entry_scales(layout: Layout, point: np.ndarray) -> np.ndarray:
     return np.where(point != 0, np.abs(point), leaf_scales(layout, point))
 
 
-def unit_directions(layout: Layout, point: np.ndarray, entries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def unit_directions(
+    layout: Layout, point: np.ndarray, entries: np.ndarray, scales: Callable = leaf_scales
+) -> tuple[np.ndarray, np.ndarray]:
     """Directions along single parameters (k, n), each as long as its parameter is large, and those lengths (k,).
 
     >>> unit_directions(Layout(None, ("w",), ((2,),)), np.array([4.0, 4.0]), np.array([1]))[0].tolist()
     [[0.0, 4.0]]
     """
-    sizes = leaf_scales(layout, point)[entries]
+    sizes = scales(layout, point)[entries]
     directions = np.zeros((len(entries), point.size))
     directions[np.arange(len(entries)), entries] = sizes
     return directions, sizes
 
 
 def difference_gradient(context: Context, point: np.ndarray, entries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Entries (k,) of the gradient at a point, and their error bars (k,)."""
-    directions, sizes = unit_directions(context.layout, point, entries)
+    """Entries (k,) of the gradient at a point, and their error bars (k,).
+
+    A parameter that is small in its leaf is moved by its own size, too, if that tells more.
+    """
+    value, error, sizes = _differences(context, point, entries, leaf_scales)
+    small = entry_scales(context.layout, point)[entries] < sizes
+    wide = np.flatnonzero(small & ~(error <= 1e-3 * np.abs(value)))
+    if len(wide):
+        closer, narrower, _ = _differences(context, point, entries[wide], entry_scales)
+        better = narrower < error[wide]
+        value[wide[better]], error[wide[better]] = closer[better], narrower[better]
+    return value, error
+
+
+def _differences(context: Context, point: np.ndarray, entries: np.ndarray, scales: Callable) -> tuple[np.ndarray, ...]:
+    """Entries (k,) of the gradient, their error bars and the sizes of the moves."""
+    directions, sizes = unit_directions(context.layout, point, entries, scales)
     slope = differences.along(context.values, point, directions)
-    return slope.value / sizes, 5 * slope.error / sizes
+    return slope.value / sizes, 5 * slope.error / sizes, sizes
 
 
 def difference_hessian(layout: Layout, gradient: Callable, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
