@@ -21,7 +21,6 @@ from jax_course.verify.findings import Finding, abstention
 from jax_course.verify.kinks import kinks_of_gradient
 from jax_course.verify.witnesses import compare
 
-
 SEEN = 1e-2  # error bar of an entry, relative to it, with which it is judged: a wrong entry is off by more
 TOO_WIDE = "its error bars are too wide to tell: the cost is too noisy here"
 

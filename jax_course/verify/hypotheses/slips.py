@@ -54,7 +54,10 @@ def _multiple(part: Part, change: Change) -> float | None:
     """The a with h − r = a Δ."""
     delta = part.select(change.values)
     a = part.constant(part.hand - part.reference, delta) if delta.any() else None
-    return a if a is not None and abs(a) > 10 * FIT else None
+    if a is None or abs(a) < 10 * FIT:
+        return None
+    # a slope is known at one point, at which a factor that changes with the parameters is a constant
+    return a if part.evidence.name == "gradient" or any(abs(a - b) < FIT for b in (-2, -1, -0.5, 1)) else None
 
 
 def _prefixed(part: Part, words: str) -> str:
