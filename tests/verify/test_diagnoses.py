@@ -382,3 +382,13 @@ def test_nothing_and_a_list_are_no_arrays(wrong, words):
         verify.derivatives(lambda w, X, y: jnp.sum((X @ w - y) ** 2), LOGIT["w"], X, LABEL, gradient=wrong)
     )
     assert (kinds, words in said) == ({Kind.SHAPE}, True), said
+
+
+def test_a_key_of_random_numbers_among_the_data():
+    def cost(w, key):
+        return jnp.sum((jax.random.normal(key, (3,)) - w) ** 2)
+
+    kinds, _ = named(
+        verify.derivatives(cost, np.ones(3), np.array([0, 7], np.uint32), gradient=lambda w, key: 0.3 * w**3)
+    )
+    assert kinds == {Kind.UNKNOWN}
