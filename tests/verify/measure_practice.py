@@ -13,7 +13,7 @@ import warnings
 from jax_course import verify
 from tests.verify.practice import Practice
 
-COLUMNS = ("wrong", "rejected", "named", "right", "confirmed", "accused", "seconds")
+COLUMNS = ("wrong", "rejected", "named", "right", "confirmed", "accused", "raised", "seconds")
 
 
 def cases(half: str, domains: list[str]) -> dict[str, list[Practice]]:
@@ -44,17 +44,21 @@ Counts = dict[str, float]  # by column of the table
 def measure(domain: str, case: Practice, counts: Counts) -> None:
     """Count one case, and print what is misjudged."""
     started = time.process_time()
-    report = examined(case)
+    counts["right" if case.kinds is None else "wrong"] += 1
+    try:
+        report = examined(case)
+    except Exception as error:
+        counts["raised"] += 1
+        print(f"{domain}: {case.name}: {type(error).__name__}: {error}")
+        return
     counts["seconds"] += time.process_time() - started
     said = [f"{finding.kind.name} {finding.sentence}" for finding in report.findings]
     if case.kinds is None:
-        counts["right"] += 1
         counts["confirmed"] += report.ok is True
         counts["accused"] += report.ok is False
         if report.ok is not True:
             print(f"{domain}: {case.name}: right, and {report.headline} {said}")
         return
-    counts["wrong"] += 1
     counts["rejected"] += report.ok is False
     named = report.ok is False and is_named(case, report)
     counts["named"] += named
