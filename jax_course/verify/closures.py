@@ -12,6 +12,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from jax_course.verify.parameters import cast
+
 LOW = ("float32", "float16", "bfloat16")
 
 
@@ -23,6 +25,24 @@ def in_double(function: Callable) -> Callable:
     ('float64', 'float32')
     """
     return with_replaced(function, _double)
+
+
+def in_single(function: Callable) -> Callable:
+    """The function of float32 arrays, with an output in float64: for one that asks for its own precision.
+
+    >>> in_single(lambda x: x + np.float32(1))(np.array([0.1])).tolist()
+    [1.100000023841858]
+    """
+
+    def single(*arguments: Any, **keywords: Any) -> Any:
+        arguments, keywords = cast((arguments, keywords), np.float32)
+        return jax.tree_util.tree_map(_widened, function(*arguments, **keywords))
+
+    return single
+
+
+def _widened(leaf: Any) -> Any:
+    return leaf.astype(np.float64) if str(getattr(leaf, "dtype", "")) in LOW else leaf
 
 
 def _double(value: Any) -> Any:

@@ -18,7 +18,7 @@ import numpy as np
 from jax_course.compile_cache import Function
 from jax_course.verify.analytic import build_derivative
 from jax_course.verify.arbiter import arbitrate, autodiff_is_wrong, right_beside_rules, without_wrong_rules
-from jax_course.verify.closures import in_double
+from jax_course.verify.closures import in_double, in_single
 from jax_course.verify.context import EPS, PROBES, Context, Derivative, entry_scales, first_line, leaf_scales
 from jax_course.verify.diagnosis import diagnose
 from jax_course.verify.evaluation import evaluate
@@ -58,8 +58,8 @@ def examine(cost: Callable, params: Any, arguments: tuple, keywords: dict[str, A
     """
     started = time.perf_counter()
     inputs, point = flatten_inputs(cost, params, arguments, keywords)
-    if _needs_double(inputs, cost, point):
-        cost, hands = in_double(cost), {name: in_double(hand) for name, hand in hands.items()}
+    if wrap := _wrapper(inputs, cost, point):
+        cost, hands = wrap(cost), {name: wrap(hand) for name, hand in hands.items()}
     cost, hands = Function(cost), {name: Function(hand) for name, hand in hands.items()}
     once = is_differentiable(inputs, cost, point, jax.grad)
     if not once and (traced := _traced(inputs, cost, point)):
@@ -94,15 +94,13 @@ def examine(cost: Callable, params: Any, arguments: tuple, keywords: dict[str, A
     return Report(tuple(findings), tuple(witnesses), tuple(notes), inputs.layout.size, len(context.points), seconds)
 
 
-def _needs_double(inputs: Inputs, cost: Callable, point: np.ndarray) -> bool:
-    """Whether the cost raises in float64, and does not once the arrays that it holds are float64, too."""
-    try:
-        evaluate(inputs, Function(cost), point[None])
-    except Exception:
+def _wrapper(inputs: Inputs, cost: Callable, point: np.ndarray) -> Callable | None:
+    """The change without which the cost raises: float64 for the arrays that it holds, or its own float32 for all."""
+    for wrap in (None, in_double, in_single):
         with contextlib.suppress(Exception):
-            evaluate(inputs, Function(in_double(cost)), point[None])
-            return True
-    return False
+            evaluate(inputs, Function(wrap(cost) if wrap else cost), point[None])
+            return wrap
+    return None
 
 
 def _traced(inputs: Inputs, cost: Function, point: np.ndarray) -> Callable | None:

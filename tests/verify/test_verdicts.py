@@ -248,6 +248,7 @@ def in_place(t):
     return t
 
 
+STEPS = np.linspace(-1, 1, 5, dtype=np.float32)
 CLASSES = np.arange(30) % 3
 SORTS = {
     "a keyword that is branched on": (keyword_branch, FOUR, (), {"power": 3}, lambda t, power: 3 * t**2),
@@ -332,3 +333,23 @@ def test_an_entry_off_in_the_seventh_digit_is_no_factor():
         lambda t: jnp.sum(t**2), np.ones(4), gradient=lambda t: (2 * t).at[2].multiply(1 + 1e-7)
     )
     assert (kinds(report), report.findings[0].location) == ({Kind.ENTRY}, "t[2]")
+
+
+def test_a_cost_that_asks_for_float32_is_examined_in_it():
+    def cost(w):
+        start = jnp.zeros(3, jnp.float32)
+        return jnp.sum(jax.lax.scan(lambda h, x: (jnp.tanh(h * w + x), None), start, STEPS)[0] ** 2)
+
+    def gradient(w):
+        states = [jnp.zeros(3, jnp.float32)]
+        for x in STEPS:
+            states.append(jnp.tanh(states[-1] * w + x))
+        delta, g = 2 * states[-1], jnp.zeros_like(w)
+        for h, after in zip(states[-2::-1], states[:0:-1], strict=True):
+            delta = delta * (1 - after**2)
+            g, delta = g + delta * h, delta * w
+        return g
+
+    w = np.array([0.3, -0.5, 0.8], np.float32)
+    assert verdict(cost, w, gradient=gradient) is True
+    assert verdict(cost, w, gradient=lambda w: gradient(w) * jnp.array([1, 1.01, 1], jnp.float32)) is False
