@@ -1,5 +1,6 @@
 """The analytic derivatives: those that the reader derived, each with autodiff's as its reference."""
 
+import contextlib
 import copy
 from collections.abc import Callable
 from functools import partial
@@ -42,11 +43,11 @@ def build_derivative(
     except Exception as error:
         sentence = f"yours could not be computed: it raised {type(error).__name__}: {first_line(error)}"
         return None, [Finding(Kind.UNKNOWN, name, name, (), None, None, sentence)]
-    if structure is None and (changed := _changed_arguments(context, function, extra)):
+    if changed := (_changed_arguments if structure is None else _changed_structure)(context, function, extra):
         sentence = f"yours changes {changed} in place, so that another call gives another value: work on a copy."
         return None, [Finding(Kind.UNKNOWN, name, name, (), None, None, sentence)]
     value = evaluate_one(context.inputs, context.cost, point)
-    if structural := structural_findings(layout, name, output, value):
+    if structural := structural_findings(layout, name, output, value, context.inputs.eps):
         return None, structural
     if name == "gradient":
         return _gradient(context, function), []
@@ -68,6 +69,24 @@ def _changed_arguments(context: Context, function: Callable, extra: tuple) -> st
     pairs = zip(*(jax.tree_util.tree_leaves(data) for data in (inputs, context.inputs.data)), strict=True)
     changed = [isinstance(a, np.ndarray) and a.tobytes() != b.tobytes() for a, b in pairs]
     return "its data" if any(changed) else ""
+
+
+def _changed_structure(context: Context, function: Callable, extra: tuple) -> str:
+    """The parameters if a function that JAX can trace puts other arrays into them, else nothing ("")."""
+    changed: list[bool] = []
+
+    def watched(vector: Any) -> Any:
+        params = context.layout.tree(vector)
+        before = jax.tree_util.tree_leaves(params)
+        arguments = (*context.inputs.arguments, *extra)
+        output = function(params, *arguments, **context.inputs.numbers, **context.inputs.others.values)
+        after = jax.tree_util.tree_leaves(params)
+        changed.append(len(after) != len(before) or any(a is not b for a, b in zip(after, before, strict=True)))
+        return output
+
+    with contextlib.suppress(Exception):  # of one that needs its data traced, too
+        jax.eval_shape(watched, context.points[0])
+    return "its parameters" if any(changed) else ""
 
 
 def _gradient(context: Context, function: Callable) -> Derivative:

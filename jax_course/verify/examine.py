@@ -39,6 +39,7 @@ from jax_course.verify.witnesses import (
 )
 
 BLUR = 1e-4  # of the largest entry of a leaf; loops that people write end at changes of 1e-4 to 1e-8
+COARSE = 8  # roundings of the largest entry of a leaf by which a float32 gradient of float32 parameters may differ
 FULL_HESSIAN = 600  # parameters; with more, the eigenvalues of the Hessian are not computed
 
 
@@ -125,6 +126,10 @@ def run_checks(context: Context, derivative: Derivative) -> Checked:
     else:
         reference = derivative.reference(context.inputs, points)
         tolerance, precision = precision_scaling(context, derivative, points, hand, reference)
+        if hand.dtype != reference.dtype:  # as coarse as the reader's own parameters
+            hand = hand.astype(reference.dtype)
+            coarse = COARSE * context.inputs.eps * _largest_of_leaves(derivative.layout, reference)
+            tolerance = np.maximum(tolerance, coarse)
         findings, reference, tolerance, numerical = arbitrate(context, derivative, hand, reference, tolerance)
         findings += right_beside_rules(context, derivative, hand, reference, tolerance)
         name = "reverse-mode autodiff" if derivative.name == "gradient" else "autodiff"

@@ -105,11 +105,15 @@ class Layout(NamedTuple):
         return matrix
 
 
+EPS = float(np.finfo(np.float64).eps)
+
+
 class Inputs(NamedTuple):
     """Everything that the reader's functions are called with, but for the values of the parameters.
 
     numbers: keywords that are numbers or arrays of numbers, as a penalty is; others: the other keywords. moves: how the
-    last digits of all results are moved, to see the rounding of the functions; None where they are not.
+    last digits of all results are moved, to see the rounding of the functions; None where they are not. eps: the
+    spacing of the reader's own parameters, relative to their size.
 
     >>> inputs, point = flatten_inputs(sum, np.ones(2), (np.eye(3)[:, :2], np.zeros(3)), {"penalty": 0.5})
     >>> inputs.examples, inputs.rows(slice(0, 2)).examples, inputs.without_penalty().numbers["penalty"].item()
@@ -123,6 +127,7 @@ class Inputs(NamedTuple):
     numbers: dict[str, Any]
     others: StaticValues
     moves: Moves | None = None
+    eps: float = EPS
 
     def call(self, function: Callable, vector: Any, extra: tuple = ()) -> Any:
         """The function at the parameters (n,), called as the reader would call it; extra arguments come last."""
@@ -218,7 +223,8 @@ def flatten_inputs(cost: Callable, params: Any, arguments: tuple, keywords: dict
     numeric = {name: value for name, value in keywords.items() if _is_numeric(value)}
     others = StaticValues({name: value for name, value in keywords.items() if name not in numeric})
     point = layout.vector(cast(jax.tree_util.tree_map(np.asarray, params), np.float64))
-    return Inputs(layout, arguments, numeric, others).cast(np.float64), point
+    eps = max(float(jnp.finfo(np.asarray(leaf).dtype).eps) for _, leaf in paths)
+    return Inputs(layout, arguments, numeric, others, eps=eps).cast(np.float64), point
 
 
 def positional_names(cost: Callable, count: int) -> list[str]:

@@ -10,11 +10,13 @@ from jax_course.verify.findings import Finding, Kind
 from jax_course.verify.parameters import Layout
 
 
-def structural_findings(layout: Layout, derivative: str, output: Any, value: Any) -> list[Finding]:
+def structural_findings(layout: Layout, derivative: str, output: Any, value: Any, eps: float) -> list[Finding]:
     """Findings where the output has not the structure, shapes and dtypes of the derivative of a cost with that value.
 
-    >>> layout = Layout(None, ("w",), ((2,),))
-    >>> structural_findings(layout._replace(treedef=jax.tree.structure(0)), "gradient", np.ones(3), 1.0)[0].sentence
+    eps: the spacing of the reader's parameters: a derivative may be as coarse as they are.
+
+    >>> layout = Layout(jax.tree.structure(0), ("w",), ((2,),))
+    >>> structural_findings(layout, "gradient", np.ones(3), 1.0, 0.0)[0].sentence
     '`w`: yours has shape (3,) where (2,) is expected.'
     """
     expected = layout.tree(np.zeros(layout.size))
@@ -43,7 +45,7 @@ def structural_findings(layout: Layout, derivative: str, output: Any, value: Any
             sentence = f"`{name}`: yours has shape {got.shape} where {leaf.shape} is expected{hint}."
             findings.append(Finding(kind, derivative, name, (), got.shape, leaf.shape, sentence))
         elif not jnp.issubdtype(got.dtype, jnp.floating) or (
-            jnp.finfo(got.dtype).bits < jnp.finfo(np.asarray(value).dtype).bits
+            jnp.finfo(got.dtype).eps > max(jnp.finfo(np.asarray(value).dtype).eps, eps)
         ):
             sentence = f"`{name}`: yours is {got.dtype} though the cost is {np.asarray(value).dtype}: digits are lost."
             findings.append(Finding(Kind.DTYPE, derivative, name, (), str(got.dtype), str(leaf.dtype), sentence))

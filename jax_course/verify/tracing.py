@@ -68,16 +68,18 @@ class Traits(NamedTuple):
 
 
 def traits(inputs: Inputs, cost: Callable, point: np.ndarray) -> Traits:
-    """The traits of a cost that JAX can trace.
+    """The traits of a cost; of one that JAX cannot trace nothing is known.
 
     >>> from jax_course.verify.parameters import flatten_inputs
     >>> inputs, point = flatten_inputs(sum, np.ones(2), (), {})
     >>> traits(inputs, lambda x: jax.nn.relu(x[0]), point).has_rules
     True
     """
-    _, with_data = trace(inputs, cost, point, ())
-    program = traced(at_point, inputs, cost, (value,), (point, ()), with_data=with_data).jaxpr
+    structure, with_data = trace(inputs, cost, point, ())
     names, spacing = set(), [float(np.finfo(np.float64).eps)]
+    if structure is None:
+        return Traits(False, False, False, spacing[0])
+    program = traced(at_point, inputs, cost, (value,), (point, ()), with_data=with_data).jaxpr
     for equation in equations(program):
         names.add(equation.primitive.name)
         types = [variable.aval.dtype for variable in equation.outvars if hasattr(variable.aval, "dtype")]

@@ -353,3 +353,25 @@ def test_a_cost_that_asks_for_float32_is_examined_in_it():
     w = np.array([0.3, -0.5, 0.8], np.float32)
     assert verdict(cost, w, gradient=gradient) is True
     assert verdict(cost, w, gradient=lambda w: gradient(w) * jnp.array([1, 1.01, 1], jnp.float32)) is False
+
+
+def test_a_gradient_may_be_as_coarse_as_the_parameters():
+    def gradient(t):
+        return (3 * jnp.asarray(t) ** 2).astype(jnp.float32)
+
+    def cost(t):
+        return jnp.sum(t**3)
+
+    assert verdict(cost, np.array([0.1, 0.7], np.float32), gradient=gradient) is True
+    assert verdict(cost, np.array([0.1, 0.7], np.float32), gradient=lambda t: 1.001 * gradient(t)) is False
+    assert verdict(cost, np.array([0.1, 0.7]), gradient=gradient) is False
+
+
+def test_a_gradient_that_is_written_into_the_parameters_is_told_so():
+    def gradient(params):
+        params["w"] = 2 * params["w"]
+        return params
+
+    report = verify.derivatives(lambda params: jnp.sum(params["w"] ** 2), {"w": FOUR}, gradient=gradient)
+    assert report.ok is False
+    assert "changes its parameters in place" in report.findings[0].sentence

@@ -31,6 +31,7 @@ from jax_course.verify.hypotheses.penalties import (
 )
 from jax_course.verify.hypotheses.permutations import (
     isolated_entries,
+    left_at_zero,
     other_leaf,
     permuted,
     shifted,
@@ -103,4 +104,5 @@ LOOSE = (
     chain_rule,
     asymmetric,
     factor_at_the_point,
+    left_at_zero,
 )

@@ -152,8 +152,15 @@ def isolated_entries(part: Part) -> Guess | None:
     if not 0 < count < total or (count > 2 and count > 0.25 * total):
         return None
     if not part.hand[:, part.wrong].any():
-        return Guess(Kind.MISSING, "yours is left at 0 there; the others agree.")
+        return left_at_zero(part)
     c = part.factor(part.wrong)
     return Guess(
         Kind.ENTRY, f"yours {'differs' if c is None else f'is {c:.6g} times the derivative'} there; the others agree."
     )
+
+
+def left_at_zero(part: Part) -> Guess | None:
+    """h = 0 in some entries, however many, and h = r in the others."""
+    if part.evidence.name != "gradient" or part.wrong.all() or part.hand[:, part.wrong].any():
+        return None
+    return Guess(Kind.MISSING, "yours is left at 0 there; the others agree.")
