@@ -39,7 +39,7 @@ from jax_course.scale.newton_state import (
     Reached,
     curvature,
     has_small_gradient,
-    has_small_step,
+    is_minimiser,
     newton_step,
     state_template,
     updated_pairs,
@@ -165,7 +165,7 @@ def _start(model: ModuleType, first_rows: Pair, template: Reached) -> processes.
 def _status(reached: Reached, max_passes: int) -> Status | None:
     """The status if the fit ends in this state, else None."""
     # the last step, taken without another pass, leaves a hundredth of this
-    if has_small_gradient(reached) and has_small_step(reached):
+    if is_minimiser(reached):
         return Status.CONVERGED
     if reached.sums.misclassified == 0 and jnp.all(reached.delta2 == 0):
         return Status.SEPARABLE
@@ -173,16 +173,21 @@ def _status(reached: Reached, max_passes: int) -> Status | None:
 
 
 def _line_search(start: Reached, max_passes: int) -> processes.Fit[Reached | None]:
-    """The state after a step that satisfies the strong Wolfe conditions; None if there is none."""
+    """The state after a step that satisfies the strong Wolfe conditions; None if there is none.
+
+    C is convex, so that its slopes tell how far to go; where θ is large, its values hide that in their rounding. Where
+    H is singular, what the values hide is not worth a pass.
+    """
     step, regular = newton_step(start)
     slope = -jnp.sum(start.sums.gradient * step)
-    search = begin_search(Trial(jnp.zeros_like(slope), start.sums.cost, slope), start.theta)
+    zero = jnp.zeros_like(slope)
+    search = begin_search(Trial(zero, zero if regular else start.sums.cost, slope), start.theta)
     passes, with_hessian = start.passes, bool(start.slow) or not regular
     while is_searching(search, TRIALS):
         theta = start.theta - search.alpha * step
         sums = yield (SUMS_WITH_HESSIAN if with_hessian else SUMS), theta
         passes = passes + 1
-        search = _next_search(search, sums.cost, -jnp.sum(sums.gradient * step), theta)
+        search = _next_search(search, zero if regular else sums.cost, -jnp.sum(sums.gradient * step), theta)
         if search.good:
             slow = jnp.linalg.norm(sums.gradient) > SLOW_SHARE * jnp.linalg.norm(start.sums.gradient)
             pairs = empty_pairs(MEMORY, theta) if with_hessian else updated_pairs(start, theta, sums.gradient)

@@ -143,7 +143,7 @@ class _Walk:
                 (self._visited(equation, operands, moving, site, outputs), moved) if name in RULES else (outputs, moved)
             )
         if name == "scan" and any(moving) and params["length"] <= TURNS:
-            return self._loop(params, operands, moving, site)
+            return self._loop(equation, operands, moving, site)
         outputs = Step(equation, operands, moving, [], [], site, 0).run(operands)
         if any(moving):
             outputs = self._visited(equation, operands, moving, site, outputs)
@@ -164,9 +164,12 @@ class _Walk:
         return outputs
 
     def _loop(
-        self, params: dict[str, Any], operands: list[Any], moving: list[bool], site: tuple[int, ...]
+        self, equation: Any, operands: list[Any], moving: list[bool], site: tuple[int, ...]
     ) -> tuple[list[Any], list[bool]]:
-        body, consts, carries = params["jaxpr"], params["num_consts"], params["num_carry"]
+        params, body = equation.params, equation.params["jaxpr"]
+        # JAX 0.12 no longer says how many these are; rows have one axis more than in the body
+        carries = _same_axes(equation.outvars, body.jaxpr.outvars)
+        consts = _same_axes(equation.invars, body.jaxpr.invars) - carries
         fixed, carry, rows = operands[:consts], operands[consts : consts + carries], operands[consts + carries :]
         carry_moves = [True] * carries  # what moves in one turn may move what does not in the next
         stacked: list[tuple[list[Any], list[bool]]] = []
@@ -181,6 +184,11 @@ class _Walk:
         columns = zip(*(outputs for outputs, _ in stacked), strict=True)
         moved = [any(column) for column in zip(*(moved for _, moved in stacked), strict=True)]
         return [*carry, *(jnp.stack(column) for column in columns)], [*carry_moves, *moved]
+
+
+def _same_axes(outer: list[Any], inner: list[Any]) -> int:
+    """The number of variables that have as many axes in a loop's body as outside of it."""
+    return sum(a.aval.ndim == b.aval.ndim for a, b in zip(outer, inner, strict=True))
 
 
 @cache
