@@ -12,6 +12,7 @@ from jax_course.verify.evaluation import hessians
 from jax_course.verify.parameters import Layout
 from jax_course.verify.probes import Singles, biases, lengths, single_examples
 from jax_course.verify.slip_evidence import altered_gradients, slip_changes
+from jax_course.verify.tracing import traits
 
 FIT = 1e-6  # fraction of an entry to which a hypothesis must predict it; 1e-8 and 1e-4 name the tests' mistakes, too
 SMALL_HESSIAN = 300  # parameters; with more, a product is not compared with parts of the Hessian
@@ -53,8 +54,16 @@ class Evidence:
         return wrong | (~np.isfinite(self.hand) & np.isfinite(self.reference))
 
     @cached_property
+    def may_not_end(self) -> bool:
+        """Whether the cost has a loop that ends when it converges, which it may not with other data: a tolerance of 0."""
+        context = self.context
+        return traits(context.inputs, context.cost, context.points[0]).has_loops
+
+    @cached_property
     def penalty(self) -> dict[str, np.ndarray]:
         """The contribution (p, E) of each numeric keyword."""
+        if self.may_not_end:
+            return {}
         return penalty_parts(self.context, self.derivative, self.points, self.reference)
 
     def of_data(self, name: str) -> bool:
@@ -77,6 +86,8 @@ class Evidence:
     @cached_property
     def divided(self) -> dict[str, np.ndarray]:
         """The part (p, E) that each keyword divides, as a variance does."""
+        if self.may_not_end:
+            return {}
         return divided_parts(self.context, self.derivative, self.points, self.reference)
 
     @cached_property

@@ -392,3 +392,17 @@ def test_a_key_of_random_numbers_among_the_data():
         verify.derivatives(cost, np.ones(3), np.array([0, 7], np.uint32), gradient=lambda w, key: 0.3 * w**3)
     )
     assert kinds == {Kind.UNKNOWN}
+
+
+def test_a_loop_that_would_not_end_with_other_data_is_not_tried():
+    def cost(w, a, tolerance=1e-9):
+        def step(state):
+            return 0.5 * (state[0] + a * w**2 / state[0]), state[0]  # Heron's square root of a w²
+
+        ends = jax.lax.while_loop(lambda state: jnp.max(jnp.abs(state[0] - state[1])) > tolerance, step, (w, w + 1.0))
+        return jnp.sum(jax.lax.stop_gradient(ends[0])) + jnp.sum(w**3)
+
+    kinds, _ = named(
+        verify.derivatives(cost, np.array([1.0, 2.0]), np.ones(2), tolerance=1e-9, gradient=lambda w, a, **_: w**4)
+    )
+    assert Kind.UNKNOWN in kinds

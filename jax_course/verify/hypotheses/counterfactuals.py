@@ -15,7 +15,7 @@ Predictions = Iterator[tuple[Guess, np.ndarray]]  # a mistake, and the derivativ
 def counterfactual(part: Part) -> Guess | None:
     """h is the derivative of the cost with something forgotten, exchanged or transposed."""
     evidence = part.evidence
-    if not part.whole or not np.isfinite(evidence.tolerance).all():
+    if not part.whole or not np.isfinite(evidence.tolerance).all() or evidence.may_not_end:
         return None
     hand, bar = evidence.hand, evidence.tolerance
     for guess, prediction in _predictions(evidence):
