@@ -55,7 +55,7 @@ class Evidence:
 
     @cached_property
     def may_not_end(self) -> bool:
-        """Whether the cost has a loop that ends when it converges, which it may not with other data: a tolerance of 0."""
+        """Whether the cost has a loop that ends when it converges: with other data it may not."""
         context = self.context
         return traits(context.inputs, context.cost, context.points[0]).has_loops
 
