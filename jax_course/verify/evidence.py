@@ -195,6 +195,11 @@ class Part:
         return 1 / np.where(self.size > 0, self.size, 1) ** 2
 
     @property
+    def is_close(self) -> bool:
+        """Whether both agree to four digits, so that a fit of several constants tells nothing."""
+        return bool((np.abs(self.hand - self.reference) <= 1e-4 * self.size).all())
+
+    @property
     def is_matrix(self) -> bool:
         """Whether the part is the whole Hessian of one leaf."""
         evidence = self.evidence

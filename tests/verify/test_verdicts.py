@@ -375,3 +375,18 @@ def test_a_gradient_that_is_written_into_the_parameters_is_told_so():
     report = verify.derivatives(lambda params: jnp.sum(params["w"] ** 2), {"w": FOUR}, gradient=gradient)
     assert report.ok is False
     assert "changes its parameters in place" in report.findings[0].sentence
+
+
+def test_a_difference_as_of_an_iteration_that_ends_early_is_undecided():
+    def root(w):  # of w, by a fixed number of Heron's steps
+        s = w
+        for _ in range(5):
+            s = 0.5 * (s + w / s)
+        return s
+
+    def cost(w):
+        return jnp.sum(jnp.sin(root(w)))
+
+    w = np.array([9.0, 11.0, 12.0])
+    assert verdict(cost, w, gradient=lambda w: jnp.cos(jnp.sqrt(w)) / (2 * jnp.sqrt(w))) is None
+    assert verdict(cost, w, gradient=lambda w: jnp.cos(jnp.sqrt(w)) / (2.002 * jnp.sqrt(w))) is False

@@ -7,6 +7,7 @@ import numpy as np
 from jax_course.verify.evidence import FIT, Evidence, Part
 from jax_course.verify.findings import Guess, Kind
 
+LEFT_AT_ZERO = "yours is left at 0 there; the others agree."
 AXES = 4  # of an array whose axes are exchanged in the search: 24 orders, each turned round in 16 ways
 
 
@@ -53,7 +54,7 @@ def turned(part: Part) -> Guess | None:
         for count in range(len(shape) + 1):
             for ends in itertools.combinations([axis for axis in axes if moved.shape[axis + 1] > 1], count):
                 changed = np.flip(moved, tuple(axis + 1 for axis in ends)).reshape(batch, -1)
-                if part.holds(changed):
+                if (ends or order != tuple(axes)) and part.holds(changed):
                     return _turned_guess(order, ends)
     return None
 
@@ -152,7 +153,7 @@ def isolated_entries(part: Part) -> Guess | None:
     if not 0 < count < total or (count > 2 and count > 0.25 * total):
         return None
     if not part.hand[:, part.wrong].any():
-        return left_at_zero(part)
+        return Guess(Kind.MISSING, LEFT_AT_ZERO)
     c = part.factor(part.wrong)
     return Guess(
         Kind.ENTRY, f"yours {'differs' if c is None else f'is {c:.6g} times the derivative'} there; the others agree."
@@ -163,4 +164,4 @@ def left_at_zero(part: Part) -> Guess | None:
     """h = 0 in some entries, however many, and h = r in the others."""
     if part.evidence.name != "gradient" or part.wrong.all() or part.hand[:, part.wrong].any():
         return None
-    return Guess(Kind.MISSING, "yours is left at 0 there; the others agree.")
+    return Guess(Kind.MISSING, LEFT_AT_ZERO)

@@ -88,7 +88,7 @@ def slip_in_operations(whole: Part) -> Guess | None:
 
 def slip_and_factor(part: Part) -> Guess | None:
     """h = c (r + Δ)."""
-    if part.evidence.name != "gradient" or part.hand.shape[1] < 2:
+    if part.evidence.name != "gradient" or part.hand.shape[1] < 2 or part.is_close:
         return None
     for change in part.evidence.changes:
         right = part.reference + (-1 if change.path else 1) * part.select(change.values)
@@ -101,7 +101,7 @@ def slip_and_factor(part: Part) -> Guess | None:
 
 def factors_in_turns(part: Part) -> Guess | None:
     """h = r + Σ aₖ Δₖ, where the Δₖ are the parts of r from the turns of a loop."""
-    if part.evidence.name != "gradient":
+    if part.evidence.name != "gradient" or part.is_close:
         return None
     for turns in part.evidence.turns:
         deltas = [part.select(change.values) for change in turns]
@@ -121,7 +121,7 @@ def factors_in_turns(part: Part) -> Guess | None:
 def two_slips(part: Part) -> list[Guess] | None:
     """h = r + a Δ + b Δ′, where a and b are 1 for slips, and constants for parts of r."""
     changes = [change for change in part.evidence.changes if part.select(change.values).any()]
-    if part.evidence.name != "gradient" or part.hand.size < 6 or not 1 < len(changes) <= PAIRS:
+    if part.evidence.name != "gradient" or part.is_close or part.hand.size < 6 or not 1 < len(changes) <= PAIRS:
         return None
     weight = np.sqrt(part.weight)
     rows = np.stack([(part.select(change.values) * weight).ravel() for change in changes])
