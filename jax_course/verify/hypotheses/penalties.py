@@ -131,7 +131,8 @@ def extra_penalty(part: Part) -> Guess | None:
         if form is not theta and len(np.unique(form)) == 1:  # the signs are a constant, which may come from anywhere
             break
         a = part.constant(difference, form)
-        if a is not None:
+        shows = 0 if a is None else int((np.abs(a * form) > part.allowed).any(axis=0).sum())
+        if a is not None and shows > 1:  # in one entry only, any number is such a multiple
             return Guess(Kind.PENALTY, f"yours is off by {a:+.6g} × {name}: a penalty is added, or missing.")
         if part.evidence.name != "gradient":
             break

@@ -118,7 +118,8 @@ def gauss_newton_or_fisher(part: Part) -> Guess | None:
         if np.abs(last - penalty - prediction).max() <= 1e-3 * scale or not scale:
             continue  # at this point it is the Hessian
         c = float(np.sum((hand - penalty) * prediction) / np.sum(prediction**2))
-        if abs(c) > FIT and np.abs(hand - penalty - c * prediction).max() <= 1e-6 * abs(c) * scale:
+        bar = FIT * np.maximum(np.abs(hand), np.abs(c * prediction)) + evidence.tolerance[-1]
+        if abs(c) > FIT and (np.abs(hand - penalty - c * prediction) <= bar).all():
             times = "" if abs(c - 1) < FIT else f"{c:.6g} × "
             words = f"yours is {times}{name}, not the Hessian: the curvature of the model is left out."
             return Guess(Kind.EXPECTED, words)
