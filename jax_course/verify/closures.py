@@ -12,8 +12,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from jax_course.verify.parameters import cast
-
 LOW = ("float32", "float16", "bfloat16")
 
 
@@ -35,10 +33,14 @@ def in_single(function: Callable) -> Callable:
     """
 
     def single(*arguments: Any, **keywords: Any) -> Any:
-        arguments, keywords = cast((arguments, keywords), np.float32)
+        arguments, keywords = jax.tree_util.tree_map(_narrowed, (arguments, keywords))
         return jax.tree_util.tree_map(_widened, function(*arguments, **keywords))
 
     return single
+
+
+def _narrowed(leaf: Any) -> Any:
+    return leaf.astype(np.float32) if str(getattr(leaf, "dtype", "")) == "float64" else leaf
 
 
 def _widened(leaf: Any) -> Any:
