@@ -2,6 +2,8 @@
 
 import contextlib
 import copy
+import dis
+import inspect
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -26,6 +28,8 @@ from jax_course.verify.programs import product
 from jax_course.verify.structure import structural_findings
 from jax_course.verify.tracing import output_structure
 
+WRITING = ("+=", "-=", "*=", "/=", "@=", "**=")
+
 
 def build_derivative(
     context: Context, name: str, function: Callable, gradient: Callable | None
@@ -43,7 +47,10 @@ def build_derivative(
     except Exception as error:
         sentence = f"yours could not be computed: it raised {type(error).__name__}: {first_line(error)}"
         return None, [Finding(Kind.UNKNOWN, name, name, (), None, None, sentence)]
-    if changed := (_changed_arguments if structure is None else _changed_structure)(context, function, extra):
+    changed = "" if structure is None else _changed_structure(context, function, extra)
+    if structure is None or _writes(function):
+        changed = changed or _changed_arguments(context, function, extra)
+    if changed:
         sentence = f"yours changes {changed} in place, so that another call gives another value: work on a copy."
         return None, [Finding(Kind.UNKNOWN, name, name, (), None, None, sentence)]
     value = evaluate_one(context.inputs, context.cost, point)
@@ -69,6 +76,13 @@ def _changed_arguments(context: Context, function: Callable, extra: tuple) -> st
     pairs = zip(*(jax.tree_util.tree_leaves(data) for data in (inputs, context.inputs.data)), strict=True)
     changed = [isinstance(a, np.ndarray) and a.tobytes() != b.tobytes() for a, b in pairs]
     return "its data" if any(changed) else ""
+
+
+def _writes(function: Callable) -> bool:
+    """Whether a function's code writes: under a trace `w *= 2` makes another array, on NumPy's it changes w."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    instructions = dis.get_instructions(code) if code else ()
+    return any(step.opname == "STORE_SUBSCR" or step.argrepr in WRITING for step in instructions)
 
 
 def _changed_structure(context: Context, function: Callable, extra: tuple) -> str:

@@ -369,11 +369,19 @@ def test_a_gradient_may_be_as_coarse_as_the_parameters():
     assert verdict(cost, np.array([0.1, 0.7]), gradient=gradient) is False
 
 
-def test_a_gradient_that_is_written_into_the_parameters_is_told_so():
-    def gradient(params):
-        params["w"] = 2 * params["w"]
-        return params
+def written(params):
+    params["w"] = 2 * params["w"]
+    return params
 
+
+def written_under_a_trace_not_at_all(params):
+    w = params["w"]
+    w *= 2
+    return {"w": w}
+
+
+@pytest.mark.parametrize("gradient", [written, written_under_a_trace_not_at_all])
+def test_a_gradient_that_is_written_into_the_parameters_is_told_so(gradient):
     report = verify.derivatives(lambda params: jnp.sum(params["w"] ** 2), {"w": FOUR}, gradient=gradient)
     assert report.ok is False
     assert "changes its parameters in place" in report.findings[0].sentence
