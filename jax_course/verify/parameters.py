@@ -105,15 +105,11 @@ class Layout(NamedTuple):
         return matrix
 
 
-EPS = float(np.finfo(np.float64).eps)
-
-
 class Inputs(NamedTuple):
     """Everything that the reader's functions are called with, but for the values of the parameters.
 
     numbers: keywords that are numbers or arrays of numbers, as a penalty is; others: the other keywords. moves: how the
-    last digits of all results are moved, to see the rounding of the functions; None where they are not. eps: the
-    spacing of the reader's own parameters, relative to their size.
+    last digits of results are moved, to see rounding, or None. eps: the relative spacing of the reader's parameters.
 
     >>> inputs, point = flatten_inputs(sum, np.ones(2), (np.eye(3)[:, :2], np.zeros(3)), {"penalty": 0.5})
     >>> inputs.examples, inputs.rows(slice(0, 2)).examples, inputs.without_penalty().numbers["penalty"].item()
@@ -127,7 +123,7 @@ class Inputs(NamedTuple):
     numbers: dict[str, Any]
     others: StaticValues
     moves: Moves | None = None
-    eps: float = EPS
+    eps: float = 2.0**-52
 
     def call(self, function: Callable, vector: Any, extra: tuple = ()) -> Any:
         """The function at the parameters (n,), called as the reader would call it; extra arguments come last."""
@@ -196,8 +192,7 @@ def cast(tree: Any, dtype: Any) -> Any:
     def changed(leaf: Any) -> Any:
         if not isinstance(leaf, (np.ndarray, np.generic, Array)) or jnp.issubdtype(leaf.dtype, jax.dtypes.extended):
             return leaf
-        values = np.asarray(leaf)
-        return values.astype(dtype) if jnp.issubdtype(values.dtype, jnp.floating) else values
+        return np.asarray(leaf, dtype if jnp.issubdtype(leaf.dtype, jnp.floating) else None)
 
     return jax.tree_util.tree_map(changed, tree)
 
