@@ -14,7 +14,7 @@ import numpy as np
 
 from jax_course.verify import programs
 from jax_course.verify.parameters import Inputs
-from jax_course.verify.programs import ROOM, compiled_program, interpreted_program, is_little
+from jax_course.verify.programs import ROOM, compiled_program, interpreted_program, is_little, run_once
 from jax_course.verify.tracing import trace
 
 SINGLY = 256  # points; up to so many, calling a program for each takes less time than compiling one with a loop
@@ -54,8 +54,8 @@ def hessians(inputs: Inputs, cost: Callable, points: np.ndarray) -> np.ndarray:
 
 
 def transformed(transform: Callable, inputs: Inputs, function: Callable, points: np.ndarray) -> Any:
-    """transform(function) at points (p, n), where both functions are of a vector; the transform is hashable."""
-    return _evaluate(transform, inputs, function, points, ())
+    """transform(function) at points (p, n), an array with a first axis of length p; both functions are of a vector."""
+    return np.stack(run_once(transform, inputs, function, points))
 
 
 def evaluate_both(

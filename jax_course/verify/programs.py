@@ -74,6 +74,16 @@ def compiled_program(
     return partial(_compiled(program, len(static), not with_data), *_known(inputs, function, static, with_data))
 
 
+def run_once(transform: Callable, inputs: Inputs, function: Callable, points: np.ndarray) -> list[Any]:
+    """transform(function) at points (p, n) by a program that is not kept: it is large, and of no use afterwards."""
+    program = transform(lambda vector: inputs.call(function, vector))
+    plan = interpreted(jax.make_jaxpr(program)(points[0])) if is_little(inputs) else None
+    if plan is not None and len(points) * plan.numbers <= MOST:
+        return [plan.run([point], None)[0] for point in points]
+    run = compiled(program)
+    return [run(point) for point in points]
+
+
 def is_little(inputs: Inputs) -> bool:
     """Whether so little is computed at a point that compiling takes longer."""
     return _numbers(inputs.data) * (inputs.layout.size + EVALUATIONS) <= LITTLE
