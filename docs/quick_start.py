@@ -131,4 +131,4 @@ print(f"{right.mean():.1%} of {len(y_test)} test examples right")
 # - The doctor in full: [doctor.md](doctor.md). More on [regression](regression.md), [solvers and
 #   training](optimization.md), [networks](networks.md), [large data](scale.md).
 # - Every formula of the course with its code, proof and figure: `python -m experiments` writes the lab book.
-# - Sixteen derivatives to write yourself: `python -m jax_course.exercises list`.
+# - Twenty-nine derivatives to write yourself: `python -m jax_course.exercises list`.

@@ -63,9 +63,7 @@ def _positional(function: Callable, primals: Primals, arrays: Any) -> tuple[Any,
 def _check_vjp(rule: Rule, primals: Primals, found: list[Finding], none: list[str], moving: Any, data: Any) -> None:
     arguments = _positional(rule.plain, primals, {**moving, **data})
     pair = rule.owner.fwd(*arguments)
-    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-        words = f"its forward pass returns {_described(pair)} where a pair is expected: the output and the residuals."
-        found.append(mismatch(Kind.SHAPE, RULE, words))
+    if not _is_pair(pair, "its forward pass returns", "residuals", found):
         return
     expected = rule.plain(*arguments)
     found += _compared(expected, pair[0], "output", "its forward pass gives", "the function")
@@ -92,13 +90,20 @@ def _check_jvp(rule: Rule, primals: Primals, found: list[Finding], moving: Any, 
     static = [arguments[i] for i in sorted(rule.static)]
     dynamic = tuple(argument for i, argument in enumerate(arguments) if i not in rule.static)
     pair = rule.owner.jvp(*static, dynamic, jax.tree_util.tree_map(_zero, dynamic))
-    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-        words = f"it returns {_described(pair)} where a pair is expected: the output and its tangent."
-        found.append(mismatch(Kind.SHAPE, RULE, words))
+    if not _is_pair(pair, "it returns", "tangent", found):
         return
     expected = rule.plain(*arguments)
     found += _compared(expected, pair[0], "output", "with its rule the function gives", "the function")
     found += _compared(expected, pair[1], "output", "the tangent is", "the output")
+
+
+def _is_pair(pair: Any, subject: str, second: str, found: list[Finding]) -> bool:
+    """Whether a rule returns a pair; a finding is added if it does not."""
+    if isinstance(pair, (tuple, list)) and len(pair) == 2:
+        return True
+    words = f"{subject} {_described(pair)} where a pair is expected: the output and its {second}."
+    found.append(mismatch(Kind.SHAPE, RULE, words))
+    return False
 
 
 def _zero(leaf: Any) -> Any:

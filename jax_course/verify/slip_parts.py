@@ -32,7 +32,7 @@ NAMES = {
     "triangular_solve": "the solution of a triangular system",
 }
 # Operations that only move entries, or change their sign.
-MOVING_ONLY = ("convert_element_type", "copy", "reshape", "squeeze", "transpose", "neg", "expand_dims", "copy_p")
+MOVING_ONLY = ("convert_element_type", "copy", "reshape", "squeeze", "transpose", "neg", "copy_p")
 
 Found = Iterator[tuple[Kind, str, Any]]  # the kind, the words, and what stands in the place of the output
 

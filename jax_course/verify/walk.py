@@ -25,9 +25,8 @@ class Step(NamedTuple):
     """One operation: its equation in JAX's program, its operands, and which of them depend on the parameters.
 
     parents: the steps that the operands are outputs of, None for those that are not; then those that a function which
-    was entered ends with. alone: whether an operand is
-    computed from the parameters and single numbers, without data. site: where it stands in the
-    program, alike in all turns of a loop. number: in the order of the steps.
+    was entered ends with. alone: whether an operand is computed from the parameters and single numbers, without data.
+    site: where it stands in the program, alike in all turns of a loop. number: in the order of the steps.
     """
 
     equation: Any
