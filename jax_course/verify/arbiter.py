@@ -18,11 +18,11 @@ from jax_course.verify.context import (
     shows_in_a_short_step,
     unit_directions,
 )
+from jax_course.verify.custom_rules import WithoutRules
 from jax_course.verify.evaluation import gradients
 from jax_course.verify.findings import Finding, Kind
 from jax_course.verify.kinks import first_per_leaf, gradient_has_kink, kinks_of_gradient, kinks_of_second
 from jax_course.verify.tracing import traits
-from jax_course.verify.walk import without_rules
 from jax_course.verify.witnesses import compare
 
 
@@ -57,7 +57,7 @@ def autodiff_is_wrong(context: Context) -> bool:
 def without_wrong_rules(context: Context) -> Context:
     """The context without the rules of the cost's functions, if differences side with the derivative without them."""
     inputs = context.inputs
-    bare = Function(without_rules(context.cost))
+    bare = Function(WithoutRules(context.cost))
     try:
         if not traits(inputs, context.cost, context.points[0]).has_rules:
             return context

@@ -5,12 +5,10 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
+from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from jax_course.verify.primals import Primals, fill
-
-WITH_RULES = ("custom_jvp_call", "custom_vjp_call")  # JAX's primitives that hold a program and a rule
-NESTED = ("jit", "pjit", "closed_call", "core_call", "checkpoint", "remat2")
+from jax_course.verify.walk import RULES, run_without_rules
 
 
 class Rule(NamedTuple):
@@ -49,7 +47,7 @@ def find_rule(function: Callable) -> Rule:
 class WithoutRules:
     """A function whose program is run without the rules of jax.custom_vjp and custom_jvp in it.
 
-    A rule inside a loop or a branch stays.
+    A rule inside a long loop or a branch stays.
 
     >>> negative = jax.custom_jvp(lambda x: -x)
     >>> negative.defjvps(lambda t, out, x: 5 * t)
@@ -73,7 +71,7 @@ class WithoutRules:
 
         values = [leaves[i] for i in arrays]
         program, shapes = jax.make_jaxpr(call, return_shape=True)(*values)
-        outputs = _run(program, values)
+        outputs = run_without_rules(program, values)
         return jax.tree_util.tree_unflatten(jax.tree_util.tree_structure(shapes), outputs)
 
 
@@ -92,7 +90,7 @@ def has_rules(function: Callable, primals: Primals) -> bool:
 
 def _holds_rules(program: Any) -> bool:
     for step in program.jaxpr.eqns:
-        if step.primitive.name in WITH_RULES or step.primitive.name == "call_hi_primitive":
+        if step.primitive.name in RULES or step.primitive.name == "call_hi_primitive":
             return True
         parts = jax.tree_util.tree_leaves(list(step.params.values()))
         if any(_holds_rules(inner) for inner in map(_closed, parts) if inner is not None):
@@ -105,25 +103,3 @@ def _closed(part: Any) -> ClosedJaxpr | None:
     if isinstance(part, ClosedJaxpr):  # in newer JAX every program is one
         return part
     return ClosedJaxpr(part, ()) if isinstance(part, Jaxpr) and not part.constvars else None
-
-
-def _run(program: ClosedJaxpr, inputs: list[Any]) -> list[Any]:
-    """The outputs of a program, operation by operation, without rules."""
-    values = dict(zip(program.jaxpr.invars, inputs, strict=True))
-    values |= zip(program.jaxpr.constvars, program.consts, strict=True)
-
-    def read(variable: Any) -> Any:
-        return variable.val if isinstance(variable, Literal) else values[variable]
-
-    for step in program.jaxpr.eqns:
-        arguments = [read(variable) for variable in step.invars]
-        inner = next((_closed(step.params[name]) for name in ("jaxpr", "call_jaxpr") if name in step.params), None)
-        if step.primitive.name in (*WITH_RULES, *NESTED) and inner is not None:
-            outputs = _run(inner, arguments)
-        else:
-            names = [variable for variable in step.invars if not isinstance(variable, Literal)]
-            distinct = list(dict.fromkeys(names))
-            alone = program.jaxpr.replace(constvars=[], invars=distinct, outvars=list(step.outvars), eqns=[step])
-            outputs = jaxpr_as_fun(ClosedJaxpr(alone, ()))(*(values[variable] for variable in distinct))
-        values |= zip(step.outvars, outputs, strict=True)
-    return [read(variable) for variable in program.jaxpr.outvars]

@@ -18,6 +18,7 @@ from jax.extend.core import ClosedJaxpr, Literal, jaxpr_as_fun
 NESTED = ("jit", "pjit", "closed_call", "core_call")  # primitives of JAX that hold a program and nothing else
 LIBRARIES = (*(os.path.dirname(module.__file__ or "") for module in (jax, np, jaxlib)), os.path.dirname(__file__))
 RULES = ("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr")
+REMATERIALISED = ("checkpoint", "remat2")
 TURNS = 40  # of a loop that is run turn by turn; a longer one is one step
 
 
@@ -64,30 +65,10 @@ def walk(cost: Callable, point: Any, visit: Visitor, nested: tuple[str, ...] = N
     return _Walk(visit, nested).program(program, [point], [True], ())[0][0]
 
 
-def without_rules(cost: Callable) -> Callable:
-    """The cost without the rules that its functions have for their derivatives (custom_jvp, custom_vjp).
-
-    >>> clipped = jax.custom_jvp(lambda x: x**2)
-    >>> _ = clipped.defjvp(lambda primals, tangents: (clipped(*primals), tangents[0]))
-    >>> [float(jax.grad(f)(3.0)) for f in (clipped, without_rules(clipped))]
-    [1.0, 6.0]
-    """
-
-    def bare(*arguments: Any, **keywords: Any) -> Any:
-        leaves, structure = jax.tree_util.tree_flatten((arguments, keywords))
-        varying = [i for i, leaf in enumerate(leaves) if isinstance(leaf, jax.Array)]
-
-        def varied(values: list[Any]) -> Any:
-            filled = dict(zip(varying, values, strict=True))
-            args, kwargs = structure.unflatten([filled.get(i, leaf) for i, leaf in enumerate(leaves)])
-            return cost(*args, **kwargs)
-
-        values = [leaves[i] for i in varying]
-        program = jax.make_jaxpr(varied)(values)
-        walk = _Walk(lambda step, outputs: outputs, (*NESTED, *RULES))
-        return walk.program(program, values, [True] * len(values), ())[0][0]
-
-    return bare
+def run_without_rules(program: ClosedJaxpr, inputs: list[Any]) -> list[Any]:
+    """The outputs of a program in which functions have the derivative of what they compute, not of their rules."""
+    walk = _Walk(lambda step, outputs: outputs, (*NESTED, *REMATERIALISED, *RULES))
+    return walk.program(program, inputs, [True] * len(inputs), ())[0]
 
 
 def equations(program: Any) -> Iterator[Any]:
@@ -107,7 +88,8 @@ def equations(program: Any) -> Iterator[Any]:
 def inner_program(equation: Any) -> Any:
     """The program that an operation holds: of a function under jit, or of one with a rule."""
     params = equation.params
-    return params.get("jaxpr", params.get("call_jaxpr", params.get("fun_jaxpr")))
+    inner = params.get("jaxpr", params.get("call_jaxpr", params.get("fun_jaxpr")))
+    return inner if isinstance(inner, ClosedJaxpr) else ClosedJaxpr(inner, ())
 
 
 class _Walk:
