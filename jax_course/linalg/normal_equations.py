@@ -28,14 +28,13 @@ from jax_course.linalg.fallback import first_accepted
 from jax_course.linalg.grams import gram_and_moment
 from jax_course.linalg.least_squares import LeastSquares, shortest_least_squares, unique_least_squares
 from jax_course.linalg.products import product, transpose_product
-from jax_course.linalg.refinement import Refined, refined, relative_noise
+from jax_course.linalg.refinement import CLOSE_DIGITS, Refined, refined, relative_noise
 from jax_course.padding import padded_rows
 from jax_course.tiers import compiled
 
 TALL = 4  # rows for each column, at least
 WORK = 2**20  # m d²: below, the orthogonal factorisation takes no time worth saving
 MANY_COLUMNS = 192  # from here on a Gram matrix in float32 saves more than the further steps take
-CLOSE_DIGITS = 7 / 8  # of all digits: a solution that has so many needs no step; 14 in float64, six in float32
 COST_DIGITS = 1 / 4  # of all digits, may be lost of a cost that is a difference of squares
 
 
