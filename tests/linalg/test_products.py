@@ -11,7 +11,7 @@ from jax_course.linalg import (
     residual_moments,
     transpose_product,
 )
-from jax_course.linalg.blocks import ONE_READ
+from jax_course.linalg.blocks import ONE_READ, WIDE
 from jax_course.linalg.grams import BLOCK, NARROW, SMALL
 from jax_course.linalg.products import TALL
 
@@ -78,7 +78,7 @@ def test_residual_moments_are_the_literal_products(shape):
         np.testing.assert_allclose(square, np.sum(weights * residual**2), rtol=1e-12)
 
 
-@pytest.mark.parametrize("shape", [(5, 3), (4 * ONE_READ // 64 + 5, 90), (ONE_READ, 4)])
+@pytest.mark.parametrize("shape", [(5, 3), (4 * ONE_READ // WIDE + 5, WIDE), (ONE_READ, 4)])
 def test_there_and_back_is_the_literal_product_and_its_pull(shape):
     rng = np.random.default_rng(0)
     X, P, y = rng.standard_normal(shape), rng.standard_normal((shape[1], 3)), rng.standard_normal(shape[0])
