@@ -1,5 +1,6 @@
 """What a race found, as numbers to keep: medians and quartiles, ratios, accuracy, memory, how far from a limit."""
 
+import datetime
 import math
 import os
 from importlib import metadata
@@ -102,4 +103,5 @@ def machine(threads: int) -> Record:
     (device, *_) = jax.devices()
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     kind = f"{device.platform}: {device.device_kind}"
-    return {"device": kind, "threads": threads, "load_before": load, "versions": versions}
+    today = datetime.date.today().isoformat()
+    return {"date": today, "device": kind, "threads": threads, "load_before": load, "versions": versions}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from experiments.benchmarks import __main__, charts, guard, records, scaling, streaming, tables
+from experiments.benchmarks import __main__, charts, guard, page, records, scaling, streaming, tables
 from experiments.benchmarks.limits import Limits
 from experiments.benchmarks.problems import design, sparse_regression, two_classes
 from experiments.benchmarks.race import Contender, Outcome, Race, Terms, Work, best, hold, ratios
@@ -57,6 +57,29 @@ def test_the_command_measures_checks_and_leaves_numbers_and_charts(tmp_path, cap
         assert found["name"] in printed
     assert (tmp_path / "ratios.png").stat().st_size > 5_000
     assert (tmp_path / "ratios.svg").stat().st_size > 5_000
+    assert page.main([str(file), str(file)]) == 0
+    printed = capsys.readouterr().out
+    assert all(printed.count(f"**{found['name']}, float64**") == 2 for found in record["races"])
+    assert "| **jax_course** |" in printed
+
+
+def test_the_page_says_where_a_peer_is_faster_and_from_which_size_on_none_is():
+    ours, faster, wrong = (
+        Outcome("ours", None, first=2.0),
+        Outcome("fast", None, first=0.1),
+        Outcome("bad", None, first=3),
+    )
+    for outcome, seconds, error in ((ours, 1.0, 0.1), (faster, 0.5, 0.2), (wrong, 0.1, 9.0)):
+        outcome.seconds, outcome.error = {0: seconds}, error
+    record = records.of_race("W1", race(), [ours, faster, wrong], LIMITS)
+    first = "the first call, because ours compiles: a peer is faster in 1 of 1 rows"
+    assert page.better([record]) == ["a race, float64: fast, 0.50 (error 2e-01, ours 1e-01)", first]
+    seconds = {"jax_course": [4.0, 1.0, 2.0, None], "a": [2.0, 3.0, None, 1.0], "b": [None, 2.0, 8.0, 1.0]}
+    along = {"sizes": [1, 10, 1000, 10000], "seconds": seconds}
+    rows = page.crossings(
+        {"W1": {"title": "T", "rows": along | {"of_features": 5}, "features": along | {"of_rows": 7}}}
+    )
+    assert rows[0] == ["T", "rows, 5 features", "10", "0.5 at 1", "4 at 1,000"]
 
 
 def test_a_name_that_no_workload_has_is_refused():
