@@ -55,6 +55,17 @@ def gram_and_moment(X: Array, y: Array, weights: Array, dtype: DTypeLike) -> tup
     return factor * both[:, :-1], factor * both[:, -1]
 
 
+def row_gram(X: Array) -> Array:
+    """XXᵀ, shape (m, m), symmetric to rounding; what lies below the diagonal of two panels is not multiplied.
+
+    >>> row_gram(jnp.array([[1.0, 2.0], [3.0, 4.0]]))
+    Array([[ 5., 11.],
+           [11., 25.]], dtype=float64)
+    """
+    half = len(X) // 2
+    return _from_panels([multiplied(X[:half], X.T), multiplied(X[half:], X[half:].T)], len(X))
+
+
 def _gram(X: Array, weights: Array | None) -> Array:
     left = X if weights is None else weights[:, None] * X
     return multiplied(left.T, X)

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jax_course.linalg.cholesky import spd_factor
-from jax_course.linalg.grams import gram
+from jax_course.linalg.grams import gram, row_gram
 from jax_course.linalg.lapack import eigh, qr, solve_triangular, svd
 from jax_course.linalg.least_squares import column_scale
 from jax_course.linalg.products import product, transpose_product
@@ -96,7 +96,7 @@ def _squared_columns(X: Array, factors: Array) -> tuple[GSVD, Array]:
 
 def _squared_rows(X: Array, factors: Array) -> tuple[GSVD, Array]:
     inverse = 1 / factors
-    K = product(X * inverse[None, :], X.T)
+    K = row_gram(X * jnp.sqrt(inverse)[None, :])
     tau = jnp.trace(K) / len(K)
     sizes, Z = eigh(K)
     C2, S2 = sizes / (sizes + tau), tau / (sizes + tau)

@@ -25,7 +25,7 @@ from jax.typing import DTypeLike
 from jax_course.linalg.blocks import residual_moments
 from jax_course.linalg.cholesky import spd_factor
 from jax_course.linalg.fallback import first_accepted
-from jax_course.linalg.grams import gram_and_moment
+from jax_course.linalg.grams import gram_and_moment, row_gram
 from jax_course.linalg.least_squares import LeastSquares, shortest_least_squares, unique_least_squares
 from jax_course.linalg.products import product, transpose_product
 from jax_course.linalg.refinement import CLOSE_DIGITS, Refined, refined, relative_noise
@@ -167,7 +167,7 @@ def _row_equations(X: Array, y: Array, delta2: Array, w: Array) -> tuple[Solved,
     free = jnp.all(delta2 == 0)
     inverse = jnp.where(delta2 > 0, 1 / jnp.where(delta2 > 0, delta2, 1), 1)
     ridge = jnp.where(free, 0, 1 / w)
-    A = product(X * inverse[None, :], X.T) + ridge * jnp.eye(len(X), dtype=X.dtype)
+    A = row_gram(X * jnp.sqrt(inverse)[None, :]) + ridge * jnp.eye(len(X), dtype=X.dtype)
     factored = spd_factor(A)
 
     def solve(missing):
