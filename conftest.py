@@ -18,7 +18,7 @@ from jax_course.compiling import (
 
 ROOT = Path(__file__).parent
 PROGRAMS = ROOT / ".jax_cache"  # shared by all processes of a run, and by later runs
-ROOM = 200 * 2**20  # bytes of programs between two times that they are forgotten; 200 small ones
+ROOM = 130 * 2**20  # bytes of programs between two times that they are forgotten; 130 small ones
 LARGEST_CACHE = 2**30  # bytes; a run leaves some 0.1 GB, and each change of the code adds to it
 
 collect_ignore = [

@@ -12,7 +12,14 @@ from jax_course.inputs.arrays import (
     small_host_copy,
     zero_copy,
 )
-from jax_course.inputs.problems import Problem, binary_problem, classification_problem, regression_problem
+from jax_course.inputs.problems import (
+    Problem,
+    binary_problem,
+    classification_problem,
+    refuse_not_finite,
+    regression_problem,
+    unread_regression_problem,
+)
 from jax_course.inputs.shapes import (
     class_numbers,
     class_scores,
@@ -76,6 +83,7 @@ __all__ = [
     "positive",
     "random_key",
     "refuse_nan",
+    "refuse_not_finite",
     "regression",
     "regression_problem",
     "small_host_copy",
@@ -83,6 +91,7 @@ __all__ = [
     "targets",
     "training_design",
     "training_weights",
+    "unread_regression_problem",
     "whole",
     "zero_copy",
 ]

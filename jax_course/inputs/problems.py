@@ -28,10 +28,34 @@ def regression_problem(
     >>> regression_problem([[1.0], [2.0]], [3, 4], penalty=0.5).penalty
     Array([0.5], dtype=float64)
     """
-    X = values.training_design(X)
+    problem = unread_regression_problem(X, y, penalty=penalty, weights=weights, name=name)
+    refuse_not_finite(problem)
+    return problem
+
+
+def unread_regression_problem(
+    X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, weights: ArrayLike = 1.0, name: str = "penalty"
+) -> Problem:
+    """`regression_problem` for a method whose sums over X and y show whether these are finite: they are not read.
+
+    >>> unread_regression_problem([[jnp.nan], [2.0]], [3, 4]).y
+    Array([3., 4.], dtype=float64)
+    """
+    X = values.unread_design(X)
     rows, theta = jax.ShapeDtypeStruct(X.shape[:1], X.dtype), jax.ShapeDtypeStruct(X.shape[1:], X.dtype)
-    y, w = values.finite(shapes.targets(y, rows), "y"), values.training_weights(weights, rows)
+    y, w = shapes.targets(y, rows), values.training_weights(weights, rows)
     return Problem(X, y, w, values.nonnegative(shapes.penalties(penalty, theta), name))
+
+
+def refuse_not_finite(problem: Problem) -> None:
+    """Refuse a problem whose X or y holds NaN or infinity, and say where the first one is.
+
+    >>> refuse_not_finite(unread_regression_problem([[jnp.nan], [2.0]], [3, 4]))
+    Traceback (most recent call last):
+    ValueError: X must be finite; X[0, 0] is nan
+    """
+    values.finite(problem.X, "X")
+    values.finite(problem.y, "y")
 
 
 def binary_problem(X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, weights: ArrayLike = 1.0) -> Problem:

@@ -24,6 +24,11 @@ RENUMBER = "number them without gaps by y = np.unique(y, return_inverse=True)[1]
 
 def training_design(X: ArrayLike) -> Array:
     """X as a finite design that a fit can work on."""
+    return finite(unread_design(X), "X")
+
+
+def unread_design(X: ArrayLike) -> Array:
+    """X as a design that a fit can work on, if it is finite."""
     X = design(X)
     if X.dtype not in (jnp.float32, jnp.float64):
         raise TypeError(f"a fit needs float32 or float64; X is {X.dtype}: convert it with X.astype('float32')")
@@ -32,7 +37,7 @@ def training_design(X: ArrayLike) -> Array:
             "inside jit X must lie on a mesh with automatic axes; those of its mesh are explicit: make it by "
             "jax.make_mesh(..., axis_types=(jax.sharding.AxisType.Auto,) * axes), or call fit outside of jit"
         )
-    return finite(X, "X")
+    return X
 
 
 def finite(values: Array, name: str) -> Array:

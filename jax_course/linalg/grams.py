@@ -20,7 +20,9 @@ BLOCK = 512  # rows of a block in float64, twice as many in float32: fewer lose 
 PANELS = 4
 SMALL = 2**23  # m d²: up to so much one product is as fast
 NARROW = 128  # columns: up to so many, two larger blocks side by side are faster than panels
-PAIR = 2, 2560  # so many blocks side by side, of so many rows
+# So many blocks side by side, of so many rows in float64 and twice as many in float32, which halves the time of 20
+# columns (33 ms for 2·10⁶ rows) and takes nothing from 50 and 100.
+PAIR = 2, 2560
 
 
 def gram(X: Array, weights: Array | None = None) -> Array:
@@ -90,7 +92,8 @@ def _those_given(*arrays: Array | None) -> list[Array]:
 def _panels_of_blocks(X: Array, y: Array | None, weights: Array | None, dtype: DTypeLike) -> Array:
     m, d = X.shape
     narrow = d <= NARROW
-    side, rows = PAIR if narrow else (1, BLOCK * 8 // jnp.dtype(dtype).itemsize)
+    side, rows = PAIR if narrow else (1, BLOCK)
+    rows = rows * 8 // jnp.dtype(dtype).itemsize
     cuts = [0] if narrow else sorted({i * d // PANELS for i in range(PANELS)})
 
     def add(panels, X, y, w):

@@ -25,13 +25,17 @@ from jax_course.linalg.grams import gram
 from jax_course.linalg.lapack import eigh, qr, solve_triangular, svd
 from jax_course.linalg.least_squares import column_scale
 from jax_course.linalg.products import product, transpose_product
+from jax_course.linalg.refinement import CLOSE_DIGITS, relative_noise
 
 WORK = 2**22  # of the longer side times the square of the shorter
 SAFE_POWER = 0.25  # of ε: C², S² and the reciprocal condition are far from rounding above it
 
 
 class GSVD(NamedTuple):
-    """The letters of the formulas above; Z = rows turn, one row of `rows` for each of X."""
+    """The letters of the formulas above; Z = rows turn, one row of `rows` for each of X.
+
+    is_close: whether a solution from it has nearly all digits, so that a correction would give it none.
+    """
 
     rows: Array
     turn: Array
@@ -39,6 +43,7 @@ class GSVD(NamedTuple):
     S: Array
     B: Array
     tau: Array
+    is_close: Array
 
     def coordinates(self, y: Array) -> Array:
         """Zᵀ y."""
@@ -68,7 +73,7 @@ def _orthogonal(X: Array, factors: Array) -> GSVD:
     AB, T = qr(both * scale[None, :])
     U, C, Vt = svd(AB[: R.shape[0]])
     S = jnp.linalg.norm(product(AB[R.shape[0] :], Vt.T), axis=0)
-    return GSVD(Q, U, C, S, scale[:, None] * solve_triangular(T, Vt.T), tau)
+    return GSVD(Q, U, C, S, scale[:, None] * solve_triangular(T, Vt.T), tau, jnp.array(False))
 
 
 def _squared_columns(X: Array, factors: Array) -> tuple[GSVD, Array]:
@@ -80,10 +85,13 @@ def _squared_columns(X: Array, factors: Array) -> tuple[GSVD, Array]:
     S2 = jnp.where(jnp.arange(len(S2)) < jnp.sum(factors == 0), 0, S2)
     B = factored.scale[:, None] * solve_triangular(factored.L, V, lower=True, trans=1)
     C = jnp.sqrt(1 - S2)
-    rounding = jnp.finfo(X.dtype).eps ** SAFE_POWER
-    # the decomposition squares X, and is kept only where three quarters of the digits remain
-    accepted = factored.is_regular(rounding) & jnp.all(((S2 > rounding) | (S2 == 0)) & (1 - S2 > rounding))
-    return GSVD(X, B / C[None, :], C, jnp.sqrt(S2), B, tau), accepted
+    rounding = relative_noise(X.dtype, SAFE_POWER)  # X is squared: it is kept where three quarters of the digits remain
+
+    def is_regular(noise):
+        return factored.is_regular(noise) & jnp.all(((S2 > noise) | (S2 == 0)) & (1 - S2 > noise))
+
+    is_close = is_regular(relative_noise(X.dtype, 1 - CLOSE_DIGITS))
+    return GSVD(X, B / C[None, :], C, jnp.sqrt(S2), B, tau, is_close), is_regular(rounding)
 
 
 def _squared_rows(X: Array, factors: Array) -> tuple[GSVD, Array]:
@@ -93,9 +101,10 @@ def _squared_rows(X: Array, factors: Array) -> tuple[GSVD, Array]:
     sizes, Z = eigh(K)
     C2, S2 = sizes / (sizes + tau), tau / (sizes + tau)
     B = inverse[:, None] * transpose_product(X, Z / jnp.sqrt(sizes * (sizes + tau))[None, :])
-    rounding = jnp.finfo(X.dtype).eps ** SAFE_POWER
+    rounding = relative_noise(X.dtype, SAFE_POWER)
     accepted = jnp.all(C2 > rounding) & jnp.all(factors > 0)
-    return GSVD(Z, jnp.eye(len(Z), dtype=X.dtype), jnp.sqrt(C2), jnp.sqrt(S2), B, tau), accepted
+    one = jnp.eye(len(Z), dtype=X.dtype)
+    return GSVD(Z, one, jnp.sqrt(C2), jnp.sqrt(S2), B, tau, jnp.array(False)), accepted
 
 
 def _ratio(size_X: Array, size_penalty: Array) -> Array:

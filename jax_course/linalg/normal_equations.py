@@ -19,7 +19,7 @@ from functools import partial
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array
 from jax.typing import DTypeLike
 
 from jax_course.linalg.blocks import residual_moments
@@ -28,14 +28,14 @@ from jax_course.linalg.fallback import first_accepted
 from jax_course.linalg.grams import gram_and_moment
 from jax_course.linalg.least_squares import LeastSquares, shortest_least_squares, unique_least_squares
 from jax_course.linalg.products import inner, product, transpose_product
+from jax_course.linalg.refinement import CLOSE_DIGITS, Refined, refined, relative_noise
 from jax_course.padding import padded_rows
 from jax_course.tiers import compiled
 
 TALL = 4  # rows for each column, at least
 WORK = 2**20  # m d²: below, the orthogonal factorisation takes no time worth saving
 MANY_COLUMNS = 192  # from here on a Gram matrix in float32 saves more than the further steps take
-MOST_STEPS = 8
-LEAST_DIGITS = 0.65  # of all digits: ten in float64, four or five in float32
+COST_DIGITS = 1 / 4  # of all digits, may be lost of a cost that is a difference of squares
 
 
 class LeastSquaresMethod(enum.IntEnum):
@@ -56,18 +56,13 @@ class Solved(NamedTuple):
     method: Array
 
 
-class _State(NamedTuple):
-    unknown: Array
-    missing: Array
-    cost: Array
-    step: Array
-    last_size: Array
-    size: Array
-    steps: Array
-
-
-def penalized_least_squares(X: Array, y: Array, delta2: Array, w: Array) -> Solved:
+def penalized_least_squares(
+    X: Array, y: Array, delta2: Array, w: Array, *, refuse: Callable[[], None] = lambda: None
+) -> Solved:
     """The θ of least Σ w (y − Xθ)² + Σ δ²θ², of least norm among several; delta2 (d,), w a scalar or (m,).
+
+    refuse() raises an error where X or y is not finite. A method whose sums show it needs no read of X to find out;
+    before any other, and where such a method has failed, `refuse` is called.
 
     >>> X, y = jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0])
     >>> penalized_least_squares(X, y, jnp.array([3.5]), jnp.array(1.0)).theta
@@ -84,8 +79,13 @@ def penalized_least_squares(X: Array, y: Array, delta2: Array, w: Array) -> Solv
         methods = [_double_precision]
     X, y, w = padded_rows(X, y, w)
     data = X, y, delta2, w
-    tried = (partial(method, *data) for method in (*methods, _orthogonal))
-    return first_accepted(*tried, otherwise=partial(_shortest, *data))
+
+    def orthogonal() -> tuple[Solved, Array]:
+        refuse()
+        return _orthogonal(*data)
+
+    tried = (partial(method, *data) for method in methods)
+    return first_accepted(*tried, orthogonal, otherwise=partial(_shortest, *data))
 
 
 def predictive_least_squares(X: Array, y: Array, delta2: Array) -> Solved:
@@ -144,14 +144,20 @@ def _column_equations(
 ) -> tuple[Solved, Array]:
     G, moment = gram_and_moment(X, y, w, dtype)
     factored = spd_factor(G + jnp.diag(delta2.astype(dtype)))
-    scale = factored.scale.astype(X.dtype)
+    scale, A, moment = factored.scale.astype(X.dtype), G.astype(X.dtype) + jnp.diag(delta2), moment.astype(X.dtype)
 
     def solve(minus_gradient):
         step = factored.solve(minus_gradient.astype(dtype)).astype(X.dtype)
-        return step, size(step, minus_gradient.astype(X.dtype), scale)
+        return step, size(step, minus_gradient, scale)
 
+    theta, first_size = solve(moment)
+    missing, squares = moment - product(A, theta), jnp.sum(w * y**2)
+    cost = squares - jnp.sum(theta * (moment + missing))
+    enough = (dtype == X.dtype) & factored.is_regular(relative_noise(X.dtype, 1 - CLOSE_DIGITS))
+    enough &= cost > relative_noise(X.dtype, COST_DIGITS) * squares
+    start = Refined(theta, missing, cost, jnp.where(enough, 0, first_size), jnp.array(jnp.inf, X.dtype), jnp.array(0))
     evaluate = partial(_gradient_and_cost, X=X, y=y, delta2=delta2, w=w)
-    end, trusted = _refined(jnp.zeros_like(delta2), moment, solve, evaluate)
+    end, trusted = refined(start, first_size, solve, evaluate, partial(product, A))
     solved = Solved(end.unknown, -end.missing, end.cost, jnp.array(len(delta2)), jnp.array(method))
     return solved, trusted & factored.is_regular()
 
@@ -161,7 +167,8 @@ def _row_equations(X: Array, y: Array, delta2: Array, w: Array) -> tuple[Solved,
     free = jnp.all(delta2 == 0)
     inverse = jnp.where(delta2 > 0, 1 / jnp.where(delta2 > 0, delta2, 1), 1)
     ridge = jnp.where(free, 0, 1 / w)
-    factored = spd_factor(product(X * inverse[None, :], X.T) + ridge * jnp.eye(len(X), dtype=X.dtype))
+    A = product(X * inverse[None, :], X.T) + ridge * jnp.eye(len(X), dtype=X.dtype)
+    factored = spd_factor(A)
 
     def solve(missing):
         step = factored.solve(missing)
@@ -170,7 +177,10 @@ def _row_equations(X: Array, y: Array, delta2: Array, w: Array) -> tuple[Solved,
     def evaluate(alpha):
         return y - product(X, inverse * transpose_product(X, alpha)) - ridge * alpha, jnp.zeros((), X.dtype)
 
-    end, trusted = _refined(jnp.zeros_like(y), y, solve, evaluate)
+    alpha, first_size = solve(y)
+    zero, infinite = jnp.zeros((), X.dtype), jnp.array(jnp.inf, X.dtype)
+    start = Refined(alpha, jnp.zeros_like(y), zero, first_size, infinite, jnp.array(0))
+    end, trusted = refined(start, first_size, solve, evaluate, partial(product, A))
     theta = inverse * transpose_product(X, end.unknown)
     minus_gradient, cost = _gradient_and_cost(theta, X, y, delta2, w)
     rank = jnp.where(free, len(X), len(delta2))
@@ -205,29 +215,3 @@ def _gradient_and_cost(theta: Array, X: Array, y: Array, delta2: Array, w: Array
     moment, cost = residual_moments(theta, X, y, w)
     penalty = delta2 * theta
     return moment - penalty, cost + jnp.sum(penalty * theta)
-
-
-def _refined(start: Array, missing: Array, solve: Callable, evaluate: Callable) -> tuple[_State, Array]:
-    """The end of the steps of `solve`, and whether it is accepted.
-
-    solve(missing) gives a step and its size; evaluate(unknown) what is still missing, and the cost.
-    """
-    step, first_size = solve(missing)
-    eps = jnp.finfo(start.dtype).eps
-
-    def take(state: _State) -> _State:
-        unknown = state.unknown + state.step
-        missing, cost = evaluate(unknown)
-        step, size = solve(missing)
-        return _State(unknown, missing, cost, step, state.size, size, state.steps + 1)
-
-    def running(state: _State) -> Array:
-        shrinks = (state.steps < 2) | (state.size < state.last_size / 2)
-        large = (state.size > 64 * eps * first_size) | (state.steps == 0)
-        return large & shrinks & (state.steps < MOST_STEPS)
-
-    infinite, zero = jnp.array(jnp.inf, start.dtype), jnp.zeros((), start.dtype)
-    state = _State(start, missing.astype(start.dtype), zero, step, infinite, first_size, jnp.array(0))
-    end = lax.while_loop(running, take, state)
-    # the last step is not taken: it is what rounding leaves
-    return end, end.size <= eps**LEAST_DIGITS * first_size

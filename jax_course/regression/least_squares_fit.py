@@ -1,12 +1,13 @@
 """The fit of a least squares problem: the solution with its status, its method, its gradient's norm and derivatives."""
 
 from collections.abc import Callable
+from functools import partial
 
 import jax.numpy as jnp
 
 from jax_course import losses
 from jax_course.implicit import minimiser
-from jax_course.inputs import Problem
+from jax_course.inputs import Problem, refuse_not_finite
 from jax_course.linalg import Solved, penalized_least_squares
 from jax_course.linalg.normal_equations import LeastSquaresMethod
 from jax_course.linear_cost import conditions
@@ -16,16 +17,19 @@ from jax_course.tiers import compiled
 LOSS = losses.squared_error()
 
 
-def least_squares_fit(problem: Problem, solve: Callable[..., Solved] = penalized_least_squares) -> Solution:
+def least_squares_fit(problem: Problem, solve: Callable[..., Solved] | None = None) -> Solution:
     """The θ (d,) of least Σ w (y − ŷ)² + Σ penalty θ², by `solve(X, y, penalty, weights)`. Course 3.3, 6.1.
 
-    >>> from jax_course.inputs import regression_problem
-    >>> least_squares_fit(regression_problem([[1.0], [2.0]], [3.0, 7.0], penalty=3.5)).theta
+    X and y may be unread: they are refused where they are not finite.
+
+    >>> from jax_course.inputs import unread_regression_problem
+    >>> least_squares_fit(unread_regression_problem([[1.0], [2.0]], [3.0, 7.0], penalty=3.5)).theta
     Array([2.], dtype=float64)
     """
+    solve = solve or partial(penalized_least_squares, refuse=lambda: refuse_not_finite(problem))
 
-    def fit(problem: Problem) -> Solution:
-        return least_squares_solution(solve(problem.X, problem.y, problem.penalty, problem.weights))
+    def fit(p: Problem) -> Solution:
+        return least_squares_solution(solve(p.X, p.y, p.penalty, p.weights))
 
     return minimiser(conditions(LOSS), fit, problem)
 

@@ -114,10 +114,10 @@ def fit(X: ArrayLike, y: ArrayLike, *, weights: ArrayLike = 1.0) -> Solution:
     """θ = (XᵀX)⁻¹Xᵀy, shape (d,), to nearly full precision. Course 3.3.
 
     By an orthogonal factorisation with refinement; where X is large and its columns are not nearly dependent, by
-    Cholesky's factor of XᵀX with refinement: see `method`. For more columns than rows, or dependent columns: the
-    minimiser of least norm, status RANK_DEFICIENT.
+    Cholesky's factor of XᵀX, refined where that gives digits: see `method`. For more columns than rows, or dependent
+    columns: the minimiser of least norm, status RANK_DEFICIENT.
 
     >>> fit(jnp.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]]), jnp.array([1.0, 3.0, 5.0])).theta
     Array([1., 2.], dtype=float64)
     """
-    return least_squares_fit(inputs.regression_problem(X, y, weights=weights))
+    return least_squares_fit(inputs.unread_regression_problem(X, y, weights=weights))

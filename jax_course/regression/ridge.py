@@ -117,4 +117,4 @@ def fit(X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, weights: ArrayL
     >>> fit(jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]), penalty=3.5).theta
     Array([2.], dtype=float64)
     """
-    return least_squares_fit(inputs.regression_problem(X, y, penalty=penalty, weights=weights))
+    return least_squares_fit(inputs.unread_regression_problem(X, y, penalty=penalty, weights=weights))

@@ -10,7 +10,8 @@ Row i of a path minimises Σ (y − ŷ)² + penalties[i] Σ factors θ². With t
     (1/m) Σ ((y − ŷ)_i / (1 − tr H/m))²                                                    generalized_cross_validation
     t(p) = Σ factors θ² = (1/τ) Σ (S C Zᵀy / (C² + p S²))²                                 budget       6.1b
 
-One or two corrections with the gradient of each θ restore the digits that one factorisation for all penalties costs.
+One or two corrections with the gradient of each θ restore the digits that one factorisation for all penalties costs,
+where it costs any: a correction reads X once, for all penalties.
 
 Without example i its prediction is ŷ_i − H_ii(y − ŷ)_i/(1 − H_ii) (Sherman and Morrison), hence the error above without
 a second fit. 1 − s is p S²/(C² + p S²), so that nothing cancels where the fit nearly interpolates.

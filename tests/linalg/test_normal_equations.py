@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from jax_course import linear, ridge
+from jax_course.inputs import values
 from jax_course.linalg import normal_equations, penalized_least_squares, predictive_least_squares
 from jax_course.linalg.normal_equations import LeastSquaresMethod
-from jax_course.solution import Method
+from jax_course.solution import Method, Status
 
 ORTHOGONAL, NORMAL_EQUATIONS, HALF_PRECISION = LeastSquaresMethod
 
@@ -129,3 +130,42 @@ def test_predictions_have_their_digits_where_theta_has_them_not():
     np.testing.assert_allclose(X @ solved.theta, X @ exactly(X, y, 1e-9), rtol=0, atol=1e-9 * np.max(np.abs(y)))
     y_on_nothing = predictive_least_squares(*map(jnp.asarray, (0 * X, y, np.zeros(10))))
     assert int(y_on_nothing.rank) == 0
+
+
+@pytest.mark.parametrize(("dtype", "digits"), [("float64", 1e-13), ("float32", 2e-6)])
+def test_columns_far_from_dependent_need_no_step_and_have_their_digits(dtype, digits, monkeypatch):
+    X, y = problem(400, 4)
+    y = y + 3.0 * np.cos(np.arange(400.0))  # far from its fit
+    theta = exactly(X, y, 0.0)
+    monkeypatch.setattr(normal_equations, "residual_moments", lambda theta, *_: (jnp.nan * theta, jnp.nan))  # of a step
+    X, y = jnp.asarray(X, dtype), jnp.asarray(y, dtype)
+    one, zero = jnp.ones((), dtype), jnp.zeros(4, dtype)
+    solved, accepted = normal_equations._double_precision.__wrapped__(X, y, zero, one)
+    assert accepted
+    np.testing.assert_allclose(solved.theta, theta, rtol=digits)
+    residual = np.asarray(y, float) - np.asarray(X, float) @ theta
+    np.testing.assert_allclose(solved.cost, residual @ residual, rtol=30 * digits)
+
+
+def test_the_cost_of_a_close_fit_is_summed_from_the_residuals():
+    X, y = problem(400, 4)
+    y = 1e6 + (y - y.mean()) * 1e-3
+    X[:, 0] = 1.0
+    theta = exactly(X, y, 0.0)
+    solved = penalized_least_squares(jnp.asarray(X), jnp.asarray(y), jnp.zeros(4), jnp.asarray(1.0))
+    assert int(solved.method) == NORMAL_EQUATIONS
+    np.testing.assert_allclose(solved.cost, np.sum((y - X @ theta) ** 2), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["X", "y"])
+@pytest.mark.parametrize("shape", [(400, 4), (20, 90)], ids=["tall", "wide"])
+def test_data_that_is_not_finite_is_refused_without_a_read_for_it(shape, name, monkeypatch):
+    data = dict(zip("Xy", problem(*shape), strict=True))
+    monkeypatch.setattr(normal_equations, "_orthogonal", None)  # what would take long
+    assert linear.fit(**data).status != Status.NOT_FINITE
+    monkeypatch.setattr(values, "finite", None)  # nor is it looked for where nothing is amiss
+    assert np.isfinite(linear.fit(**data).theta).all()
+    monkeypatch.undo()
+    data[name].flat[3] = np.inf
+    with pytest.raises(ValueError, match=rf"{name} must be finite; {name}\[.*3\] is inf"):
+        linear.fit(**data)

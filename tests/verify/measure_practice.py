@@ -1,6 +1,6 @@
 """What the doctor says of the derivatives of practice: a table by domain, and a line for each that it misjudges.
 
-python -m tests.verify.measure_practice a [domain …]
+python -m tests.verify.measure_practice a|b|c [domain …]
 """
 
 import copy
@@ -17,7 +17,7 @@ COLUMNS = ("wrong", "rejected", "named", "right", "confirmed", "accused", "raise
 
 
 def cases(half: str, domains: list[str]) -> dict[str, list[Practice]]:
-    """The cases of a half, "a" or "b", by domain."""
+    """The cases of a half, "a", "b" or "c", by domain."""
     package = importlib.import_module(f"tests.verify.practice_{half}")
     names = [found.name for found in pkgutil.iter_modules(package.__path__) if not domains or found.name in domains]
     return {name: importlib.import_module(f"{package.__name__}.{name}").CASES for name in names}
