@@ -30,7 +30,7 @@ from jax.custom_derivatives import SymbolicZero
 from jax.flatten_util import ravel_pytree
 from jax.scipy.sparse.linalg import cg
 
-from jax_course.linalg import spd_factor
+from jax_course.linalg import product, spd_factor
 from jax_course.members import is_true_for_all
 from jax_course.solution import Solution, Status
 from jax_course.tiers import is_traced
@@ -232,7 +232,7 @@ def spd_inverse_product(H: Array, b: Array) -> Array:
     """
     factored = spd_factor(H)
     x = factored.solve(b)
-    x = x + factored.solve(b - H @ x)
+    x = x + factored.solve(b - product(H, x))
     return jnp.where(factored.is_regular(), x, jnp.nan)
 
 

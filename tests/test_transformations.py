@@ -1,6 +1,7 @@
 """Every function of the registry lowers for every platform, and goes through JAX's other transformations.
 
-Models and layers in float64, which platforms know less of; in float32 test_contract and test_layers trace them.
+All products are to lower in full precision: in float32 a GPU's own has 11 bits. Models and layers in float64, which
+platforms know less of; in float32 test_contract and test_layers trace them.
 """
 
 from functools import partial
@@ -13,7 +14,7 @@ import pytest
 from jax import export, lax
 from jax.sharding import Mesh, PartitionSpec
 
-from jax_course import linear, optimization
+from jax_course import kernel, lasso, linalg, linear, optimization, ridge, tiers
 from jax_course.optimization import optimizers
 from jax_course.train import train
 from tests.cases import LAYERS, MODELS
@@ -30,7 +31,11 @@ PROXIMAL = {
 
 def assert_lowers(function, *arguments):
     """In the dtype of the arguments; needs no such machine."""
-    assert set(export.export(jax.jit(function), platforms=PLATFORMS)(*arguments).platforms) == set(PLATFORMS)
+    jitted = function if hasattr(function, "lower") else jax.jit(function)
+    exported = export.export(jitted, platforms=PLATFORMS)(*arguments)
+    assert set(exported.platforms) == set(PLATFORMS)
+    products = [line for line in exported.mlir_module().splitlines() if "stablehlo.dot_general" in line]
+    assert [line for line in products if "[HIGHEST, HIGHEST]" not in line] == []
 
 
 def fit_of(model):
@@ -48,6 +53,50 @@ def test_a_model_lowers_for_every_platform(name):
         return verbs, fit_of(model)(X, y)
 
     assert_lowers(everything, theta, X, y)
+
+
+# Shapes of (m, d) at which other algorithms begin, and what else is fitted; nothing is computed
+LARGE = {
+    "linear, blocks of rows": (linear.fit, (2**16, 10)),
+    "linear, half precision": (linear.fit, (2**14, 200)),
+    "linear, by rows": (linear.fit, (64, 300)),
+    "ridge path": (lambda X, y: ridge.path(X, y, y[:3] ** 2), (300, 130)),
+    "ridge path, by rows": (lambda X, y: ridge.path(X, y, y[:3] ** 2), (130, 300)),
+    "ridge, leaving one out": (lambda X, y: ridge.leave_one_out(X, y, y[:3] ** 2), (300, 130)),
+    "ridge, a budget": (lambda X, y: ridge.constrained(X, y, budget=1.0), (30, 3)),
+    "lasso path": (lambda X, y: lasso.path(X, y, jnp.array([2.0, 1.0], X.dtype)), (300, 60)),
+    "kernel, conjugate gradients": (partial(kernel.fit, scale=1.0, penalty=0.1), (10_001, 2)),
+    "kernel, bias": (partial(kernel.fit_with_bias, scale=1.0, penalty=0.1), (30, 2)),
+    "kernel, centers": (lambda X, y: kernel.fit_on_centers(X, y, scale=1.0, penalty=0.1, centers=X[:9]), (3_000, 2)),
+    "kernel, leaving one out": (lambda X, y: kernel.leave_one_out(X, y, scales=y[:2], penalties=y[:3] ** 2), (30, 2)),
+    "a product there and back": (
+        lambda X, y: linalg.product_and_transpose_product(jnp.negative, X[:64, :3], X),
+        (2**14, 64),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_a_fit_of_large_data_lowers_for_every_platform(name):
+    fit, shape = LARGE[name]
+    assert_lowers(fit, jax.ShapeDtypeStruct(shape, np.float64), jax.ShapeDtypeStruct(shape[:1], np.float64))
+
+
+@pytest.mark.parametrize("name", RICHEST)
+def test_every_program_of_a_fit_outside_jit_lowers_for_every_platform(name, monkeypatch):
+    """Its stages, which are compiled when the data need them."""
+    called, call = {}, tiers._Tiers.__call__
+
+    def noted(self, *arguments):
+        called[self.__name__] = self, arguments
+        return call(self, *arguments)
+
+    monkeypatch.setattr(tiers._Tiers, "__call__", noted)
+    _, X, y = MODELS[name].problem(0, np.float64)
+    MODELS[name].module.fit(X, y, **MODELS[name].hyper)
+    assert called
+    for program, arguments in called.values():
+        assert_lowers(program._well, *arguments)
 
 
 def minimum(name, p, start, **settings):

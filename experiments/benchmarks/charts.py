@@ -76,6 +76,30 @@ def _legend(axes: Axes) -> None:
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4, columnspacing=1.5, handletextpad=0.2)
 
 
+def times(races: list[Record], title: str) -> Figure:
+    """A row for each race: milliseconds of ours and of the best peer, and the limit."""
+    shown = [race for race in races if race["contenders"][0]["seconds"]]
+    figure, axes = plt.subplots(figsize=(9, 1.2 + 0.27 * len(shown)))
+    peer_look: dict[str, Any] = {"color": DATA, "markerfacecolor": "white", "label": "best peer"}
+    limit_look: dict[str, Any] = {"color": TRUTH, "markersize": 11, "markeredgewidth": 2, "label": "limit"}
+    for row, race in enumerate(shown):
+        ours, *peers = race["contenders"]
+        face = FIT if ours["accurate"] else "white"
+        median, *_ = ours["median_and_quartiles"]
+        axes.plot(1e3 * median, row, "o", color=FIT, markerfacecolor=face, label=OURS, zorder=3)
+        for peer in peers:
+            if peer["name"] == race["best_peer"]:
+                axes.plot(1e3 * peer["median_and_quartiles"][0], row, "o", **peer_look)
+        if race["limit_seconds"]:
+            axes.plot(1e3 * race["limit_seconds"], row, "|", **limit_look)
+    axes.set(xscale="log", xlabel="milliseconds", ylim=(len(shown) - 0.5, -0.5))
+    axes.set_yticks(range(len(shown)), [_title(race) for race in shown])
+    axes.set_title(title, loc="left", pad=24)
+    handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    axes.legend(handles.values(), handles.keys(), loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
+    return figure
+
+
 def scaling(record: Record) -> Figure:
     """Seconds against rows and against features; a cross where a peer gives up."""
     figure, both = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")

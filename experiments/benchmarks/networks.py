@@ -81,28 +81,30 @@ def linear(theta: Any) -> list[tuple[Any, Any]]:
     return [tuple(layer) for layer in theta if layer]
 
 
-def with_torch(theta: Any, X: np.ndarray, y: np.ndarray) -> dict[str, Run]:
-    """One epoch of PyTorch's loop from these parameters, with both forms of its Adam; none if it is not installed."""
+def with_torch(theta: Any, X: np.ndarray, y: np.ndarray, device: str = "cpu") -> dict[str, Run]:
+    """One epoch of PyTorch's loop from these parameters, with both forms of its Adam; none if it is not installed. The
+    data are on the device before."""
     try:
         import torch  # pyright: ignore[reportMissingImports]
     except ModuleNotFoundError:
         return {}
     torch.set_num_threads(os.cpu_count() or 1)
-    inputs, labels, modules = torch.from_numpy(X), torch.from_numpy(y.astype(np.int64)), []
+    inputs, labels = (torch.from_numpy(a).to(device) for a in (X, y.astype(np.int64)))
+    modules = []
     for bias, weights in linear(theta):
         layer = torch.nn.Linear(*weights.shape)
         layer.load_state_dict({"bias": torch.tensor(np.array(bias)), "weight": torch.tensor(np.array(weights).T)})
         modules += [layer, torch.nn.ReLU()]
-    untrained = torch.nn.Sequential(*modules[:-1])
+    untrained = torch.nn.Sequential(*modules[:-1]).to(device)
 
     def run(**settings):
         model = copy.deepcopy(untrained)
         optimizer = torch.optim.Adam(model.parameters(), lr=RATE, **settings)
-        for rows in torch.randperm(len(inputs)).split(BATCH):
+        for rows in torch.randperm(len(inputs), device=device).split(BATCH):
             optimizer.zero_grad()
             torch.nn.functional.cross_entropy(model(inputs[rows]), labels[rows]).backward()
             optimizer.step()
-        return [(layer.bias.detach().numpy(), layer.weight.detach().numpy().T) for layer in model[::2]]
+        return [(layer.bias.detach().cpu().numpy(), layer.weight.detach().cpu().numpy().T) for layer in model[::2]]
 
     return {"PyTorch": run, "PyTorch, fused Adam": partial(run, fused=True)}
 

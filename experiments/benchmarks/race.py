@@ -40,7 +40,8 @@ class Work(NamedTuple):
 
 
 class Race(NamedTuple):
-    """`error` of what a contender returns is at most `bound` where it is right; target: the best peer's by ours."""
+    """`error` of what a contender returns is at most `bound` where it is right; target: the best peer's by ours; card:
+    the peers on the device that ours runs on."""
 
     name: str
     ours: Contender
@@ -51,6 +52,7 @@ class Race(NamedTuple):
     work: Work = Work()
     dtype: str = "float64"
     target: float | None = None
+    card: tuple[Contender, ...] = ()
 
 
 class Scaling(NamedTuple):

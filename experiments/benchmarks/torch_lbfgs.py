@@ -8,12 +8,13 @@ import numpy as np
 THREADS, MOST_STEPS = 2, 100_000
 
 
-def minimise(cost: Callable[[Any], Any], start: np.ndarray, tolerance: float) -> np.ndarray:
-    """The minimiser, with strong Wolfe conditions, until no entry of the gradient is above the tolerance."""
+def minimise(cost: Callable[[Any], Any], start: np.ndarray, tolerance: float, device: str = "cpu") -> np.ndarray:
+    """The minimiser, with strong Wolfe conditions, until no entry of the gradient is above the tolerance; on the device
+    that the cost computes on."""
     import torch  # pyright: ignore[reportMissingImports]
 
     torch.set_num_threads(THREADS)
-    theta = torch.from_numpy(start.copy()).requires_grad_()
+    theta = torch.tensor(start, device=device, requires_grad=True)
     optimizer = torch.optim.LBFGS(
         [theta],
         max_iter=MOST_STEPS,
@@ -29,4 +30,4 @@ def minimise(cost: Callable[[Any], Any], start: np.ndarray, tolerance: float) ->
         return loss
 
     optimizer.step(closure)
-    return theta.detach().numpy()
+    return theta.detach().cpu().numpy()

@@ -15,7 +15,7 @@ from jax import Array, lax
 
 from jax_course.classification.newton import FALL
 from jax_course.classification.separation import separates
-from jax_course.linalg import Factored, Whitened, product, spd_factor, transpose_product
+from jax_course.linalg import Factored, Whitened, inner, product, spd_factor, transpose_product
 from jax_course.linalg.cholesky import rounding_noise
 from jax_course.linalg.lapack import cholesky
 from jax_course.linear_cost import LinearCost, weighted
@@ -122,7 +122,7 @@ def _next_state(task: Task, state: State) -> State:
     old, counts = state.numbers, state.counts
     line, search = _line(task, state)
     point = _moved(task, state.point, line, search.alpha)
-    found = next_search(search, jnp.zeros_like(old.slope), point.g @ line.p, ())
+    found = next_search(search, jnp.zeros_like(old.slope), inner(point.g, line.p), ())
     norm, change, size = jnp.linalg.norm(jnp.stack([point.g, search.alpha * line.p, point.w.reshape(-1)]), axis=1)
     is_start, was_small = counts.trials == 0, counts.status == Status.CONVERGED
     good, finite = is_start | (found.good & (search.start.slope < 0)), jnp.isfinite(norm)
@@ -168,7 +168,7 @@ def _new_direction(task: Task, point: Point) -> tuple[Direction, Array]:
     factored = spd_factor(H)
     p = -_damped(H, factored).solve(point.g)
     step = p.reshape(point.w.shape)
-    return Direction(p, product(T, step), product(X, step), factored, jnp.diagonal(H), point.g), point.g @ p
+    return Direction(p, product(T, step), product(X, step), factored, jnp.diagonal(H), point.g), inner(point.g, p)
 
 
 def _damped(H: Array, factored: Factored) -> Factored:

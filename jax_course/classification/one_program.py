@@ -131,8 +131,8 @@ def _is_quasi_separated(
 def _projected(bases: Array, theta: Array) -> Array:
     """The parameters of least norm with the predictions and the penalty of theta."""
     columns = theta.reshape(len(theta), -1)
-    within = jnp.einsum("kde,dk->ke", bases, columns)
-    return jnp.einsum("kde,ke->dk", bases, within).reshape(theta.shape)
+    within = jnp.einsum("kde,dk->ke", bases, columns, precision=lax.Precision.HIGHEST)
+    return jnp.einsum("kde,ke->dk", bases, within, precision=lax.Precision.HIGHEST).reshape(theta.shape)
 
 
 def _corrected(cost: LinearCost, theta: Array, T: Array, factored: Factored, steps: Array) -> tuple[Array, Array]:

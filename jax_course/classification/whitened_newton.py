@@ -139,7 +139,8 @@ def penalty_curvature(white: Whitened, delta2: Array, sizes: Array | None = None
     alike = jnp.all(columns == columns[:, :1]) & (K > 1)
     shift = jnp.where(alike, 1 / K**2, 0).astype(delta2.dtype) * jnp.eye(d, dtype=delta2.dtype)
     shift = shift if sizes is None else shift * sizes[None, :]
-    curvature = jnp.einsum("kjl,kn->jkln", blocks, jnp.eye(K, dtype=delta2.dtype)) + shift[:, None, :, None]
+    blocks = jnp.einsum("kjl,kn->jkln", blocks, jnp.eye(K, dtype=delta2.dtype), precision=lax.Precision.HIGHEST)
+    curvature = blocks + shift[:, None, :, None]
     return curvature.reshape(delta2.shape + delta2.shape)
 
 

@@ -12,7 +12,7 @@ from jax_course.linalg.grams import gram, gram_and_moment
 from jax_course.linalg.gsvd import GSVD, with_gsvd
 from jax_course.linalg.least_squares import LeastSquares, column_scale, inverse_root, least_squares, minimum_norm
 from jax_course.linalg.normal_equations import Solved, penalized_least_squares, predictive_least_squares
-from jax_course.linalg.products import product, transpose_product
+from jax_course.linalg.products import inner, product, transpose_product
 from jax_course.linalg.whitening import Whitened, whiten
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "first_accepted",
     "gram",
     "gram_and_moment",
+    "inner",
     "inverse_root",
     "is_large",
     "least_squares",

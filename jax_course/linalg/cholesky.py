@@ -14,6 +14,7 @@ from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
 from jax_course.linalg.lapack import cho_solve, cholesky, eigh, reciprocal_condition, solve_triangular, svd
+from jax_course.linalg.products import multiplied
 
 
 class Factored(NamedTuple):
@@ -114,6 +115,7 @@ def shortest_solution(A: Array, b: Array) -> Array:
     lost = jnp.where(kept[None, :], 0, scale[:, None] * V)
     U, S, _ = svd(lost)
     U = jnp.where(S > rank_tolerance(lost) * S[0], U, 0)  # an orthonormal basis of the null space
-    b = b - U @ (U.T @ b)
-    x = scale * (V @ jnp.where(kept, V.T @ (scale * b) / jnp.where(kept, sizes, 1), 0))
-    return x - U @ (U.T @ x)
+    b = b - multiplied(U, multiplied(U.T, b))
+    within = multiplied(V.T, scale * b) / jnp.where(kept, sizes, 1)
+    x = scale * multiplied(V, jnp.where(kept, within, 0))
+    return x - multiplied(U, multiplied(U.T, x))

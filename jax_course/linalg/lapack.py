@@ -23,6 +23,8 @@ import jax.scipy.linalg
 from jax import Array, lax
 from jax.custom_batching import custom_vmap
 
+from jax_course.linalg.products import multiplied
+
 
 def cholesky(A: Array) -> Array:
     """The lower triangular L with A = L Lᵀ, from the lower triangle of A (d, d); NaN where A is not positive definite.
@@ -148,7 +150,8 @@ def _(primals, tangents):
     (L, B), (dL, dB) = primals, tangents
     X, read = _cho_solve(L, B), jnp.tril(dL)
     inverse = _cho_solve(L, jnp.eye(len(L), dtype=L.dtype))
-    return X, inverse @ (dB - read @ (L.T @ X) - L @ (read.T @ X))
+    change = multiplied(read, multiplied(L.T, X)) + multiplied(L, multiplied(read.T, X))
+    return X, multiplied(inverse, dB - change)
 
 
 _cholesky = jax.custom_jvp(_one_after_another(lambda A: lax.linalg.cholesky(A, symmetrize_input=False)))
@@ -160,8 +163,8 @@ def _(primals, tangents):
     L = _cholesky(A)
     inverse = solve_triangular(L, jnp.eye(len(A), dtype=A.dtype), lower=True)
     symmetric = jnp.tril(dA) + jnp.tril(dA, -1).T  # the lower triangle is what is read
-    within = jnp.tril(inverse @ symmetric @ inverse.T)
-    return L, L @ (within - jnp.diag(jnp.diagonal(within)) / 2)
+    within = jnp.tril(multiplied(multiplied(inverse, symmetric), inverse.T))
+    return L, multiplied(L, within - jnp.diag(jnp.diagonal(within)) / 2)
 
 
 @cache
@@ -177,6 +180,6 @@ def _triangular(lower: bool, trans: int) -> Callable:
         X = solution(L, B)
         inverse = solution(L, jnp.eye(len(L), dtype=L.dtype))
         read = (jnp.tril if lower else jnp.triu)(dL)
-        return X, inverse @ (dB - (read.T if trans else read) @ X)
+        return X, multiplied(inverse, dB - multiplied(read.T if trans else read, X))
 
     return solution

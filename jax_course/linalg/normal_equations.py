@@ -27,7 +27,7 @@ from jax_course.linalg.cholesky import spd_factor
 from jax_course.linalg.fallback import first_accepted
 from jax_course.linalg.grams import gram_and_moment, row_gram
 from jax_course.linalg.least_squares import LeastSquares, shortest_least_squares, unique_least_squares
-from jax_course.linalg.products import product, transpose_product
+from jax_course.linalg.products import inner, product, transpose_product
 from jax_course.linalg.refinement import CLOSE_DIGITS, Refined, refined, relative_noise
 from jax_course.padding import padded_rows
 from jax_course.tiers import compiled
@@ -120,7 +120,7 @@ def factor_work(X: Array, *_: Array) -> float:
 @compiled(operations=column_work)
 def _accurate_predictions(X: Array, y: Array, delta2: Array) -> tuple[Solved, Array]:
     def energy(step, missing, _):  # √(dθᵀ A dθ), the length of (X dθ, δ dθ)
-        return jnp.sqrt(jnp.maximum(step @ missing, 0))
+        return jnp.sqrt(jnp.maximum(inner(step, missing), 0))
 
     return _column_equations(X, y, delta2, jnp.ones((), X.dtype), X.dtype, LeastSquaresMethod.NORMAL_EQUATIONS, energy)
 

@@ -1,4 +1,4 @@
-r"""Products of a design matrix with vectors: X θ and Xᵀ r. With itself: `linalg.grams`.
+r"""Products of a design matrix with vectors: X θ and Xᵀ r. With itself: `linalg.grams`. And aᵀb of two vectors.
 
 Shapes: X (m, d), theta (d,) or (d, K), r (m,) or (m, K).
 
@@ -38,6 +38,15 @@ def _sum_over_rows(X: Array, r: Array) -> Array:
     return jnp.sum(X * lax.optimization_barrier(r)[:, None], axis=0)
 
 
+def inner(a: Array, b: Array) -> Array:
+    """aᵀb of two vectors (n,), in full precision.
+
+    >>> inner(jnp.array([1.0, 2.0]), jnp.array([3.0, 4.0]))
+    Array(11., dtype=float64)
+    """
+    return multiplied(a, b)
+
+
 def multiplied(A: Array, B: Array) -> Array:
-    """A B, matrices or stacks of them, in full precision."""
+    """A B, matrices or stacks of them, or vectors, in full precision: not in an accelerator's default for float32."""
     return jnp.matmul(A, B, precision=lax.Precision.HIGHEST)

@@ -19,6 +19,7 @@ from jax import Array
 
 from jax_course.inputs.shapes import whole
 from jax_course.inputs.types import ArrayLike
+from jax_course.linalg import inner
 from jax_course.optimization.descent import DescentMethod, Direction, descent
 from jax_course.optimization.objective import Objective, Point
 from jax_course.optimization.run import Algorithm, Task, solver
@@ -97,9 +98,9 @@ def _gradient_descent(**settings: Any) -> Algorithm:
 
 def _nonlinear_cg(**settings: Any) -> Algorithm:
     def direction(f: Objective, point: Point, previous: _Previous) -> Direction:
-        beta = point.g @ (point.g - previous.g) / (previous.g @ previous.g)
+        beta = inner(point.g, point.g - previous.g) / inner(previous.g, previous.g)
         p = -point.g + jnp.maximum(beta, 0) * previous.p
-        p = jnp.where(p @ point.g < 0, p, -point.g)
+        p = jnp.where(inner(p, point.g) < 0, p, -point.g)
         return Direction(p, _first_alpha(point, p, previous))
 
     return descent(DescentMethod(_start, direction, _update), **settings)
@@ -111,9 +112,9 @@ def _start(point: Point) -> _Previous:
 
 
 def _update(previous: _Previous, old: Point, new: Point, direction: Direction, alpha: Array) -> _Previous:
-    return _Previous(old.g, direction.p, alpha, alpha * (old.g @ direction.p))
+    return _Previous(old.g, direction.p, alpha, alpha * inner(old.g, direction.p))
 
 
 def _first_alpha(point: Point, p: Array, previous: _Previous) -> Array:
-    slope = point.g @ p
+    slope = inner(point.g, p)
     return jnp.where(previous.decrease < 0, 2 * previous.decrease / slope, 1 / jnp.linalg.norm(p))

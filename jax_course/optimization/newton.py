@@ -20,7 +20,7 @@ from jax import Array, lax
 
 from jax_course.inputs.shapes import whole
 from jax_course.inputs.types import ArrayLike
-from jax_course.linalg import rank_tolerance, spd_factor
+from jax_course.linalg import product, rank_tolerance, spd_factor, transpose_product
 from jax_course.linalg.cholesky import power_of_two_scale
 from jax_course.linalg.lapack import eigh, eigvalsh
 from jax_course.optimization.descent import DescentMethod, Direction, State, descent
@@ -123,4 +123,5 @@ def _absolute_solve(A: Array, b: Array) -> Array:
     eigenvalues, V = eigh(scale[:, None] * A * scale[None, :])
     curvature = jnp.abs(eigenvalues)
     seen = curvature > rank_tolerance(A) * jnp.max(curvature)
-    return scale * (V @ jnp.where(seen, (scale * b) @ V / jnp.where(seen, curvature, 1), 0))
+    within = transpose_product(V, scale * b) / jnp.where(seen, curvature, 1)
+    return scale * product(V, jnp.where(seen, within, 0))

@@ -17,6 +17,7 @@ from jax import Array, lax
 
 from jax_course.inputs.shapes import whole
 from jax_course.inputs.types import ArrayLike
+from jax_course.linalg import inner
 from jax_course.optimization.descent import DescentMethod, Direction, descent
 from jax_course.optimization.objective import Objective, Point
 from jax_course.optimization.run import Algorithm, Task, solver
@@ -83,11 +84,12 @@ def conjugate_gradients(product: Callable[[Array], Array], g: Array, tolerance: 
     def step(state: _Inner) -> _Inner:
         z, r, d, products, _ = state
         Hd = product(d)
-        curvature, rounding = d @ Hd, eps * jnp.linalg.norm(d) * jnp.linalg.norm(Hd)
+        curvature, rounding = inner(d, Hd), eps * jnp.linalg.norm(d) * jnp.linalg.norm(Hd)
         size = jnp.maximum(jnp.abs(curvature), rounding)
-        alpha = (r @ r) / jnp.where(size > 0, size, r @ r)
+        rr = inner(r, r)
+        alpha = rr / jnp.where(size > 0, size, rr)
         r_new = r + alpha * Hd
-        d_new = -r_new + (r_new @ r_new) / (r @ r) * d
+        d_new = -r_new + inner(r_new, r_new) / rr * d
         return _Inner(z + alpha * d, r_new, d_new, products + 1, curvature > rounding)
 
     def is_running(state: _Inner) -> Array:

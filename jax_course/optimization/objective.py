@@ -13,6 +13,8 @@ import numpy as np
 from jax import Array
 
 from jax_course.inputs.arrays import as_array
+from jax_course.linalg import inner
+from jax_course.linalg.products import multiplied
 
 
 class Point(NamedTuple):
@@ -64,7 +66,7 @@ def line(evaluated: Callable[[Array], Point], start: Point, p: Array) -> Line:
 
     def evaluate(alpha: Array) -> tuple[Array, Array, Array]:
         _, f, g, _ = evaluated(start.x + alpha * p)
-        return f, g @ p, g
+        return f, inner(g, p), g
 
     return Line(evaluate, start.g, lambda alpha, f, g: Point(start.x + alpha * p, f, g))
 
@@ -164,7 +166,7 @@ def objective(
     def product(x: Array, v: Array) -> Array:
         if hessian_product is not None:
             return vector(hessian_product(tree(x, theta), tree(v, theta)), theta, "the Hessian product")
-        return _directional_derivative(g, x, v) if hessian is None else matrix(x) @ v
+        return _directional_derivative(g, x, v) if hessian is None else multiplied(matrix(x), v)
 
     def prox(x: Array, step: Array) -> Array:
         return vector(proximal(tree(x, theta), step), theta, "the prox of theta")
@@ -177,7 +179,7 @@ def _directional_derivative(g: Callable[[Array], Array], x: Array, v: Array) -> 
     try:
         return jax.jvp(g, (x,), (v,))[1]
     except TypeError:  # g has a hand-written reverse-mode rule, through which forward mode cannot go
-        return jax.grad(lambda x: g(x) @ v)(x)
+        return jax.grad(lambda x: inner(g(x), v))(x)
 
 
 def _scalar(value: Any, dtype: Any) -> Array:

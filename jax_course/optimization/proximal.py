@@ -19,6 +19,7 @@ from jax import Array, lax
 
 from jax_course.inputs.shapes import whole
 from jax_course.inputs.types import ArrayLike
+from jax_course.linalg import inner
 from jax_course.optimization.objective import Objective, Point, tree_where
 from jax_course.optimization.run import Algorithm, Task, solver
 from jax_course.optimization.step_rules import last_place
@@ -166,7 +167,7 @@ def _proximal(next_t: Callable[[Array], Array], tolerance: ArrayLike | None, max
         _, f_v, g, _ = f.point(v)
         trial = _step_below_the_parabola(f, v, f_v, g, GROWTH * state.eta)
         G = (v - trial.x) / trial.eta
-        uphill = (v - trial.x) @ (trial.x - x) > 0
+        uphill = inner(v - trial.x, trial.x - x) > 0
         norm = jnp.linalg.norm(G)
         rounding = jnp.finfo(v.dtype).eps * jnp.linalg.norm(trial.x) / trial.eta  # of G, from that of θ⁺
         finite = jnp.isfinite(trial.f) & jnp.isfinite(norm)
@@ -195,7 +196,7 @@ def _step_below_the_parabola(f: Objective, v: Array, f_v: Array, g: Array, eta: 
     def trial(eta: Array, count: Array) -> _Trial:
         x = f.proximal(v - eta * g, eta)
         s, f_x = x - v, f.value(x)
-        good = f_x <= f_v + g @ s + s @ s / (2 * eta) + last_place(f_v)
+        good = f_x <= f_v + inner(g, s) + inner(s, s) / (2 * eta) + last_place(f_v)
         return _Trial(eta, x, f_x, good, count)
 
     def is_running(last: _Trial) -> Array:

@@ -20,6 +20,7 @@ from jax import Array, lax
 
 from jax_course.inputs.shapes import whole
 from jax_course.inputs.types import ArrayLike
+from jax_course.linalg import inner, product
 from jax_course.optimization.descent import DescentMethod, Direction, descent
 from jax_course.optimization.objective import Objective, Point
 from jax_course.optimization.run import Algorithm, Task, solver
@@ -102,13 +103,13 @@ def _bfgs(**settings: Any) -> Algorithm:
         return Memory(jnp.eye(point.x.size, dtype=point.x.dtype), jnp.asarray(True))
 
     def direction(f: Objective, point: Point, memory: Memory) -> Direction:
-        p = -memory.H @ point.g
+        p = product(-memory.H, point.g)
         return Direction(p, first_alpha(p, memory.is_empty))
 
     def update(memory: Memory, old: Point, new: Point, direction: Direction, alpha: Array) -> Memory:
         s, y = new.x - old.x, new.g - old.g
         usable = has_positive_curvature(s, y)
-        H = jnp.where(memory.is_empty, (s @ y) / (y @ y) * memory.H, memory.H)
+        H = jnp.where(memory.is_empty, inner(s, y) / inner(y, y) * memory.H, memory.H)
         H = jnp.where(usable, bfgs_update(H, s, y), memory.H)
         return Memory(H, memory.is_empty & ~usable)
 
@@ -122,9 +123,9 @@ def bfgs_update(H: Array, s: Array, y: Array) -> Array:
     Array([[0.5, 0. ],
            [0. , 1. ]], dtype=float64)
     """
-    rho = 1 / (y @ s)
-    Hy = H @ y
-    half = jnp.outer(s, 0.5 * rho * (1 + rho * (y @ Hy)) * s - rho * Hy)
+    rho = 1 / inner(y, s)
+    Hy = product(H, y)
+    half = jnp.outer(s, 0.5 * rho * (1 + rho * inner(y, Hy)) * s - rho * Hy)
     return H + (half + half.T)
 
 
@@ -153,13 +154,13 @@ def add_pair(pairs: Pairs, s: Array, y: Array) -> Pairs:
     memory, usable = len(pairs.rho), has_positive_curvature(s, y)
     k = pairs.count % memory
     known = (pairs.count > 0) & (pairs.count < memory)
-    gamma = jnp.where(known, pairs.scale, (s @ y) / (y @ y))
+    gamma = jnp.where(known, pairs.scale, inner(s, y) / inner(y, y))
 
     def put(rows: Array, row: Array) -> Array:
         return rows.at[k].set(jnp.where(usable, row, rows[k]))
 
     return Pairs(
-        put(pairs.s, s), put(pairs.y, y), put(pairs.rho, 1 / (y @ s)), pairs.count + usable.astype(jnp.int32),
+        put(pairs.s, s), put(pairs.y, y), put(pairs.rho, 1 / inner(y, s)), pairs.count + usable.astype(jnp.int32),
         jnp.where(usable, gamma, pairs.scale),
     )  # fmt: skip
 
@@ -177,12 +178,12 @@ def two_loop_product(pairs: Pairs, g: Array) -> Array:
     def newest_first(i: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         q, alpha = carry
         k = (pairs.count - 1 - i) % memory
-        alpha_k = pairs.rho[k] * (pairs.s[k] @ q)
+        alpha_k = pairs.rho[k] * inner(pairs.s[k], q)
         return q - alpha_k * pairs.y[k], alpha.at[k].set(alpha_k)
 
     def oldest_first(i: Array, r: Array) -> Array:
         k = (pairs.count + i) % memory
-        beta = pairs.rho[k] * (pairs.y[k] @ r)
+        beta = pairs.rho[k] * inner(pairs.y[k], r)
         return r + (alpha[k] - beta) * pairs.s[k]
 
     q, alpha = lax.fori_loop(0, memory, newest_first, (g, jnp.zeros_like(pairs.rho)))
@@ -191,7 +192,7 @@ def two_loop_product(pairs: Pairs, g: Array) -> Array:
 
 def has_positive_curvature(s: Array, y: Array) -> Array:
     """Whether yᵀs > 0 by more than rounding: the cost curves upwards along s."""
-    return y @ s > jnp.finfo(s.dtype).eps * jnp.linalg.norm(s) * jnp.linalg.norm(y)
+    return inner(y, s) > jnp.finfo(s.dtype).eps * jnp.linalg.norm(s) * jnp.linalg.norm(y)
 
 
 def first_alpha(p: Array, is_empty: Array) -> Array:

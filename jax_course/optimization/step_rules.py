@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jax_course.inputs.types import ArrayLike
+from jax_course.linalg import inner
 from jax_course.optimization.line_search import C2, Trial, backtracking, strong_wolfe
 from jax_course.optimization.objective import Objective, Point
 
@@ -58,8 +59,8 @@ class ExactStep(NamedTuple):
 
     def __call__(self, f: Objective, point: Point, p: Array, alpha: Array) -> Found:
         """The point at this α; without success if pᵀHp ≤ 0 or the direction ascends."""
-        curvature = p @ f.product(point.x, p)
-        alpha = -(point.g @ p) / jnp.where(curvature > 0, curvature, 1)
+        curvature = inner(p, f.product(point.x, p))
+        alpha = -inner(point.g, p) / jnp.where(curvature > 0, curvature, 1)
         return Found(f.point(point.x + alpha * p), alpha, 1, 1, 1, (curvature > 0) & (alpha > 0))
 
 
@@ -73,7 +74,7 @@ class Backtracking(NamedTuple):
 
     def __call__(self, f: Objective, point: Point, p: Array, alpha: Array) -> Found:
         """The point at the first α with sufficient decrease."""
-        start = Trial(jnp.zeros_like(point.f), point.f, point.g @ p)
+        start = Trial(jnp.zeros_like(point.f), point.f, inner(point.g, p))
         invisible = is_invisible(alpha * start.slope, point.f)
         rounding = jnp.where(invisible, last_place(point.f), 0)
         step = backtracking(lambda alpha: f.value(point.x + alpha * p), start, alpha, rounding)
@@ -113,7 +114,7 @@ class StrongWolfe(NamedTuple):
 
     def __call__(self, f: Objective, point: Point, p: Array, alpha: Array) -> Found:
         """The point at an α that satisfies both conditions."""
-        start, line = Trial(jnp.zeros_like(point.f), point.f, point.g @ p), f.along(point, p)
+        start, line = Trial(jnp.zeros_like(point.f), point.f, inner(point.g, p)), f.along(point, p)
         step = strong_wolfe(line.evaluate, start, line.found, alpha, jnp.asarray(self.c2, p.dtype))
         end = line.point(step.taken.alpha, step.taken.value, step.extra)
         return Found(end, step.taken.alpha, step.evaluations, step.evaluations, 0, step.success)

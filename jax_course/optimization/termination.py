@@ -20,7 +20,9 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jax_course.inputs.types import ArrayLike
+from jax_course.linalg import inner
 from jax_course.linalg.lapack import eigvalsh
+from jax_course.linalg.products import multiplied
 from jax_course.optimization.objective import Objective, Point
 from jax_course.optimization.step_rules import last_place
 from jax_course.solution import Solution, Status, select_status
@@ -110,11 +112,11 @@ def ritz_values(product: Callable[[Array], Array], like: Array, steps: int) -> A
         Q, q = carry
         Q = Q.at[k].set(q)
         Hq = product(q)
-        rest = Hq - (Q @ Hq) @ Q
-        rest -= (Q @ rest) @ Q
+        rest = Hq - multiplied(multiplied(Q, Hq), Q)
+        rest -= multiplied(multiplied(Q, rest), Q)
         length = jnp.linalg.norm(rest)
         beta = jnp.where(length > jnp.sqrt(jnp.finfo(q.dtype).eps) * jnp.linalg.norm(Hq), length, 0)
-        return (Q, jnp.where(beta > 0, rest / jnp.where(beta > 0, beta, 1), 0)), (q @ Hq, beta)
+        return (Q, jnp.where(beta > 0, rest / jnp.where(beta > 0, beta, 1), 0)), (inner(q, Hq), beta)
 
     first = jnp.cos(1 + jnp.arange(like.size, dtype=like.dtype))  # unlikely to be orthogonal to an eigenvector
     start = jnp.zeros((steps, like.size), like.dtype), first / jnp.linalg.norm(first)

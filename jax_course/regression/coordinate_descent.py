@@ -29,7 +29,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jax_course.linalg import product
+from jax_course.linalg import inner, product
 from jax_course.linalg.lapack import solve
 from jax_course.optimization.proximal import soft_threshold
 
@@ -68,7 +68,7 @@ class _State(NamedTuple):
 def duality_gap(theta: Array, h: Array, rr: Array, p: Array) -> tuple[Array, Array]:
     """J(θ) − D(2sr), at least 0, for the best feasible s; and that s."""
     feasible = jnp.min(jnp.where(h != 0, p / jnp.where(h != 0, 2 * jnp.abs(h), 1), jnp.inf))
-    s = jnp.clip(1 + theta @ h / jnp.where(rr > 0, rr, 1), 0, feasible)
+    s = jnp.clip(1 + inner(theta, h) / jnp.where(rr > 0, rr, 1), 0, feasible)
     return (1 - s) ** 2 * rr + jnp.sum(jnp.maximum(p * jnp.abs(theta) - 2 * s * theta * h, 0)), s
 
 
@@ -161,7 +161,7 @@ def _mixture(differences: Array) -> Array:
 def _point(form: Form, start: Point, theta: Array, w: Array) -> Point:
     """The point θ, with ‖r‖² by its change: ‖r‖² − ‖r₀‖² = (r − r₀)ᵀ(r + r₀) = −(θ − θ₀)ᵀ(h + h₀)."""
     h = form.h(w)
-    return Point(theta, w, h, jnp.maximum(start.rr - (theta - start.theta) @ (h + start.h), 0))
+    return Point(theta, w, h, jnp.maximum(start.rr - inner(theta - start.theta, h + start.h), 0))
 
 
 def relative_gap(theta: Array, h: Array, rr: Array, p: Array) -> Array:

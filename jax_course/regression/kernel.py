@@ -30,7 +30,7 @@ from jax_course import inputs
 from jax_course.features import rbf
 from jax_course.implicit import minimiser
 from jax_course.inputs.types import ArrayLike
-from jax_course.linalg import first_accepted, predictive_least_squares, product
+from jax_course.linalg import first_accepted, inner, predictive_least_squares, product
 from jax_course.regression.kernel_choice import (
     cost_scale_derivative,
     leave_one_out,
@@ -93,7 +93,7 @@ def cost(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, scale: ArrayLike, pena
     """
     theta, K, y, delta2 = _problem(theta, X, y, scale, penalty)
     fitted = product(K, theta)
-    return jnp.sum((y - fitted) ** 2) + delta2 * theta @ fitted
+    return jnp.sum((y - fitted) ** 2) + inner(delta2 * theta, fitted)
 
 
 def gradient(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, scale: ArrayLike, penalty: ArrayLike = 0.0) -> Array:

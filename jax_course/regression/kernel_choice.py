@@ -19,7 +19,7 @@ from jax_course import inputs
 from jax_course.features import rbf
 from jax_course.implicit import evaluated
 from jax_course.inputs.types import ArrayLike
-from jax_course.linalg import product, rank_tolerance, spd_factor, squared_distances
+from jax_course.linalg import inner, product, rank_tolerance, spd_factor, squared_distances
 from jax_course.linalg.lapack import eigh
 from jax_course.tiers import compiled
 
@@ -79,7 +79,7 @@ def cost_scale_derivative(theta: ArrayLike, X: ArrayLike, *, scale: ArrayLike, p
     Array(0., dtype=float64)
     """
     theta, X, scale, delta2 = _fitted(theta, X, scale, penalty)
-    return -delta2 * theta @ product(_kernel_derivative(X, scale), theta)
+    return inner(-delta2 * theta, product(_kernel_derivative(X, scale), theta))
 
 
 def _kernel_derivative(X: Array, scale: Array) -> Array:

@@ -11,7 +11,7 @@ from jax import Array
 
 from jax_course.features import rbf
 from jax_course.implicit import Conditions
-from jax_course.linalg import product, shortest_solution, spd_factor
+from jax_course.linalg import inner, product, shortest_solution, spd_factor
 from jax_course.regression.kernel_fit import (
     WithBias,
     is_regular,
@@ -34,7 +34,7 @@ def _cost(theta: Array, y: Array, p: Data) -> Array:
     """J = ‖y − Kθ‖² + δ²θᵀKθ."""
     X, _, scale, delta2 = p
     fitted = kernel_product(theta, X, X, scale)
-    return jnp.sum((y - fitted) ** 2) + delta2 * theta @ fitted
+    return jnp.sum((y - fitted) ** 2) + inner(delta2 * theta, fitted)
 
 
 def _matrix(p: Data) -> Array:

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jax_course.features import rbf
-from jax_course.linalg import Factored, gram, product, rank_tolerance, spd_factor, transpose_product
+from jax_course.linalg import Factored, gram, inner, product, rank_tolerance, spd_factor, transpose_product
 from jax_course.linalg.lapack import cholesky, eigh, solve_triangular
 from jax_course.solution import Method, Solution, Status
 from jax_course.tiers import compiled
@@ -127,7 +127,7 @@ def bias_fit(X: Array, y: Array, scale: Array, delta2: Array) -> Solution:
     K, ones = rbf(X, centers=X, scale=scale), jnp.ones_like(y)
     factored = spd_factor(K + delta2 * jnp.eye(len(X), dtype=X.dtype))
     weights_of_y, weights_of_ones = factored.solve(y), factored.solve(ones)
-    bias = ones @ weights_of_y / (ones @ weights_of_ones)
+    bias = inner(ones, weights_of_y) / inner(ones, weights_of_ones)
     weights = weights_of_y - bias * weights_of_ones
     fitted, status = product(K, weights), jnp.where(factored.is_regular(), Status.CONVERGED, Status.NOT_FINITE)
     found = _solution(partial(product, K), y - bias, delta2, weights, fitted, status, Method.THE_ONLY_ONE)
@@ -139,7 +139,7 @@ def _solution(
     times: Callable, y: Array, delta2: Array, theta: Array, fitted: Array, status: Array | int, method: Method
 ) -> Solution:
     """θ with its cost and gradient, given fitted = Kθ and times(v) = Kv; NOT_FINITE if the cost is not finite."""
-    J = jnp.sum((y - fitted) ** 2) + delta2 * theta @ fitted
+    J = jnp.sum((y - fitted) ** 2) + inner(delta2 * theta, fitted)
     g = 2 * times(fitted - y + delta2 * theta)
     status = jnp.where(jnp.isfinite(J), status, Status.NOT_FINITE).astype(jnp.int32)
     return Solution(theta, J, jnp.linalg.norm(g), jnp.array(1), status, method=jnp.array(method, jnp.int32))
@@ -175,10 +175,10 @@ def _conjugate_gradients(
     def step(state):
         theta, r, p, rz, steps = state
         Ap = times(p) + delta2 * p
-        alpha = rz / (p @ Ap)
+        alpha = rz / inner(p, Ap)
         r = r - alpha * Ap
         z = P_inverse(r)
-        new_rz = r @ z
+        new_rz = inner(r, z)
         return _State(theta + alpha * p, r, z + new_rz / rz * p, new_rz, steps + 1)
 
     def running(state):
@@ -186,7 +186,7 @@ def _conjugate_gradients(
         return (norm > tolerance * jnp.linalg.norm(y)) & jnp.isfinite(norm) & (state.steps < most_steps)
 
     z = P_inverse(y)
-    end = lax.while_loop(running, step, _State(jnp.zeros_like(y), y, z, y @ z, jnp.zeros((), jnp.int32)))
+    end = lax.while_loop(running, step, _State(jnp.zeros_like(y), y, z, inner(y, z), jnp.zeros((), jnp.int32)))
     return end.theta, end.steps
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from jax import Array, lax
 
 from jax_course import inputs
-from jax_course.linalg import column_scale, first_accepted, gram, product, transpose_product
+from jax_course.linalg import column_scale, first_accepted, gram, inner, product, transpose_product
 from jax_course.members import all_members
 from jax_course.regression.coordinate_descent import (
     Form,
@@ -86,7 +86,7 @@ class _Problem(NamedTuple):
     def at_zero(self) -> tuple[Point, Array]:
         """The points θ = 0 of all problems, w being r; and their relative gaps (n,)."""
         n = len(self.penalties)
-        h, rr = self.scale * transpose_product(self.X, self.y), self.y @ self.y
+        h, rr = self.scale * transpose_product(self.X, self.y), inner(self.y, self.y)
         each = jax.tree.map(
             lambda leaf: jnp.broadcast_to(leaf, (n, *leaf.shape)), Point(jnp.zeros_like(h), self.y, h, rr)
         )
@@ -154,7 +154,7 @@ def _on_the_residual(problem: _Problem, max_steps: Array | int) -> Descent:
 
 def _on_all_columns(problem: _Problem, form: Form, max_steps: Array | int) -> Descent:
     def solve(state: _Round) -> tuple[Array, Array, Array]:
-        thetas, steps = _in_sequence(form, problem.penalties, state, max_steps, problem.y @ problem.y)
+        thetas, steps = _in_sequence(form, problem.penalties, state, max_steps, inner(problem.y, problem.y))
         return thetas, product(problem.X, (problem.scale[None, :] * thetas).T), steps
 
     return _in_rounds(problem, max_steps, solve, lambda state: True)
@@ -181,7 +181,7 @@ def _on_a_working_set(problem: _Problem, max_steps: Array | int) -> tuple[Descen
         columns, p = problem.columns(chosen), problem.penalties[:, chosen]
         theta, _, h, rr = state.points
         some = state._replace(points=Point(theta[:, chosen], None, h[:, chosen], rr))
-        in_set, steps = _in_sequence(form_of_gram(gram(columns)), p, some, max_steps, problem.y @ problem.y)
+        in_set, steps = _in_sequence(form_of_gram(gram(columns)), p, some, max_steps, inner(problem.y, problem.y))
         return jnp.zeros_like(theta).at[:, chosen].set(in_set), product(columns, in_set.T), steps
 
     found = _in_rounds(problem, max_steps, solve, is_promising)

@@ -27,7 +27,7 @@ from jax import Array
 from jax_course import inputs
 from jax_course.classification import logistic, softmax
 from jax_course.inputs.types import ArrayLike
-from jax_course.linalg import shortest_solution
+from jax_course.linalg import product, shortest_solution
 from jax_course.optimization.line_search import Trial, begin_search, is_searching, next_search
 from jax_course.optimization.quasi_newton import empty_pairs
 from jax_course.scale import processes
@@ -136,7 +136,7 @@ def _least_norm(reached: Reached, theta: Array) -> processes.Fit[tuple[Array, St
     In float32, columns far from 0 make H singular within rounding although the minimiser is unique.
     """
     H = curvature(reached.sums.hessian, reached.delta2)
-    shortest = shortest_solution(H, H @ theta.reshape(-1)).reshape(theta.shape)
+    shortest = shortest_solution(H, product(H, theta.reshape(-1))).reshape(theta.shape)
     sums = yield SUMS, shortest
     limit = jnp.sqrt(jnp.finfo(theta.dtype).eps) * reached.first  # the theta of least norm has half of the digits
     if jnp.linalg.norm(sums.gradient) <= limit:

@@ -23,7 +23,7 @@ from jax import Array
 
 from jax_course import inputs
 from jax_course.inputs.types import ArrayLike
-from jax_course.linalg import Factored, gram_and_moment, residual_moments, shortest_solution, spd_factor
+from jax_course.linalg import Factored, gram_and_moment, inner, product, residual_moments, shortest_solution, spd_factor
 from jax_course.scale import processes
 from jax_course.scale.batches import Pair
 from jax_course.scale.fold import global_sums
@@ -81,7 +81,7 @@ def _fit(theta: Array, delta2: Array, data: np.ndarray, checkpoint: File) -> pro
         save_fit(checkpoint, reached)
     G, b, yy = reached.moments
     factored, theta, error = _solved(G, b, delta2)
-    g, cost, passes = G @ theta + delta2 * theta - b, _cost(theta, G, b, yy, delta2), 1
+    g, cost, passes = product(G, theta) + delta2 * theta - b, _cost(theta, G, b, yy, delta2), 1
     size = jnp.max(jnp.abs(theta / factored.scale))
     while (
         factored.is_regular()
@@ -136,9 +136,9 @@ def _solved(G: Array, b: Array, delta2: Array) -> tuple[Factored, Array, Array]:
     """The factor of A, θ, and an estimate of its relative error by the rounding of A."""
     factored = spd_factor(G + jnp.diag(delta2))
     theta = factored.solve(b)
-    theta = theta + factored.solve(b - G @ theta - delta2 * theta)
+    theta = theta + factored.solve(b - product(G, theta) - delta2 * theta)
     return factored, theta, jnp.finfo(b.dtype).eps / jnp.maximum(factored.rcond, jnp.finfo(b.dtype).tiny)
 
 
 def _cost(theta: Array, G: Array, b: Array, yy: Array, delta2: Array) -> Array:
-    return yy - 2 * theta @ b + theta @ (G @ theta) + jnp.sum(delta2 * theta**2)
+    return yy - inner(2 * theta, b) + inner(theta, product(G, theta)) + jnp.sum(delta2 * theta**2)

@@ -180,7 +180,8 @@ def test_the_time_against_rows_and_features_is_drawn(tmp_path):
 @pytest.mark.parametrize("name", WORKLOADS)
 def test_every_workload_begins_with_a_race_that_ours_ends_right(name):
     first = next(iter(WORKLOADS[name].races(True)))
-    ours, *peers = hold(first, Terms(0, 1, 60))
+    of_card = [peer for peer in first.card if peer not in first.peers]
+    ours, *peers = hold(first._replace(peers=(*first.peers, *of_card)), Terms(0, 1, 60))
     assert ours.accurate(first.bound), (ours.status, ours.error)
     for peer in peers:
         assert peer.status == "ran" or "is not installed" in peer.status, peer

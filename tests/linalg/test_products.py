@@ -1,8 +1,12 @@
+import ast
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jax_course import linalg
 from jax_course.linalg import (
     gram,
     gram_and_moment,
@@ -121,3 +125,27 @@ def test_products_by_hand():
     expected = [-1.0, -1.0, -1.0], X, [-4.0, -4.0], X.T
     for result, value in zip(products(X, np.array([1.0, -1.0]), np.array([1.0, 0.0, -1.0])), expected, strict=True):
         np.testing.assert_array_equal(result, value)
+
+
+PACKAGE = Path(linalg.__file__).parent.parent
+IN_NUMPY_OR_FLOAT64 = {"data", "derivations", "exercises", "verify"}
+PRODUCTS = {"dot", "dot_general", "einsum", "inner", "matmul", "tensordot", "vdot", "vecdot"}
+
+
+def products_of_default_precision(source):
+    """`a @ b`, and calls of JAX's products without `precision`; an einsum of one array is a sum."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.BinOp, ast.AugAssign)) and isinstance(node.op, ast.MatMult):
+            yield ast.unparse(node)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in PRODUCTS:
+            is_product = node.func.attr != "einsum" or len(node.args) > 2
+            if is_product and "precision" not in [keyword.arg for keyword in node.keywords]:
+                yield ast.unparse(node)
+
+
+def test_all_products_of_the_package_ask_for_full_precision():
+    """A GPU's default for float32 has 11 bits."""
+    files = [f for f in PACKAGE.rglob("*.py") if f.relative_to(PACKAGE).parts[0] not in IN_NUMPY_OR_FLOAT64]
+    found = {f.name: list(products_of_default_precision(f.read_text())) for f in files}
+    assert {name: products for name, products in found.items() if products} == {}
+    assert len(list(products_of_default_precision("a @ b; jnp.dot(a, b); jnp.einsum('ii', a); jnp.vdot(a, b)"))) == 3

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import softmax as probabilities
 
+from experiments.benchmarks import torch_card
 from experiments.benchmarks.problems import classes, generator, two_classes
 from experiments.benchmarks.race import Contender, Race, Scaling, Work, Workload
 from jax_course import logistic, softmax
@@ -28,19 +29,22 @@ def race(
     right: np.ndarray,
     work: Work,
     target: float | None,
+    with_torch: tuple[Contender, ...] = (),
 ) -> Race:
     """Both sides, and the right value from NumPy."""
     X = arguments[1]
+    autodiff = Contender("autodiff", partial(compiled, by_autodiff, *arguments))
     return Race(
         f"{name}, {len(X):,} × {X.shape[1]}",
         Contender("jax_course", partial(compiled, by_hand, *arguments)),
-        (Contender("autodiff", partial(compiled, by_autodiff, *arguments)),),
+        (autodiff,),
         lambda found: float(np.max(np.abs(np.asarray(found, np.float64) - right)) / np.max(np.abs(right))),
         1e-11 if X.dtype == np.float64 else 1e-4,
         X.nbytes + arguments[2].nbytes,
         work,
         str(X.dtype),
         target,
+        (autodiff, *with_torch),
     )
 
 
@@ -54,7 +58,8 @@ def logistic_gradient(m: int, d: int, *, dtype: str = "float64", target: float |
     """Xᵀ(π − y)."""
     (theta, X, y), pi = _logistic(m, d, dtype)
     sides = logistic.gradient, jax.grad(logistic.cost)
-    return race("logistic gradient", *sides, (theta, X, y), (pi - y) @ X, Work(X.nbytes), target)
+    card = Contender("PyTorch grad", partial(torch_card.logistic_derivative, "grad", theta, X, y))
+    return race("logistic gradient", *sides, (theta, X, y), (pi - y) @ X, Work(X.nbytes), target, (card,))
 
 
 def logistic_hessian(m: int, d: int, *, target: float | None = None) -> Race:
@@ -62,7 +67,8 @@ def logistic_hessian(m: int, d: int, *, target: float | None = None) -> Race:
     (theta, X, y), pi = _logistic(m, d, "float64")
     right = X.T @ ((pi * (1 - pi))[:, None] * X)
     sides, work = (logistic.hessian, jax.hessian(logistic.cost)), Work(X.nbytes, m * d**2)
-    return race("logistic Hessian", *sides, (theta, X, y), right, work, target)
+    card = Contender("PyTorch hessian", partial(torch_card.logistic_derivative, "hessian", theta, X, y))
+    return race("logistic Hessian", *sides, (theta, X, y), right, work, target, (card,))
 
 
 def softmax_hessian(m: int, d: int, K: int, *, target: float | None = None) -> Race:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.benchmarks import networks
+from experiments.benchmarks import networks, torch_card
 from experiments.benchmarks.problems import images
 from experiments.benchmarks.race import Contender, Race, Scaling, Work, Workload
 from experiments.benchmarks.torch_lbfgs import THREADS
@@ -49,6 +49,7 @@ def epoch(m: int, *hidden: int, side: int = 28, target: float | None = None) -> 
         Work(X.nbytes, m * of_weights),
         "float32",
         target,
+        (Contender("PyTorch, fused Adam", partial(with_torch, X, y, hidden, "PyTorch, fused Adam", on_card=True)),),
     )
 
 
@@ -61,11 +62,14 @@ def ours(X: np.ndarray, y: np.ndarray, hidden: tuple[int, ...]) -> Callable[[], 
     return lambda: networks.linear(run())
 
 
-def with_torch(X: np.ndarray, y: np.ndarray, hidden: tuple[int, ...], name: str) -> Callable[[], Layers]:
-    """Its loop, from the same parameters."""
+def with_torch(
+    X: np.ndarray, y: np.ndarray, hidden: tuple[int, ...], name: str, *, on_card: bool = False
+) -> Callable[[], Layers]:
+    """Its loop, from the same parameters; on the CPU, or on the device that JAX has."""
     import torch  # pyright: ignore[reportMissingImports]
 
-    run = networks.with_torch(networks.start(networks.classifier(*hidden), X), X, y)[name]
+    device = torch_card.device() if on_card else "cpu"
+    run = networks.with_torch(networks.start(networks.classifier(*hidden), X), X, y, device)[name]
     torch.set_num_threads(THREADS)
     return run
 

@@ -7,6 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.benchmarks import torch_card
 from experiments.benchmarks.problems import design, generator
 from experiments.benchmarks.race import Contender, Race, Scaling, Work, Workload
 from jax_course import kernel
@@ -50,6 +51,7 @@ def exact(m: int, d: int, *, dtype: str = "float64", target: float | None = None
         Work(operations=m**3 / 3 + 2 * m**2 * d),
         dtype,
         target,
+        (Contender("PyTorch, Cholesky", partial(torch_card.kernel_ridge, X, y, scale, PENALTY)),),
     )
 
 
@@ -68,6 +70,12 @@ def on_centers(m: int, d: int, n: int, *, target: float | None = None) -> Race:
         X.nbytes + y.nbytes,
         Work(operations=m * n**2 + 2 * m * n * d),
         target=target,
+        card=(
+            Contender(
+                "PyTorch, normal equations",
+                partial(torch_card.ridge_on_centers, X, y, scale, ON_WEIGHTS, centers, X_new),
+            ),
+        ),
     )
 
 

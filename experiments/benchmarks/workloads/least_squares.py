@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import linalg
 
+from experiments.benchmarks import torch_card
 from experiments.benchmarks.problems import regression
 from experiments.benchmarks.race import Contender, Race, Scaling, Work, Workload
 from jax_course import linear
@@ -46,6 +47,10 @@ def race(
         X.nbytes + y.nbytes,
         Work(X.nbytes, m * d * min(m, d)),
         dtype,
+        card=(
+            Contender("PyTorch lstsq", partial(torch_card.lstsq, X, y)),
+            Contender("PyTorch, normal equations", partial(torch_card.normal_equations, X, y)),
+        ),
     )
 
 

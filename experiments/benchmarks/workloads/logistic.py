@@ -7,7 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.benchmarks import torch_lbfgs
+from experiments.benchmarks import torch_card, torch_lbfgs
 from experiments.benchmarks.problems import two_classes
 from experiments.benchmarks.race import Contender, Race, Scaling, Work, Workload
 from jax_course import logistic
@@ -46,6 +46,7 @@ def race(m: int, d: int, *, condition: float = 1.0, dtype: str = "float64", targ
         Work(PASSES * X.nbytes),
         dtype,
         target,
+        (Contender("PyTorch LBFGS", partial(torch_card.logistic_lbfgs, X, y, of_sum)),),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.benchmarks import torch_card
 from experiments.benchmarks.problems import regression
 from experiments.benchmarks.race import Contender, Race, Scaling, Work, Workload
 from jax_course import ridge
@@ -47,6 +48,7 @@ def leave_one_out(m: int, d: int, *, dtype: str = "float64", target: float | Non
         _work(m, d, X.nbytes),
         dtype,
         target,
+        (Contender("PyTorch, singular values", partial(torch_card.ridge_left_out, X, y, PENALTIES)),),
     )
 
 
@@ -67,6 +69,7 @@ def path(m: int, d: int, *, dtype: str = "float64", target: float | None = None)
         X.nbytes + y.nbytes,
         _work(m, d, X.nbytes),
         dtype,
+        card=(Contender("PyTorch, singular values", partial(torch_card.ridge_path, X, y, PENALTIES)),),
     )
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import softmax as probabilities
 
-from experiments.benchmarks import torch_lbfgs
+from experiments.benchmarks import torch_card, torch_lbfgs
 from experiments.benchmarks.problems import classes, images
 from experiments.benchmarks.race import Contender, Race, Scaling, Work, Workload
 from jax_course import softmax
@@ -57,6 +57,7 @@ def race(
         Work(PASSES * X.nbytes, PASSES * 4 * m * d * K),
         str(X.dtype),
         target,
+        (Contender("PyTorch LBFGS", partial(torch_card.softmax_lbfgs, X, y, K, PENALTY, of_sum)),),
     )
 
 
