@@ -1,4 +1,4 @@
-"""The lasso for many penalties in units in which no square overflows: all columns have length ½ to 1 (course 6.2).
+"""The lasso for many penalties in units in which no square overflows: all columns have length 1 to 2 (course 6.2).
 
 Shapes: X (m, d), y (m,), penalties (n, d): n problems. p_j = 0 only where X_j is 0.
 """
@@ -8,10 +8,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 
 from jax_course import inputs
-from jax_course.linalg import column_scale, transpose_product
+from jax_course.linalg import column_scale, is_large, transpose_product
+from jax_course.linalg.cholesky import power_of_two_scale
 from jax_course.members import all_members
 from jax_course.regression.coordinate_descent import Point, relative_gap
 from jax_course.tiers import compiled
@@ -72,6 +73,23 @@ def scaled_problem(X: Array, y: Array, penalties: Array) -> Problem:
 @compiled
 def _units(X: Array, y: Array) -> tuple[Array, Array, Array]:
     """The scales of the columns and of y, and whether one is extreme."""
-    largest = float(jnp.finfo(X.dtype).max) ** 0.2
-    scale, unit = column_scale(X), column_scale(y[:, None])[0]
+    scale, unit, largest = scales(X), column_scale(y[:, None])[0], _largest(X)
     return scale, unit, (jnp.max(scale) > largest) | (jnp.min(scale) < 1 / largest)
+
+
+def scales(X: Array) -> Array:
+    """`column_scale`, in one read of a large X unless the square of a column is too large or too small for it.
+
+    >>> scales(jnp.array([[3.0, 0.0], [4.0, 0.5]]))
+    Array([0.25, 2.  ], dtype=float64)
+    """
+    if not is_large(X):
+        return column_scale(X)
+    squares, largest = jnp.sum(X**2, axis=0), _largest(X)
+    ordinary = jnp.all((squares > largest**-2) & (squares < largest**2))
+    return lax.cond(ordinary, lambda: power_of_two_scale(jnp.sqrt(squares)), lambda: column_scale(X))
+
+
+def _largest(X: Array) -> float:
+    """A size whose square is far from overflow, as is the square of its inverse from 0."""
+    return float(jnp.finfo(X.dtype).max) ** 0.2

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from sklearn.linear_model import ElasticNet, lars_path
 
-from jax_course import Status, data, lasso, linear
+from jax_course import Status, data, lasso, linalg, linear
 from jax_course.optimization import accelerated_proximal_gradient, soft_threshold
 from jax_course.regression import working_set
-from jax_course.regression.scaled_problem import scaled_problem
+from jax_course.regression.scaled_problem import scaled_problem, scales
 from jax_course.regression.unpenalized_columns import count_unpenalized
 from tests import references
 
@@ -253,6 +253,17 @@ def test_columns_correlated_with_their_neighbours_need_no_more_than_a_working_se
     found, solved = working_set._on_a_working_set(problem, 10_000)
     assert bool(solved)
     np.testing.assert_allclose(found.theta, working_set._on_the_gram(problem, 10_000).theta, atol=1e-8)
+
+
+def test_one_read_of_a_large_problem_gives_the_scales_of_its_columns():
+    """All are ordinary; or the square of one vanishes or overflows, and then it is read again."""
+    X, column_scale = np.full((1024, 1024), 0.25) * np.geomspace(1e-3, 1e3, 1024), jax.jit(linalg.column_scale)
+    assert linalg.is_large(jnp.asarray(X))
+    one_read = jax.jit(scales)
+    assert one_read.lower(X).as_text().count("stablehlo.case") == 1
+    for factor in (1.0, 0.0, 1e-200, 1e200):
+        changed = X * np.where(np.arange(1024) == 3, factor, 1)
+        np.testing.assert_array_equal(one_read(changed), column_scale(changed))
 
 
 def test_duplicated_columns_share_one_prediction():
