@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from sklearn.linear_model import ElasticNet, lars_path
 
-from jax_course import Status, data, lasso, linear
+from jax_course import Status, data, lasso, linalg, linear
 from jax_course.optimization import accelerated_proximal_gradient, soft_threshold
 from jax_course.regression import working_set
+from jax_course.regression.scaled_problem import scaled_problem, scales
 from jax_course.regression.unpenalized_columns import count_unpenalized
 from tests import references
 
@@ -220,10 +221,10 @@ def test_a_working_set_leads_where_all_columns_lead_or_says_that_it_does_not(
     X, y = sparse(128, 64, correlation=correlation)
     X = X * unit
     penalties = np.array([[0.5], [share]]) * np.max(2 * np.abs(X.T @ y)) * np.ones((1, X.shape[1]))
-    problem = working_set._problem(*map(jnp.asarray, (X, y, penalties)))
+    problem = scaled_problem(*map(jnp.asarray, (X, y, penalties)))
     found, solved = working_set._on_a_working_set(problem, 10_000)
     assert bool(solved) == on_few
-    last = working_set._problem(*map(jnp.asarray, (X, y, penalties[1:])))
+    last = scaled_problem(*map(jnp.asarray, (X, y, penalties[1:])))
     expected = np.asarray(working_set._on_the_gram(last, 10_000).theta) * unit
     thetas = [np.asarray(lasso.fit(X, y, penalty=penalties[1]).check().theta)]
     if on_few:
@@ -234,6 +235,35 @@ def test_a_working_set_leads_where_all_columns_lead_or_says_that_it_does_not(
     for theta in thetas:
         np.testing.assert_allclose(theta * unit, expected[0], atol=1e-7)
         assert relative_gap(theta, X, y, penalties[1]) <= 1e-8
+
+
+@pytest.mark.parametrize("shares", [[0.02], np.geomspace(0.5, 0.02, 10)], ids=["fit", "path"])
+def test_columns_correlated_with_their_neighbours_need_no_more_than_a_working_set(shares, monkeypatch):
+    """The slopes at 0 name neighbours of the columns that are used: those are found only as others enter."""
+    monkeypatch.setattr(working_set, "WORKING_SET", 32)
+    monkeypatch.setattr(working_set, "ENTERING", 8)
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((256, 128))
+    for j in range(1, 128):
+        X[:, j] = 0.9 * X[:, j - 1] + np.sqrt(1 - 0.9**2) * X[:, j]
+    theta = np.where(np.arange(128) % 16 == 5, rng.standard_normal(128), 0)
+    y = X @ theta + 0.5 * rng.standard_normal(256)
+    penalties = np.max(2 * np.abs(X.T @ y)) * np.outer(shares, np.ones(128))
+    problem = scaled_problem(*map(jnp.asarray, (X, y, penalties)))
+    found, solved = working_set._on_a_working_set(problem, 10_000)
+    assert bool(solved)
+    np.testing.assert_allclose(found.theta, working_set._on_the_gram(problem, 10_000).theta, atol=1e-8)
+
+
+def test_one_read_of_a_large_problem_gives_the_scales_of_its_columns():
+    """All are ordinary; or the square of one vanishes or overflows, and then it is read again."""
+    X, column_scale = np.full((4096, 1024), 0.25) * np.geomspace(1e-3, 1e3, 1024), jax.jit(linalg.column_scale)
+    assert linalg.is_large(jnp.asarray(X))
+    one_read = jax.jit(scales)
+    assert one_read.lower(X).as_text().count("stablehlo.case") == 1
+    for factor in (1.0, 0.0, 1e-200, 1e200):
+        changed = X * np.where(np.arange(1024) == 3, factor, 1)
+        np.testing.assert_array_equal(one_read(changed), column_scale(changed))
 
 
 def test_duplicated_columns_share_one_prediction():
