@@ -65,6 +65,8 @@ def _matrix_product(step: Step, y: Any) -> Found:
             yield Kind.TRANSPOSE, f"{in_it}what comes back is transposed wrongly.", run(other).T + rest
         for earlier, name in before(step.parents[1 - i], other):
             yield Kind.CHAIN_RULE, f"{in_it}the other one is taken before {name}.", run(earlier) + rest
+        if step.moving[1 - i] and other.shape == x.shape:
+            yield Kind.INDEX, f"{in_it}that factor itself stands, not the other.", run(lax.stop_gradient(x)) + rest
 
 
 def _solved(step: Step, y: Any) -> Found:

@@ -24,12 +24,17 @@ PLACES = 1_000  # of slips in several operations at once; with more, these are n
 
 
 class Change(NamedTuple):
-    """A slip, and the change (p, n) of the gradient that it makes; path: whether multiples of it are slips, too."""
+    """A slip, and the change (p, n) of the gradient that it makes; path: whether multiples of it are slips, too.
+
+    step: its number. terms: the numbers of the steps that end the terms without data in which it is; none elsewhere.
+    """
 
     kind: Kind
     words: str
     path: bool
     values: np.ndarray
+    step: int
+    terms: frozenset[int]
 
 
 class Altered(NamedTuple):
@@ -42,11 +47,15 @@ class Altered(NamedTuple):
 class Plan(NamedTuple):
     """The slips of a cost in the order of `changes`, without their arrays; and those of `Alterations`, in its order.
 
-    groups: the numbers of slips that may be made together, at one place in the code or in all operations of a name.
-    turns: of these, the slips at one place. rows: the number of an alteration by the words of its slip and where it is.
+    steps: the number of the step of each slip. terms: the steps in terms of the cost without data, and those that these
+    terms end with. groups: the numbers of slips that may be made together, at one place in the code or in all
+    operations of a name. turns: of these, the slips at one place. rows: the number of an alteration by the words of its
+    slip and where it is.
     """
 
     slips: list[Slip]
+    steps: list[int]
+    terms: dict[int, int]
     groups: list[list[int]]
     turns: list[list[int]]
     rows: dict[tuple[str, Any], int]
@@ -58,7 +67,7 @@ def plan(cost: Callable, point: Any, nested: tuple[str, ...]) -> Plan | None:
     found: list[tuple[Step, Slip]] = []
     groups: dict[tuple[str, Any], list[int]] = {}
     places: dict[tuple[str, Any], list[tuple[Kind, str]]] = {}
-    penalties: set[int] = set()
+    terms: dict[int, int] = {}
     steps: list[int] = []
 
     def visit(step: Step, outputs: list[Any]) -> list[Any]:
@@ -76,7 +85,8 @@ def plan(cost: Callable, point: Any, nested: tuple[str, ...]) -> Plan | None:
         for kind, words, _ in omissions(step, outputs[0]):
             for key in _keys(step, words):
                 places.setdefault(key, []).append((kind, words.format(where)))
-        penalties.update(number for term in _penalties(step) for number in _before(term))
+        for term in _terms_without_data(step):
+            terms.update(dict.fromkeys(_before(term) - terms.keys(), term.number))
         return outputs
 
     try:
@@ -89,12 +99,20 @@ def plan(cost: Callable, point: Any, nested: tuple[str, ...]) -> Plan | None:
         several = left_out
     together = {key: numbers for key, numbers in groups.items() if len(numbers) > 1}
     turns = [numbers for (_, where), numbers in together.items() if not isinstance(where, str)]
-    named = [slip._replace(kind=Kind.PENALTY) if step.number in penalties else slip for step, slip in found]
     rows = {key: k for k, key in enumerate(several)}
-    return Plan(named, list(together.values()), turns, rows, [_guess(*entries) for entries in several.items()])
+    numbers = [step.number for step, _ in found]
+    return Plan(
+        [slip for _, slip in found],
+        numbers,
+        terms,
+        list(together.values()),
+        turns,
+        rows,
+        [_guess(*entries) for entries in several.items()],
+    )
 
 
-def _penalties(step: Step) -> list[Step]:
+def _terms_without_data(step: Step) -> list[Step]:
     """The steps that a term of the cost without data comes from, where this step adds it to one with data."""
     if step.name not in ("add", "sub") or step.equation.outvars[0].aval.shape or len(set(step.alone)) < 2:
         return []
@@ -139,6 +157,29 @@ class Changes(NamedTuple):
             additions = _zeros(cost, point, self.nested)
             slopes = jax.grad(lambda additions: _perturbed(cost, point, additions, self.nested))(additions)
             return self.jacobian(lambda x: _weighted(cost, x, slopes, self.nested))(point)
+
+        return at_point
+
+
+class Outputs(NamedTuple):
+    """The function cost ↦ (point (n,) ↦ the outputs (k,) of k steps that end terms of the cost), by their numbers."""
+
+    nested: tuple[str, ...]
+    numbers: tuple[int, ...]
+
+    def __call__(self, cost: Callable) -> Callable:
+        """The outputs as a function of a point."""
+
+        def at_point(point):
+            found: dict[int, Any] = {}
+
+            def visit(step: Step, outputs: list[Any]) -> list[Any]:
+                if step.number in self.numbers:
+                    found[step.number] = jnp.sum(outputs[0])
+                return outputs
+
+            walk(cost, point, visit, self.nested)
+            return jnp.stack([found[number] for number in self.numbers])
 
         return at_point
 

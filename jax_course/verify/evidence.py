@@ -7,11 +7,12 @@ import numpy as np
 
 from jax_course.verify.changes import Altered, Change
 from jax_course.verify.context import Context, Derivative
-from jax_course.verify.contributions import divided_parts, own_term_parts, penalty_parts, term_parts
+from jax_course.verify.contributions import Contribution, divided_parts, own_term_parts, penalty_parts, term_parts
 from jax_course.verify.evaluation import hessians
+from jax_course.verify.findings import Kind
 from jax_course.verify.parameters import Layout
 from jax_course.verify.probes import Singles, biases, lengths, single_examples
-from jax_course.verify.slip_evidence import altered_gradients, slip_changes
+from jax_course.verify.slip_evidence import altered_gradients, penalty_terms, slip_changes
 from jax_course.verify.tracing import traits
 
 FIT = 1e-6  # fraction of an entry to which a hypothesis must predict it; 1e-8 and 1e-4 name the tests' mistakes, too
@@ -91,8 +92,8 @@ class Evidence:
         return divided_parts(self.context, self.derivative, self.points, self.reference)
 
     @cached_property
-    def terms(self) -> list[tuple[str, np.ndarray]]:
-        """The contribution (p, E) of each term of the cost, with its name."""
+    def terms(self) -> list[Contribution]:
+        """The contribution of each term of the cost."""
         return term_parts(self.context, self.derivative, self.points)
 
     @cached_property
@@ -108,6 +109,20 @@ class Evidence:
     def changes(self) -> list[Change]:
         """The change of the gradient by each slip in the cost."""
         return self._slips[0]
+
+    @cached_property
+    def _penalty_terms(self) -> set[int]:
+        numbers = {term for change in self.changes for term in change.terms}
+        return numbers if self.name == "slope" else penalty_terms(self.context, self.points, numbers)
+
+    def kind(self, change: Change) -> Kind:
+        """The kind of a slip: the penalty's part where it is in terms without data that are penalties."""
+        return Kind.PENALTY if change.terms and change.terms <= self._penalty_terms else change.kind
+
+    def ends(self, change: Change) -> np.ndarray:
+        """The change (p, n) where the terms without data are left out in which a slip is."""
+        ends = [c.values for c in self.changes if c.path and c.step in change.terms]
+        return sum(ends, np.zeros_like(change.values))
 
     @property
     def turns(self) -> list[list[Change]]:

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jax_course.verify.changes import Alterations, Altered, Change, Changes, Plan, plan
+from jax_course.verify.changes import Alterations, Altered, Change, Changes, Outputs, Plan, plan
 from jax_course.verify.context import Context, Derivative
+from jax_course.verify.contributions import are_penalties
 from jax_course.verify.evaluation import transformed
 from jax_course.verify.tracing import traits
 from jax_course.verify.walk import NESTED, RULES
@@ -49,10 +50,37 @@ def slip_changes(context: Context, derivative: Derivative, points: np.ndarray) -
     by_slip = np.swapaxes(values, 0, 1)
     by_slip = np.where(np.isfinite(by_slip).all(axis=(1, 2), keepdims=True), by_slip, 0.0)
     found = [
-        Change(slip.kind, slip.words, slip.path, change) for slip, change in zip(known.slips, by_slip, strict=True)
+        Change(
+            slip.kind,
+            slip.words,
+            slip.path,
+            change,
+            step,
+            frozenset(known.terms[i] for i in (step,) if i in known.terms),
+        )
+        for slip, step, change in zip(known.slips, known.steps, by_slip, strict=True)
     ]
-    together = [found[numbers[0]]._replace(values=by_slip[numbers].sum(axis=0)) for numbers in known.groups]
-    return found + together, known.turns
+    return found + [_together([found[i] for i in numbers]) for numbers in known.groups], known.turns
+
+
+def _together(changes: list[Change]) -> Change:
+    """Slips at several places as one."""
+    within = [change.terms for change in changes]
+    terms = frozenset().union(*within) if all(within) else frozenset()
+    return changes[0]._replace(values=sum(change.values for change in changes), terms=terms, step=-1)
+
+
+def penalty_terms(context: Context, points: np.ndarray, numbers: set[int]) -> set[int]:
+    """Of terms of the cost without data, by the numbers of the steps that end them, those that are penalties."""
+    ends = tuple(sorted(numbers))
+    transform = Outputs(_nested(context), ends)
+
+    def values(points: np.ndarray) -> np.ndarray:
+        return np.asarray(transformed(transform, context.inputs, context.cost, points))
+
+    with contextlib.suppress(Exception):  # no value at 0
+        return {ends[k] for k in np.flatnonzero(are_penalties(values, points))}
+    return set()
 
 
 def altered_gradients(context: Context, derivative: Derivative, points: np.ndarray) -> list[Altered]:

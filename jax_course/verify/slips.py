@@ -60,7 +60,8 @@ def slips(step: Step, y: Any) -> Iterator[Slip]:
         masks = step.name in ("max", "min", "clamp", "select_n")
         what = "a mask is missing" if masks else "it is taken for 1"
         what = "its slope, or its mask, is missing" if step.name in RULES else what
-        kind = Kind.FACTOR if step.name == "div" and np.size(step.operands[1]) == 1 else Kind.CHAIN_RULE
+        constant = step.name in ("mul", "div") and np.size(step.operands[1 - moving[0]]) == 1
+        kind = Kind.FACTOR if constant else Kind.CHAIN_RULE
         yield Slip(kind, f"the derivative of {{}} is left out: {what}.", step.operands[moving[0]])
         yield from _elsewhere(step, moving[0])
         if step.name in RULES:
@@ -114,6 +115,8 @@ def omissions(step: Step, y: Any) -> Found:
         yield Kind.MISSING, "yours is computed as if the constant in {} were 1.", x
     elif step.name in ("rev", "sort"):
         yield Kind.INDEX, "yours is computed in the order before {}.", x
+    elif step.name in ("max", "min", "clamp", "select_n"):
+        yield Kind.CHAIN_RULE, "yours is computed as if {} were left out: a mask is missing.", x
     else:
         yield Kind.MISSING, "yours is computed as if {} were left out.", x
 

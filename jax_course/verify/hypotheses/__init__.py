@@ -20,7 +20,12 @@ from jax_course.verify.hypotheses.constants import (
     nonfinite,
     off_by_a_constant,
 )
-from jax_course.verify.hypotheses.counterfactuals import constant_in_parameters, counterfactual
+from jax_course.verify.hypotheses.counterfactuals import (
+    complement_of_a_keyword,
+    constant_in_parameters,
+    counterfactual,
+    parameters_at_zero,
+)
 from jax_course.verify.hypotheses.penalties import (
     bias,
     bias_of_a_gradient,
@@ -66,6 +71,7 @@ STRUCTURAL = (
     bias_of_a_gradient,
     missing,
     factor,
+    complement_of_a_keyword,
     factor_beside_the_penalty,
     penalty_scaled,
     penalty_of_another_form,
@@ -98,6 +104,7 @@ LOOSE = (
     blocks_only,
     isolated_entries,
     two_slips,
+    parameters_at_zero,
     constant_in_parameters,
     off_by_a_constant,
     function_of_a_parameter,

@@ -67,7 +67,8 @@ def penalty_of_another_form(part: Part) -> Guess | None:
         if part.constant(left, np.ones_like(left)) is not None and left.shape[1] > 1:
             return Guess(Kind.PENALTY, "the penalty's part is a constant in every entry: it is not multiplied with θ.")
         for form, what in _forms(part, p, penalised):
-            if part.constant(left, form) is not None:
+            a = part.constant(left, form)
+            if a is not None and a > 0:  # else another term is missing
                 return Guess(Kind.PENALTY, f"the penalty's part {what}.")
     return None
 
@@ -140,9 +141,11 @@ def extra_penalty(part: Part) -> Guess | None:
 
 
 def _contributions(part: Part) -> list[tuple[str, np.ndarray]]:
-    """The contributions of each keyword, and of each term of the cost without data."""
+    """The contributions of each keyword, and of each term of the cost that is a penalty without a keyword."""
     keywords = [(name, part.select(p)) for name, p in part.evidence.penalty.items()]
-    terms = [(name, part.select(p)) for name, p in part.evidence.terms if "without data" in name]
+    terms = [
+        (term.name, part.select(term.values)) for term in part.evidence.terms if term.penalty and not term.keywords
+    ]
     several = [(name, p) for name, p in terms if np.count_nonzero(p.any(axis=0)) > 1]  # one number fits every form
     if part.evidence.name == "value":
         return [(name, p) for name, p in keywords if p.any()]

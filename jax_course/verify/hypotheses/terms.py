@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from jax_course.verify.contributions import Contribution
 from jax_course.verify.evidence import FIT, Part
 from jax_course.verify.findings import Guess, Kind
 from jax_course.verify.hypotheses.chain_rule import named_function
@@ -9,13 +10,13 @@ from jax_course.verify.hypotheses.chain_rule import named_function
 
 def factor_of_a_term(part: Part) -> Guess | None:
     """h = r − g + c g or r − g + c(θ) g, where g is the contribution of one term of the cost to r."""
-    for name, contribution in part.evidence.terms:
-        g = part.select(contribution)
+    for term in part.evidence.terms:
+        name, g = term.name, part.select(term.values)
         if not g.any():
             continue
         a = part.constant(part.hand - part.reference, g)
         if a is not None:
-            return _term_guess(part, name, 1 + a)
+            return _term_guess(part, term, 1 + a)
         if form := _function(part, g):
             return Guess(Kind.CHAIN_RULE, f"{name} is {form} times what it should be; the others are right.")
     return None
@@ -27,7 +28,10 @@ def transposed_term(part: Part) -> Guess | None:
     if len(part.shapes) > 1 or len(shape) != 2 or shape[0] != shape[1] or part.evidence.name != "gradient":
         return None
     difference, batch = part.hand - part.reference, len(part.hand)
-    parts = [*part.evidence.terms, *((c.words, c.values) for c in part.evidence.changes if c.path)]
+    parts = [
+        *((term.name, term.values) for term in part.evidence.terms),
+        *((c.words, c.values) for c in part.evidence.changes if c.path),
+    ]
     for name, contribution in parts:
         g = part.select(contribution).reshape(batch, *shape)
         change = (np.swapaxes(g, 1, 2) - g).reshape(batch, -1)
@@ -49,8 +53,8 @@ def factor_of_an_own_term(part: Part) -> Guess | None:
     return None
 
 
-def _term_guess(part: Part, name: str, c: float) -> Guess:
-    penalty = "(a penalty" in name
+def _term_guess(part: Part, term: Contribution, c: float) -> Guess:
+    name, penalty = term.name, term.penalty
     if abs(c) < FIT:
         return Guess(Kind.PENALTY if penalty else Kind.MISSING, f"{name} is missing; the others are right.")
     if abs(c + 1) < FIT:

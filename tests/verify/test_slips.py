@@ -1,0 +1,190 @@
+"""The kinds that the doctor names for slips in single operations, in terms and in loops of a cost."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jax_course import verify
+from jax_course.verify import Kind
+
+rng = np.random.default_rng(7)
+M, D = 8, 3
+X, Y = rng.standard_normal((M, D)), rng.standard_normal(M)
+W = np.array([0.4, -0.7, 1.1])
+SIDES = np.sign(Y)
+
+
+class Slip(NamedTuple):
+    """A cost, a wrong gradient of it, and what is said: the kinds, and a part of the sentences."""
+
+    cost: Callable
+    wrong: Callable
+    kinds: set[Kind]
+    words: str
+    params: Any = W
+    arguments: tuple = (X, Y)
+    keywords: Mapping = MappingProxyType({})
+
+
+def attention(S, V):
+    return jnp.sum((jax.nn.softmax(S, axis=1) @ V) ** 2) / 2
+
+
+def attention_back(S, V, back):
+    P = jax.nn.softmax(S, axis=1)
+    return back(P, P @ V @ V.T)
+
+
+SQUARE, VALUES = rng.standard_normal((4, 4)), rng.standard_normal((4, 2))
+
+
+def hinge(w, X, y):
+    return jnp.sum(jnp.maximum(0, 1 - y * (X @ w)) ** 2)
+
+
+def hinge_gradient(w, X, y):
+    return -2 * X.T @ (y * jnp.maximum(0, 1 - y * (X @ w)))
+
+
+def pinball(w, X, y, tau):
+    r = y - X @ w
+    return jnp.sum(jnp.where(r > 0, tau * r, (tau - 1) * r))
+
+
+def absolute(w, X, y):
+    return jnp.sum(jnp.abs(X @ w - y)) + jnp.sum(w**2)
+
+
+def scales(s, y):
+    """A normal density by its log deviation, and its log determinant."""
+    return jnp.sum(y[:3] ** 2 * jnp.exp(-2 * s)) / 2 + 4 * jnp.sum(s)
+
+
+def shares(w, X, y):
+    """Least squares with two penalties of fixed size."""
+    return jnp.sum((X @ w - y) ** 2) / 2 + 0.3 * jnp.sum(jnp.abs(w)) + 0.7 * jnp.sum(w**2)
+
+
+OPERATIONS = {
+    "a softmax: its diagonal only": Slip(
+        attention,
+        lambda S, V: attention_back(S, V, lambda P, E: P * (1 - P) * E),
+        {Kind.CHAIN_RULE},
+        "only the diagonal",
+        SQUARE,
+        (VALUES,),
+    ),
+    "a softmax: the sum over the other axis": Slip(
+        attention,
+        lambda S, V: attention_back(S, V, lambda P, E: P * (E - jnp.sum(P * E, axis=0, keepdims=True))),
+        {Kind.TRANSPOSE},
+        "is over axis 0; axis 1 is right",
+        SQUARE,
+        (VALUES,),
+    ),
+    "the absolute value: the residual for its sign": Slip(
+        absolute,
+        lambda w, X, y: X.T @ (X @ w - y) + 2 * w,
+        {Kind.CHAIN_RULE},
+        "its sign is right",
+    ),
+    "a product: the same factor again": Slip(
+        lambda p, y: jnp.sum((jnp.sin(p["a"]) * p["b"] - y[:3]) ** 2),
+        lambda p, y: {
+            "a": 2 * (jnp.sin(p["a"]) * p["b"] - y[:3]) * jnp.sin(p["a"]) * jnp.cos(p["a"]),
+            "b": 2 * (jnp.sin(p["a"]) * p["b"] - y[:3]) * jnp.sin(p["a"]),
+        },
+        {Kind.INDEX},
+        "that factor itself stands",
+        {"a": W, "b": np.array([1.3, 0.2, -0.6])},
+        (Y,),
+    ),
+    "a constant divisor": Slip(
+        lambda w, X, y: jnp.cos(jnp.sum((X @ w - y) ** 2) / 8 + w @ w),
+        lambda w, X, y: -jnp.sin(jnp.sum((X @ w - y) ** 2) / 8 + w @ w) * (2 * X.T @ (X @ w - y) + 2 * w),
+        {Kind.FACTOR},
+        "the divisor is left out",
+    ),
+    "slack examples are counted": Slip(
+        hinge,
+        lambda w, X, y: -2 * X.T @ (y * (1 - y * (X @ w))),
+        {Kind.CHAIN_RULE},
+        "a mask is missing",
+        arguments=(X, SIDES),
+    ),
+    "labels 0 and 1 for −1 and 1": Slip(
+        hinge,
+        lambda w, X, y: hinge_gradient(w, X, (y + 1) / 2),
+        {Kind.MISSING},
+        "0 in the place of −1 in `y`",
+        arguments=(X, SIDES),
+    ),
+    "the slope of a logarithm, and not the parameters at 0": Slip(
+        lambda w, X, y: jnp.sum(jnp.log1p((X / 9) @ w)),
+        lambda w, X, y: jnp.sum(X / 9, axis=0),
+        {Kind.CHAIN_RULE},
+        "`log1p`",
+    ),
+    "a share for its complement": Slip(
+        pinball,
+        lambda w, X, y, tau: -X.T @ jnp.where(y > X @ w, 1 - tau, -tau),
+        {Kind.INDEX},
+        "1 − `tau` in the place of `tau`",
+        keywords={"tau": 0.2},
+    ),
+    "a slip and a factor are two mistakes": Slip(
+        lambda w, X, y: jnp.mean((jnp.tanh(X @ w) - y) ** 2),
+        lambda w, X, y: 2 * X.T @ (jnp.tanh(X @ w) - y),
+        {Kind.CHAIN_RULE, Kind.FACTOR},
+        "and with that, yours is 8 times",
+    ),
+    "a log determinant is no penalty": Slip(
+        scales,
+        lambda s, y: -(y[:3] ** 2) * jnp.exp(-2 * s) + 1,
+        {Kind.FACTOR},
+        "0.25 times what it should be",
+        arguments=(Y,),
+    ),
+    "an entropy is no penalty": Slip(
+        lambda w, X, y: y[:3] @ w + jnp.sum(jnp.cosh(w)) * 2,
+        lambda w, X, y: y[:3],
+        {Kind.MISSING},
+        "is missing; the others are right",
+    ),
+    "a penalty in the body of the cost": Slip(
+        lambda w, X, y: jnp.sum(jnp.sqrt(1 + (X @ w - y) ** 2)) + 0.7 * jnp.sum(w[1:] ** 4),
+        lambda w, X, y: X.T @ ((X @ w - y) / jnp.sqrt(1 + (X @ w - y) ** 2)) + 1.4 * w**3 * np.array([0, 1, 1]),
+        {Kind.PENALTY},
+        "(a penalty) is 0.5 times",
+    ),
+    "a part of a penalty": Slip(
+        lambda w, X, y: jnp.sum((X @ w - y) ** 2) / 2 + jnp.sum((w[1:] - w[:-1]) ** 2),
+        lambda w, X, y: X.T @ (X @ w - y) + 2 * jnp.concatenate([-jnp.diff(w), jnp.zeros(1)]),
+        {Kind.MISSING},
+        "`slice`",
+    ),
+    "two penalties, both left out": Slip(
+        shares,
+        lambda w, X, y: X.T @ (X @ w - y),
+        {Kind.PENALTY},
+        "is left out",
+    ),
+}
+
+
+def examined(slip: Slip) -> verify.Report:
+    return verify.derivatives(slip.cost, slip.params, *slip.arguments, **slip.keywords, gradient=slip.wrong)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_a_slip_is_named(name):
+    slip = OPERATIONS[name]
+    report = examined(slip)
+    assert report.ok is False
+    said = " ".join(finding.sentence for finding in report.findings)
+    assert ({finding.kind for finding in report.findings}, slip.words in said) == (slip.kinds, True), said
