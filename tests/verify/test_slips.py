@@ -177,8 +177,91 @@ OPERATIONS = {
 }
 
 
+P, Q = rng.standard_normal((4, 2)), rng.standard_normal((4, 2))
+RATED = np.array([0, 0, 1, 2, 2, 2, 3, 1])
+
+
+def ratings(P, rated, weight):
+    return jnp.sum((jnp.sum(P[rated], axis=1) - Y) ** 2) + weight * jnp.sum(P**2)
+
+
+def ratings_data(P, rated):
+    e = jnp.sum(P[rated], axis=1) - Y
+    return jnp.zeros_like(P).at[rated].add(2 * e[:, None])
+
+
+def hill(u):
+    return jnp.sum(jnp.diff(u, 2) ** 2)
+
+
+def fall(x):
+    """Springs between neighbours, and a weight along the first axis."""
+    return jnp.sum((x[1:] - x[:-1]) ** 4) + 3.0 * jnp.sum(x[:, 0])
+
+
+def barrier(w, X, y):
+    return jnp.sum((X @ w - y) ** 2) / 2 - 0.4 * jnp.sum(jnp.log(jnp.abs(w)))
+
+
+HEIGHTS = rng.standard_normal(13)
+TERMS = {
+    "a penalty for each rating": Slip(
+        ratings,
+        lambda P, rated, weight: ratings_data(P, rated) + 2 * weight * np.bincount(rated)[:, None] * P,
+        {Kind.PENALTY},
+        "from 1 to 3 times",
+        P,
+        (RATED, 0.3),
+    ),
+    "a penalty on what has none": Slip(
+        lambda w, X, y: jnp.sum(jnp.cosh(X @ w - y)) + 0.3 * jnp.sum(w[1:] ** 2),
+        lambda w, X, y: X.T @ jnp.sinh(X @ w - y) + 0.6 * w,
+        {Kind.PENALTY},
+        "yours penalises what the second term of the cost (a penalty) does not",
+    ),
+    "a term along the other axis": Slip(
+        fall,
+        lambda x: jax.grad(lambda x: fall(x) - 3.0 * jnp.sum(x[:, 0]) + 3.0 * jnp.sum(x[:, 1]))(x),
+        {Kind.INDEX},
+        "is turned round along axis 1",
+        P,
+        (),
+    ),
+    "a power of the parameters in a term": Slip(
+        barrier,
+        lambda w, X, y: X.T @ (X @ w - y) - 0.4 / w**2,
+        {Kind.CHAIN_RULE},
+        "the second term of the cost (without data) is 1/θ times",
+    ),
+    "a term times a function of all parameters": Slip(
+        lambda w, X, y: jnp.sum((X @ w - y) ** 2) + jnp.sum(jnp.cosh(w)),
+        lambda w, X, y: 2 * X.T @ (X @ w - y) + (w @ w + 1) * jnp.sinh(w),
+        {Kind.CHAIN_RULE},
+        "a factor that changes with the parameters; the others are right",
+    ),
+    "the ends of an axis": Slip(
+        hill,
+        lambda u: jax.grad(hill)(u).at[:2].add(u[:2]).at[-2:].add(u[-2:] ** 2),
+        {Kind.ENTRY},
+        "differs at the first and last places along axis 0 only",
+        HEIGHTS,
+        (),
+    ),
+}
+OPERATIONS |= TERMS
+
+
 def examined(slip: Slip) -> verify.Report:
     return verify.derivatives(slip.cost, slip.params, *slip.arguments, **slip.keywords, gradient=slip.wrong)
+
+
+def test_only_the_diagonal_of_one_term_of_a_hessian():
+    def cost(w, X, y):
+        return jnp.sum((X @ w - y) ** 2) + 2.0 * (jnp.sum(w) - 1) ** 2
+
+    report = verify.derivatives(cost, W, X, Y, hessian=lambda w, X, y: 2 * X.T @ X + 4 * jnp.eye(D))
+    assert report.ok is False
+    assert [finding.kind for finding in report.findings] == [Kind.DIAGONAL], str(report)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

@@ -160,6 +160,26 @@ def isolated_entries(part: Part) -> Guess | None:
     )
 
 
+def ends_of_an_axis(part: Part) -> Guess | None:
+    """h = r but in the first or last places along an axis, as where a term of the boundary is left out."""
+    if len(part.shapes) > 1 or part.evidence.name == "hessian":
+        return None
+    wrong = part.wrong.reshape(part.shapes[0])
+    for axis, size in enumerate(wrong.shape):
+        places = np.flatnonzero(wrong.any(axis=tuple(i for i in range(wrong.ndim) if i != axis)))
+        depth = int(np.minimum(places, size - 1 - places).max(initial=0)) + 1
+        if len(places) and size >= 6 * depth:
+            ends = " and ".join(
+                name for name, here in (("first", places < depth), ("last", places >= depth)) if here.any()
+            )
+            words = f"yours differs at the {ends} places along axis {axis} only: a term of the boundary."
+            return Guess(Kind.ENTRY, words)
+    inside = tuple(slice(1, -1) for _ in wrong.shape)
+    if wrong.ndim > 1 and wrong[inside].size > 8 and not wrong[inside].any():
+        return Guess(Kind.ENTRY, "yours differs at the border of the array only: a term of the boundary.")
+    return None
+
+
 def left_at_zero(part: Part) -> Guess | None:
     """h = 0 in some entries, however many, and h = r in the others."""
     if part.evidence.name != "gradient" or part.wrong.all() or part.hand[:, part.wrong].any():
