@@ -28,16 +28,17 @@ class Contribution(NamedTuple):
 
 
 def are_penalties(values: Callable[[np.ndarray], np.ndarray], points: np.ndarray) -> np.ndarray:
-    """Whether functions (p, n) ↦ (p, k) of the parameters alone are penalties: 0 at θ = 0, of one sign elsewhere.
+    """Whether functions (p, n) ↦ (p, k) of the parameters alone are penalties: small at θ = 0, of one sign elsewhere.
 
-    A log determinant, an entropy or a barrier is none.
+    A log determinant, an entropy or a barrier is none; a norm that is smoothed at 0 is one.
 
     >>> are_penalties(lambda x: np.stack([x[:, 0] ** 2, 3 * x[:, 0]], axis=1), np.array([[1.0], [2.0]])).tolist()
     [True, False]
     """
     here, opposite, zero = (values(place) for place in (points, -points, np.zeros_like(points[:1])))
-    size, sign = np.abs(here).max(axis=0), np.sign(here[0])
-    return (np.abs(zero[0]) <= 1e-9 * size) & (sign * here > 0).all(axis=0) & (sign * opposite > 0).all(axis=0)
+    sign = np.sign(here[0])
+    smallest = np.minimum((sign * here).min(axis=0), (sign * opposite).min(axis=0))
+    return (smallest > 0) & (sign * zero[0] > -1e-9 * smallest) & (sign * zero[0] < 0.5 * smallest)
 
 
 def penalty_parts(context: Context, derivative: Derivative, points, reference) -> dict[str, np.ndarray]:
@@ -115,6 +116,8 @@ def term_parts(context: Context, derivative: Derivative, points: np.ndarray) -> 
     found = []
     for k, (of_term, part) in enumerate(zip(leaves, parts, strict=True)):
         penalty = all(single[i] for i in of_term) and _is_penalty(context, derivative, points, k)
+        if k == 0 and derivative.name == "gradient":  # before the data a penalty stands only where it is a plain one
+            penalty = penalty and bool((part * points >= 0).all())
         inside = [f"`{name}`" for name in dict.fromkeys(names[i] for i in sorted(of_term)) if name]
         found.append(Contribution(_term_name(k, inside, penalty), part, penalty, bool(inside)))
     return found

@@ -61,8 +61,14 @@ def walk(cost: Callable, point: Any, visit: Visitor, nested: tuple[str, ...] = N
     >>> float(walk(lambda x: jnp.sin(2 * x), 0.0, lambda step, outputs: names.append(step.name) or outputs)), names
     (0.0, ['mul', 'sin'])
     """
-    program = jax.make_jaxpr(cost)(point)
-    return _Walk(visit, nested).program(program, [point], [True], ())[0][0]
+    return walk_inputs(cost, [point], [True], visit, nested)
+
+
+def walk_inputs(
+    cost: Callable, inputs: list[Any], moving: list[bool], visit: Visitor, nested: tuple[str, ...] = NESTED
+) -> Any:
+    """A walk through a function of several inputs, of which those that move are the parameters."""
+    return _Walk(visit, nested).program(jax.make_jaxpr(cost)(*inputs), inputs, moving, ())[0][0]
 
 
 def run_without_rules(program: ClosedJaxpr, inputs: list[Any]) -> list[Any]:

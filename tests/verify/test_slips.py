@@ -143,6 +143,13 @@ OPERATIONS = {
         {Kind.CHAIN_RULE, Kind.FACTOR},
         "and with that, yours is 8 times",
     ),
+    "a quadratic form whose matrix is taken for symmetric": Slip(
+        lambda w: jnp.sum(jnp.cosh(w)) - w @ SQUARE[1:, 1:] @ w,
+        lambda w: jnp.sinh(w) - 2 * SQUARE[1:, 1:] @ w,
+        {Kind.TRANSPOSE},
+        "A for (A + Aᵀ)/2",
+        arguments=(),
+    ),
     "a log determinant is no penalty": Slip(
         scales,
         lambda s, y: -(y[:3] ** 2) * jnp.exp(-2 * s) + 1,
@@ -262,6 +269,59 @@ def test_only_the_diagonal_of_one_term_of_a_hessian():
     report = verify.derivatives(cost, W, X, Y, hessian=lambda w, X, y: 2 * X.T @ X + 4 * jnp.eye(D))
     assert report.ok is False
     assert [finding.kind for finding in report.findings] == [Kind.DIAGONAL], str(report)
+
+
+TWO = np.array([[0.4, -0.7, 1.1], [0.8, 0.3, -0.5]])
+
+
+def net(w, X, y):
+    return jnp.sum((jnp.tanh(X @ w[0]) * w[1][0] - y) ** 2) / 2
+
+
+def net_slope(w, X, y, wrong):
+    """The gradient with a slip in tanh′, differentiated: a second derivative that follows from a wrong first one."""
+    h = jnp.tanh(X @ w[0])
+    e = h * w[1][0] - y
+    return jnp.stack([X.T @ (e * w[1][0] * (1 - h**2 if not wrong else 1 - h)), jnp.array([e @ h, 0.0, 0.0])])
+
+
+def noise(p, X, y):
+    """A normal linear model by its coefficients and its log deviation."""
+    return jnp.sum((y - X @ p["w"]) ** 2) * jnp.exp(-2 * p["s"]) / 2 + M * p["s"]
+
+
+def curved(U, A):
+    return jnp.sum((U @ U.T - A) ** 2) / 4 + 0.1 * jnp.sum(U**4)
+
+
+def test_a_hessian_that_follows_from_a_slip_in_the_gradient():
+    report = verify.derivatives(net, TWO, X, Y, hessian=lambda w, X, y: jax.jacfwd(net_slope)(w, X, y, True))
+    assert report.ok is False
+    assert [finding.kind for finding in report.findings] == [Kind.CHAIN_RULE], str(report)
+    assert "tanh" in report.findings[0].sentence
+
+
+def test_the_expected_hessian_of_a_normal_model_with_unknown_variance():
+    def fisher(p, X, y):
+        zero = jnp.zeros(D)
+        w = X.T @ X * jnp.exp(-2 * p["s"])
+        return {"s": {"s": jnp.array(2.0 * M), "w": zero}, "w": {"s": zero, "w": w}}
+
+    params = {"s": np.array(0.3), "w": W}
+    report = verify.derivatives(noise, params, X, Y, hessian=fisher)
+    assert {finding.kind for finding in report.findings} == {Kind.EXPECTED}, str(report)
+    assert report.ok is False
+
+
+def test_a_product_without_the_curvature_of_the_model():
+    def product(U, A, V):
+        residual = lambda U: U @ U.T - A  # noqa: E731
+        push, pull = jax.jvp(residual, (U,), (V,))[1], jax.vjp(residual, U)[1]
+        return pull(push)[0] / 2 + 1.2 * U**2 * V
+
+    report = verify.derivatives(curved, P, np.eye(4) + 0.3, hessian_product=product)
+    assert [finding.kind for finding in report.findings] == [Kind.EXPECTED], str(report)
+    assert "lacks the curvature" in report.findings[0].sentence
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

@@ -60,6 +60,7 @@ from jax_course.verify.hypotheses.slips import (
     slip_and_factor,
     slip_in_an_operation,
     slip_in_operations,
+    slip_in_the_gradient,
     two_slips,
 )
 from jax_course.verify.hypotheses.terms import (
@@ -110,6 +111,7 @@ STRUCTURAL = (
     moved_term,
     function_of_entries_in_a_term,
     slip_in_operations,
+    slip_in_the_gradient,
     slip_and_factor,
     factors_in_turns,
 )

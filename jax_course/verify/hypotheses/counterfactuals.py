@@ -6,9 +6,10 @@ import numpy as np
 
 from jax_course.verify.context import Context
 from jax_course.verify.contributions import scalars
-from jax_course.verify.evidence import FIT, Evidence, Part
+from jax_course.verify.evidence import Evidence
 from jax_course.verify.findings import Guess, Kind
 from jax_course.verify.parameters import Inputs
+from jax_course.verify.parts import FIT, Part
 
 Predictions = Iterator[tuple[Guess, np.ndarray]]  # a mistake, and the derivative (p, E) that it would give
 

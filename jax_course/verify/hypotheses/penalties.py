@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from jax_course.verify.evidence import FIT, Part
 from jax_course.verify.findings import Guess, Kind
 from jax_course.verify.hypotheses.constants import origin
+from jax_course.verify.parts import FIT, Part
 
 TIMES = {-1.0: "is missing", 1.0: "is counted twice", -0.5: "is halved", -2.0: "has the wrong sign"}
 UNIT = {"value": "θ", "gradient": "θ", "hessian": "the unit matrix", "hessian_product": "v"}

@@ -4,8 +4,9 @@ import itertools
 
 import numpy as np
 
-from jax_course.verify.evidence import FIT, Evidence, Part
+from jax_course.verify.evidence import Evidence
 from jax_course.verify.findings import Guess, Kind
+from jax_course.verify.parts import FIT, Part
 
 LEFT_AT_ZERO = "yours is left at 0 there; the others agree."
 AXES = 4  # of an array whose axes are exchanged in the search: 24 orders, each turned round in 16 ways

@@ -7,9 +7,9 @@ of the cost's slope along a direction.
 import numpy as np
 
 from jax_course.verify.changes import Change
-from jax_course.verify.evidence import FIT, Part
 from jax_course.verify.findings import Guess, Kind
 from jax_course.verify.hypotheses.constants import factor_guess
+from jax_course.verify.parts import FIT, Part
 
 TURNS = 12  # of a loop whose factors are fitted
 FITS = 200  # of these pairs, those that are looked at closely
@@ -41,7 +41,7 @@ def slip_in_an_operation(whole: Part) -> Guess | None:
 
 def _of_a_gradient(part: Part) -> Part | None:
     """The part itself, or that of the slope's gradient where it is a whole second derivative."""
-    if part.evidence.name in ("gradient", "slope"):
+    if part.evidence.name in ("gradient", "slope", "moved"):
         return part
     if part.evidence.name not in ("hessian", "hessian_product") or not part.whole:
         return None
@@ -62,21 +62,39 @@ def _multiple(part: Part, change: Change) -> float | None:
 
 
 def _prefixed(part: Part, words: str) -> str:
-    return f"in the cost's slope, {words}" if part.evidence.name == "slope" else words
+    before = {"slope": "in the cost's slope, ", "moved": "as if differentiated from a gradient with a slip: "}
+    return before.get(part.evidence.name, "") + words
 
 
 def _path_guess(part: Part, change: Change, a: float) -> Guess:
     """The guess for h = r + a Δ, where Δ is a part of r."""
     words = _prefixed(part, change.words)
     penalty = part.evidence.kind(change) is Kind.PENALTY
+    if abs(a + 1) < FIT and change.kind is Kind.EXPECTED:
+        what = words.removeprefix("in the cost's slope, the derivative of ")
+        return Guess(
+            Kind.EXPECTED, f"yours lacks the curvature of {what}: it is Gauss–Newton's matrix, not the Hessian."
+        )
     if abs(a + 1) < FIT:
-        whole = penalty and np.allclose(
-            *(part.select(x) for x in (part.evidence.ends(change), change.values)), rtol=FIT
+        whole = penalty and (
+            part.evidence.name != "gradient"
+            or np.allclose(*(part.select(x) for x in (part.evidence.ends(change), change.values)), rtol=FIT)
         )
         return Guess(Kind.PENALTY if whole else change.kind, f"{words} is left out.")
     if abs(a + 2) < FIT:
         return Guess(Kind.PENALTY if penalty else Kind.SIGN, f"{words} has the wrong sign.")
     return Guess(Kind.PENALTY if penalty else Kind.FACTOR, f"{words} is {1 + a:.6g} times what it should be.")
+
+
+def slip_in_the_gradient(whole: Part) -> Guess | None:
+    """h is the second derivative that follows from a gradient with a slip."""
+    if whole.evidence.name not in ("hessian", "hessian_product") or not whole.whole:
+        return None
+    for evidence in whole.evidence.moved:
+        part = Part(evidence, list(range(len(evidence.layout.names))), whole=True)
+        if evidence.wrong.any() and (guess := slip_in_an_operation(part) or slip_in_operations(part)):
+            return guess
+    return None
 
 
 def slip_in_operations(whole: Part) -> Guess | None:

@@ -3,9 +3,9 @@
 import numpy as np
 
 from jax_course.verify.contributions import Contribution
-from jax_course.verify.evidence import FIT, Part
 from jax_course.verify.findings import Guess, Kind
 from jax_course.verify.hypotheses.chain_rule import FUNCTIONS, SIGMOIDS, named_function
+from jax_course.verify.parts import FIT, Part
 
 
 def factor_of_a_term(part: Part) -> Guess | None:
