@@ -16,8 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jax_course.verify.findings import Guess, Kind
-from jax_course.verify.plans import is_examined, keys
+from jax_course.verify.plans import is_examined, keys, position
 from jax_course.verify.slips import omissions, slips
+from jax_course.verify.turn_slips import Turn, turn_slips
 from jax_course.verify.walk import Step, walk
 
 
@@ -156,13 +157,17 @@ def _perturbed(cost: Callable, point: Any, additions: dict[int, Any], nested: tu
 def _weighted(cost: Callable, point: Any, slopes: dict[int, Any], nested: tuple[str, ...]) -> Any:
     """cᵀ(z − y) of each slip (slips,), whose derivatives are the changes."""
     products: list[Any] = []
+    by_place: dict[Any, list[Turn]] = {}
 
     def visit(step: Step, outputs: list[Any]) -> list[Any]:
         if is_examined(outputs):
             y, c = outputs[0], slopes[step.number]
+            by_place.setdefault(position(step), []).append(Turn(step, y))
             for slip in slips(step, y):
                 products.append(jnp.sum(c * (slip.instead if slip.path else slip.instead - y)).real)
         return outputs
 
     walk(cost, point, visit, nested)
+    for _, _, _, pairs in turn_slips(by_place):
+        products.append(sum((jnp.sum(slopes[number] * z).real for number, z in pairs), jnp.zeros((), point.dtype)))
     return jnp.stack(products)

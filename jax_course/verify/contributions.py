@@ -28,7 +28,7 @@ class Contribution(NamedTuple):
 
 
 def are_penalties(values: Callable[[np.ndarray], np.ndarray], points: np.ndarray) -> np.ndarray:
-    """Whether functions (p, n) ↦ (p, k) of the parameters alone are penalties: small at θ = 0, of one sign elsewhere.
+    """Whether functions (p, n) ↦ (p, k) of the parameters alone are penalties: even, and small at θ = 0.
 
     A log determinant, an entropy or a barrier is none; a norm that is smoothed at 0 is one.
 
@@ -36,9 +36,9 @@ def are_penalties(values: Callable[[np.ndarray], np.ndarray], points: np.ndarray
     [True, False]
     """
     here, opposite, zero = (values(place) for place in (points, -points, np.zeros_like(points[:1])))
-    sign = np.sign(here[0])
-    smallest = np.minimum((sign * here).min(axis=0), (sign * opposite).min(axis=0))
-    return (smallest > 0) & (sign * zero[0] > -1e-9 * smallest) & (sign * zero[0] < 0.5 * smallest)
+    sign, even = np.sign(here[0]), (np.abs(here - opposite) <= 1e-9 * np.abs(here)).all(axis=0)
+    smallest = (sign * here).min(axis=0)
+    return even & (smallest > 0) & (sign * zero[0] > -1e-9 * smallest) & (sign * zero[0] < 0.5 * smallest)
 
 
 def penalty_parts(context: Context, derivative: Derivative, points, reference) -> dict[str, np.ndarray]:

@@ -112,7 +112,11 @@ class Evidence:
     @cached_property
     def _penalty_terms(self) -> set[int]:
         numbers = {term for change in self.changes for term in change.terms}
-        return numbers if self.name in ("slope", "moved") else penalty_terms(self.context, self.points, numbers)
+        return (
+            numbers
+            if self.name in ("slope", "moved")
+            else penalty_terms(self.context, self.derivative, self.points, numbers)
+        )
 
     def kind(self, change: Change) -> Kind:
         """The kind of a slip: the penalty's part where it is in terms without data that are penalties."""

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 
 from jax_course.verify.findings import Guess, Kind
 from jax_course.verify.slips import Slip, omissions, place, slips
-from jax_course.verify.walk import Step, source, walk
+from jax_course.verify.turn_slips import Turn, turn_slips
+from jax_course.verify.walk import LOOPS, Step, source, walk
 
 STEPS = 400  # of a cost; in a longer one no slips are looked for: more seconds than a reader waits
 PLACES = 1_000  # of slips in several operations at once; with more, these are not looked for
@@ -20,12 +21,13 @@ PLACES = 1_000  # of slips in several operations at once; with more, these are n
 class Plan(NamedTuple):
     """The slips of a cost in the order of `changes`, without their arrays; and those of `Alterations`, in its order.
 
-    steps: the number of the step of each slip. terms: the steps in terms of the cost without data, and those that these
-    terms end with. groups: the numbers of slips that may be made together, at one place in the code or in all
-    operations of a name. turns: of these, the slips at one place. rows: the number of an alteration by the words of its
-    slip and where it is.
+    nested: the operations that are entered. steps: the number of the step of each slip. terms: the steps in terms of
+    the cost without data, and those that these terms end with. groups: the numbers of slips that may be made together,
+    at one place in the code or in all operations of a name. turns: of these, the slips at one place. rows: the number
+    of an alteration by the words of its slip and where it is.
     """
 
+    nested: tuple[str, ...]
     slips: list[Slip]
     steps: list[int]
     terms: dict[int, int]
@@ -42,6 +44,7 @@ def plan(cost: Callable, point: Any, nested: tuple[str, ...]) -> Plan | None:
     places: dict[tuple[str, Any], list[tuple[Kind, str]]] = {}
     terms: dict[int, int] = {}
     steps: list[int] = []
+    by_place: dict[Any, list[Turn]] = {}
 
     def visit(step: Step, outputs: list[Any]) -> list[Any]:
         steps.append(step.number)
@@ -50,6 +53,7 @@ def plan(cost: Callable, point: Any, nested: tuple[str, ...]) -> Plan | None:
         if not is_examined(outputs):
             return outputs
         where = place(step)
+        by_place.setdefault(position(step), []).append(Turn(step, outputs[0]))
         for slip in slips(step, outputs[0]):
             for key in keys(step, slip.words):
                 groups.setdefault(key, []).append(len(found))
@@ -62,10 +66,17 @@ def plan(cost: Callable, point: Any, nested: tuple[str, ...]) -> Plan | None:
             terms.update(dict.fromkeys(before(term) - terms.keys(), term.number))
         return outputs
 
+    def walked(x: Any) -> Any:
+        value = walk(cost, x, visit, nested)
+        found.extend(
+            (step, Slip(kind, words.format(place(step)), None)) for kind, words, step, _ in turn_slips(by_place)
+        )
+        return value
+
     try:
-        jax.eval_shape(lambda x: walk(cost, x, visit, nested), point)
+        jax.eval_shape(walked, point)
     except OverflowError:
-        return None
+        return plan(cost, point, tuple(name for name in nested if name not in LOOPS)) if LOOPS[0] in nested else None
     left_out = {key: entries for key, entries in places.items() if key[0].startswith("yours")}
     several = left_out | {key: entries for key, entries in places.items() if len(entries) > 1}
     if sum(len(entries) for entries in several.values()) > PLACES:
@@ -75,6 +86,7 @@ def plan(cost: Callable, point: Any, nested: tuple[str, ...]) -> Plan | None:
     rows = {key: k for k, key in enumerate(several)}
     numbers = [step.number for step, _ in found]
     return Plan(
+        nested,
         [slip for _, slip in found],
         numbers,
         terms,
@@ -106,9 +118,13 @@ def before(step: Step) -> set[int]:
 
 def keys(step: Step, words: str) -> list[tuple[str, Any]]:
     """Places of a slip: a place in the reader's code, in all turns of a loop, or all operations of a name."""
+    return [(words, position(step)), (words, step.name)]
+
+
+def position(step: Step) -> Any:
+    """Where a step stands in the reader's code, alike in all turns of a loop."""
     found = source(step.equation)
-    at_one_place = (found.code, found.instruction, step.name) if found else step.site
-    return [(words, at_one_place), (words, step.name)]
+    return (found.code, found.instruction, step.name) if found else step.site
 
 
 def _guess(key: tuple[str, Any], entries: list[tuple[Kind, str]]) -> Guess:

@@ -15,7 +15,7 @@ from jax_course.verify.evaluation import transformed
 from jax_course.verify.findings import Kind
 from jax_course.verify.plans import Plan, before, plan
 from jax_course.verify.tracing import traits
-from jax_course.verify.walk import NESTED, RULES, Step, walk_inputs
+from jax_course.verify.walk import LOOPS, NESTED, RULES, Step, walk_inputs
 
 
 class Along(NamedTuple):
@@ -57,7 +57,7 @@ def slip_changes(context: Context, derivative: Derivative, points: np.ndarray) -
     values = None
     for jacobian in (jax.jacfwd, jax.jacrev):  # a custom_vjp has no forward mode
         with contextlib.suppress(Exception):
-            values = _evaluated(Changes(_nested(context), jacobian), context, derivative, points)
+            values = _evaluated(Changes(known.nested, jacobian), context, derivative, points)
             break
     if values is None:
         return [], []
@@ -78,10 +78,12 @@ def _together(changes: list[Change]) -> Change:
     return changes[0]._replace(values=sum(change.values for change in changes), terms=terms, step=-1)
 
 
-def penalty_terms(context: Context, points: np.ndarray, numbers: set[int]) -> set[int]:
+def penalty_terms(context: Context, derivative: Derivative, points: np.ndarray, numbers: set[int]) -> set[int]:
     """Of terms of the cost without data, by the numbers of the steps that end them, those that are penalties."""
-    ends = tuple(sorted(numbers))
-    transform = Outputs(_nested(context), ends)
+    known, ends = _plan(context, derivative), tuple(sorted(numbers))
+    if known is None or not ends:
+        return set()
+    transform = Outputs(known.nested, ends)
 
     def values(points: np.ndarray) -> np.ndarray:
         return np.asarray(transformed(transform, context.inputs, context.cost, points))
@@ -100,7 +102,7 @@ def altered_gradients(context: Context, derivative: Derivative, points: np.ndarr
     if known is None or not known.rows or traits(context.inputs, context.cost, points[0]).has_factors:
         return []
     try:
-        values = _evaluated(Alterations(_nested(context), tuple(known.rows.items())), context, derivative, points)
+        values = _evaluated(Alterations(known.nested, tuple(known.rows.items())), context, derivative, points)
     except Exception:  # an operation that has no such derivative
         return []
     pairs = zip(known.guesses, np.swapaxes(values, 0, 1), strict=True)
@@ -116,7 +118,7 @@ def _evaluated(transform: Callable, context: Context, derivative: Derivative, po
 
 def _nested(context: Context) -> tuple[str, ...]:
     """The operations whose programs are entered: functions with rules, too, where their rules are right."""
-    return (*NESTED, *RULES) if context.plain else NESTED
+    return (*NESTED, *LOOPS, *RULES) if context.plain else (*NESTED, *LOOPS)
 
 
 def _plan(context: Context, derivative: Derivative) -> Plan | None:
@@ -152,7 +154,7 @@ def _with_curvatures(known: Plan, cost: Callable, derivative: Derivative, contex
     def slope(point: Any, v: Any) -> Any:
         return jax.jvp(cost, (point,), (v,))[1]
 
-    nested, inputs = _nested(context), (context.points[0], derivative.identity[0].astype(context.points.dtype))
+    nested, inputs = known.nested, (context.points[0], derivative.identity[0].astype(context.points.dtype))
     jax.eval_shape(lambda *pair: walk_inputs(slope, list(pair), [True, False], visit_all, nested), *inputs)
     jax.eval_shape(lambda *pair: walk_inputs(slope, list(pair), [False, True], visit_tangents, nested), *inputs)
     multiplied: set[int] = set()

@@ -255,7 +255,68 @@ TERMS = {
         (),
     ),
 }
-OPERATIONS |= TERMS
+DRIVE, SEEN = rng.standard_normal(5), rng.standard_normal(5)
+RECURRENT = {"in": np.array(0.7), "back": np.array(0.6)}
+
+
+def recurrence(p, drive, seen):
+    def step(h, x):
+        h = jnp.tanh(p["in"] * x + p["back"] * h)
+        return h, h
+
+    return jnp.sum((jax.lax.scan(step, 0.0, drive)[1] - seen) ** 2) / 2
+
+
+def recurrence_back(p, drive, seen, late=False, roll=0):
+    h: list = [0.0]
+    for x in drive:
+        h.append(jnp.tanh(p["in"] * x + p["back"] * h[-1]))
+    deltas, later = [], 0.0
+    for t in range(len(drive), 0, -1):
+        deltas.append((h[t] - seen[t - 1] + later) * (1 - h[t] ** 2))
+        later = p["back"] * deltas[-1]
+    deltas = jnp.roll(jnp.stack(deltas[::-1]), roll)
+    return {"in": deltas @ drive, "back": deltas @ jnp.stack(h[1:] if late else h[:-1])}
+
+
+def long_path(p, drive):
+    """A logarithm after so many steps that a loop is looked at as one."""
+
+    def step(h, x):
+        for _ in range(6):
+            h = h + 0.01 * jnp.sin(p * h) * x + 0.02 * jnp.cos(h)
+        return h, h
+
+    return jnp.sum(jnp.log(jax.lax.scan(step, 1.0 + jnp.sum(p) * jnp.ones(3), jnp.tile(drive, 3))[1]) ** 2)
+
+
+TURNS = {
+    "the state after a turn for that before it": Slip(
+        recurrence,
+        lambda p, drive, seen: recurrence_back(p, drive, seen, late=True),
+        {Kind.INDEX},
+        "the other factor is that of the turn after",
+        RECURRENT,
+        (DRIVE, SEEN),
+    ),
+    "errors one turn late": Slip(
+        recurrence,
+        lambda p, drive, seen: recurrence_back(p, drive, seen, roll=1),
+        {Kind.INDEX},
+        "is that of the turn before",
+        RECURRENT,
+        (DRIVE, SEEN),
+    ),
+    "a slip beside a loop with many steps": Slip(
+        lambda w, drive: jnp.sum(jnp.log(jnp.exp(long_path(w, drive) / 9) + w**2)),
+        lambda w, drive: jax.grad(lambda w: jnp.sum(jnp.exp(long_path(w, drive) / 9) + w**2))(w),
+        {Kind.CHAIN_RULE},
+        "`log`",
+        W,
+        (DRIVE,),
+    ),
+}
+OPERATIONS |= TERMS | TURNS
 
 
 def examined(slip: Slip) -> verify.Report:

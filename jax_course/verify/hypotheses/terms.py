@@ -126,7 +126,8 @@ def _term_guess(part: Part, term: Contribution, c: float) -> Guess:
     if abs(c) < FIT:
         return Guess(Kind.PENALTY if penalty else Kind.MISSING, f"{name} is missing; the others are right.")
     if abs(c + 1) < FIT:
-        return Guess(Kind.PENALTY if penalty else Kind.SIGN, f"{name} has the wrong sign; the others are right.")
+        kind = Kind.PENALTY if penalty and term.keywords else Kind.SIGN
+        return Guess(kind, f"{name} has the wrong sign; the others are right.")
     m = part.evidence.examples
     because = ""
     if m > 1 and abs(c * m - 1) < FIT:
