@@ -112,7 +112,7 @@ def term_parts(context: Context, derivative: Derivative, points: np.ndarray) -> 
     names = _argument_names(inputs, cost)
     single = _are_numbers(inputs)
     if all(single[i] for of_term in leaves for i in of_term):  # the data are numbers, so that they tell no penalty
-        single = [name == "" for name in names]
+        single = [name == "" and derivative.name != "value" for name in names]
     found = []
     for k, (of_term, part) in enumerate(zip(leaves, parts, strict=True)):
         penalty = all(single[i] for i in of_term) and _is_penalty(context, derivative, points, k)

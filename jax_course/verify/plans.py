@@ -122,7 +122,7 @@ def keys(step: Step, words: str) -> list[tuple[str, Any]]:
 
 
 def position(step: Step) -> Any:
-    """Where a step stands in the reader's code, alike in all turns of a loop."""
+    """The place of a step in the reader's code, alike in all turns of a loop."""
     found = source(step.equation)
     return (found.code, found.instruction, step.name) if found else step.site
 
