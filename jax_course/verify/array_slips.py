@@ -13,7 +13,7 @@ import numpy as np
 from jax import lax
 
 from jax_course.verify.findings import Kind
-from jax_course.verify.slip_parts import Found, before, ordinal, sloped
+from jax_course.verify.slip_parts import Found, before, by_operand, ordinal, sloped
 from jax_course.verify.walk import Step
 
 INDICES = 2_000  # of an operation; among more no equal ones are looked for: a table of all pairs
@@ -52,25 +52,50 @@ def _broadcast(step: Step, y: Any) -> Found:
 
 
 def _matrix_product(step: Step, y: Any) -> Found:
+    yield from _quadratic_form(step, y)
+    run = lambda *operands: step.run(list(operands))[0]  # noqa: E731
     for i in (0, 1):
-        x, other = step.operands[i], lax.stop_gradient(step.operands[1 - i])
+        x, other = step.operands[i], step.operands[1 - i]
         if not step.moving[i]:
             continue
-        run = lambda other, i=i, x=x: step.run([x, other] if i == 0 else [other, x])[0]  # noqa: E731
-        rest = y - run(other)
+        rest = by_operand(run, 1 - i, *step.operands)
         in_it = f"in the derivative of {{}} by its {ordinal(i)} factor "
+
+        def beside(another: Any, i: int = i, x: Any = x) -> Any:
+            return by_operand(run, i, *((x, another) if i == 0 else (another, x)))
+
         if other.ndim == 2 and other.shape[0] == other.shape[1] > 1:
-            yield Kind.TRANSPOSE, f"{in_it}the other one is transposed wrongly.", run(other.T) + rest
+            yield Kind.TRANSPOSE, f"{in_it}the other one is transposed wrongly.", beside(other.T) + rest
         if y.ndim == 2 and y.shape[0] == y.shape[1] > 1:
-            yield Kind.TRANSPOSE, f"{in_it}what comes back is transposed wrongly.", run(other).T + rest
+            yield Kind.TRANSPOSE, f"{in_it}what comes back is transposed wrongly.", beside(other).T + rest
         for earlier, name in before(step.parents[1 - i], other):
-            yield Kind.CHAIN_RULE, f"{in_it}the other one is taken before {name}.", run(earlier) + rest
+            yield Kind.CHAIN_RULE, f"{in_it}the other one is taken before {name}.", beside(earlier) + rest
+        if step.moving[1 - i] and other.shape == x.shape:
+            yield Kind.INDEX, f"{in_it}that factor itself stands, not the other.", beside(x) + rest
+
+
+def _quadratic_form(step: Step, y: Any) -> Found:
+    """Slips in xᵀA x, the product of x with a product of x and a matrix."""
+    if y.shape or not all(step.moving):
+        return
+    run = lambda *operands: step.run(list(operands))[0]  # noqa: E731
+    for i in (0, 1):
+        inner = step.parents[i]
+        while inner and inner.name in ("transpose", "reshape", "neg"):
+            inner = inner.parents[0]
+        square = inner and inner.name == "dot_general" and any(
+            not moves and np.ndim(x) == 2 and np.shape(x)[0] == np.shape(x)[1]
+            for x, moves in zip(inner.operands, inner.moving, strict=True))  # fmt: skip
+        if square:
+            words = "the derivative of {}, a quadratic form, is right only for a symmetric matrix: A for (A + Aᵀ)/2."
+            for j in (0, 1):
+                yield Kind.TRANSPOSE, words, 2 * by_operand(run, j, *step.operands)
 
 
 def _solved(step: Step, y: Any) -> Found:
     if step.moving[1] and step.operands[1].shape == y.shape:
         x = step.operands[1]
-        rest = y - step.run([lax.stop_gradient(step.operands[0]), x])[0]
+        rest = by_operand(lambda *operands: step.run(list(operands))[0], 0, *step.operands)
         yield Kind.CHAIN_RULE, "in the derivative of {} by its right-hand side the matrix is left out.", x + rest
 
 
@@ -109,9 +134,10 @@ def _convolution(step: Step, y: Any) -> Found:
     x, kernel = step.operands
     spatial = step.equation.params["dimension_numbers"].rhs_spec[2:]
     if step.moving[0]:
-        turned = step.run([x, lax.rev(lax.stop_gradient(kernel), spatial)])[0]
+        run = lambda *operands: step.run(list(operands))[0]  # noqa: E731
+        turned = by_operand(run, 0, x, lax.rev(kernel, spatial))
         words = "in the derivative of {} by its input the kernel is not turned round."
-        yield Kind.INDEX, words, turned + step.run([lax.stop_gradient(x), kernel])[0]
+        yield Kind.INDEX, words, turned + by_operand(run, 1, x, kernel)
 
 
 def _joined(step: Step, y: Any) -> Found:

@@ -16,20 +16,24 @@ import jax.numpy as jnp
 import numpy as np
 
 from jax_course.verify.findings import Guess, Kind
-from jax_course.verify.slips import Slip, omissions, place, slips
-from jax_course.verify.walk import Step, source, walk
-
-STEPS = 400  # of a cost; in a longer one no slips are looked for: more seconds than a reader waits
-PLACES = 1_000  # of slips in several operations at once; with more, these are not looked for
+from jax_course.verify.plans import is_examined, keys, position
+from jax_course.verify.slips import omissions, slips
+from jax_course.verify.turn_slips import Turn, turn_slips
+from jax_course.verify.walk import Step, walk
 
 
 class Change(NamedTuple):
-    """A slip, and the change (p, n) of the gradient that it makes; path: whether multiples of it are slips, too."""
+    """A slip, and the change (p, n) of the gradient that it makes; path: whether multiples of it are slips, too.
+
+    step: its number. terms: the numbers of the steps that end the terms without data in which it is; none elsewhere.
+    """
 
     kind: Kind
     words: str
     path: bool
     values: np.ndarray
+    step: int
+    terms: frozenset[int]
 
 
 class Altered(NamedTuple):
@@ -37,87 +41,6 @@ class Altered(NamedTuple):
 
     guess: Guess
     values: np.ndarray
-
-
-class Plan(NamedTuple):
-    """The slips of a cost in the order of `changes`, without their arrays; and those of `Alterations`, in its order.
-
-    groups: the numbers of slips that may be made together, at one place in the code or in all operations of a name.
-    turns: of these, the slips at one place. rows: the number of an alteration by the words of its slip and where it is.
-    """
-
-    slips: list[Slip]
-    groups: list[list[int]]
-    turns: list[list[int]]
-    rows: dict[tuple[str, Any], int]
-    guesses: list[Guess]
-
-
-def plan(cost: Callable, point: Any, nested: tuple[str, ...]) -> Plan | None:
-    """The slips that are looked for in a cost; None if it has too many steps."""
-    found: list[tuple[Step, Slip]] = []
-    groups: dict[tuple[str, Any], list[int]] = {}
-    places: dict[tuple[str, Any], list[tuple[Kind, str]]] = {}
-    penalties: set[int] = set()
-    steps: list[int] = []
-
-    def visit(step: Step, outputs: list[Any]) -> list[Any]:
-        steps.append(step.number)
-        if len(steps) > STEPS:
-            raise OverflowError
-        if not _is_examined(outputs):
-            return outputs
-        where = place(step)
-        for slip in slips(step, outputs[0]):
-            for key in _keys(step, slip.words):
-                groups.setdefault(key, []).append(len(found))
-                places.setdefault(key, []).append((slip.kind, slip.words.format(where)))
-            found.append((step, slip._replace(instead=None, words=slip.words.format(where))))
-        for kind, words, _ in omissions(step, outputs[0]):
-            for key in _keys(step, words):
-                places.setdefault(key, []).append((kind, words.format(where)))
-        penalties.update(number for term in _penalties(step) for number in _before(term))
-        return outputs
-
-    try:
-        jax.eval_shape(lambda x: walk(cost, x, visit, nested), point)
-    except OverflowError:
-        return None
-    left_out = {key: entries for key, entries in places.items() if key[0].startswith("yours")}
-    several = left_out | {key: entries for key, entries in places.items() if len(entries) > 1}
-    if sum(len(entries) for entries in several.values()) > PLACES:
-        several = left_out
-    together = {key: numbers for key, numbers in groups.items() if len(numbers) > 1}
-    turns = [numbers for (_, where), numbers in together.items() if not isinstance(where, str)]
-    named = [slip._replace(kind=Kind.PENALTY) if step.number in penalties else slip for step, slip in found]
-    rows = {key: k for k, key in enumerate(several)}
-    return Plan(named, list(together.values()), turns, rows, [_guess(*entries) for entries in several.items()])
-
-
-def _penalties(step: Step) -> list[Step]:
-    """The steps that a term of the cost without data comes from, where this step adds it to one with data."""
-    if step.name not in ("add", "sub") or step.equation.outvars[0].aval.shape or len(set(step.alone)) < 2:
-        return []
-    return [parent for parent, alone in zip(step.parents, step.alone, strict=True) if alone and parent]
-
-
-def _before(step: Step) -> set[int]:
-    """The numbers of a step and of all that it depends on."""
-    return {step.number}.union(*(_before(parent) for parent in step.parents if parent))
-
-
-def _keys(step: Step, words: str) -> list[tuple[str, Any]]:
-    """Places of a slip: a place in the reader's code, in all turns of a loop, or all operations of a name."""
-    found = source(step.equation)
-    at_one_place = (found.code, found.instruction, step.name) if found else step.site
-    return [(words, at_one_place), (words, step.name)]
-
-
-def _guess(key: tuple[str, Any], entries: list[tuple[Kind, str]]) -> Guess:
-    kind, words = entries[0]
-    everywhere = f" So it is in {len(entries)} places." if len(entries) > 1 else ""
-    words = words if words.endswith(".") else f"{words} is left out."
-    return Guess(kind, words + everywhere)
 
 
 class Changes(NamedTuple):
@@ -143,6 +66,29 @@ class Changes(NamedTuple):
         return at_point
 
 
+class Outputs(NamedTuple):
+    """The function cost ↦ (point (n,) ↦ the outputs (k,) of k steps that end terms of the cost), by their numbers."""
+
+    nested: tuple[str, ...]
+    numbers: tuple[int, ...]
+
+    def __call__(self, cost: Callable) -> Callable:
+        """The outputs as a function of a point."""
+
+        def at_point(point):
+            found: dict[int, Any] = {}
+
+            def visit(step: Step, outputs: list[Any]) -> list[Any]:
+                if step.number in self.numbers:
+                    found[step.number] = jnp.sum(outputs[0])
+                return outputs
+
+            walk(cost, point, visit, self.nested)
+            return jnp.stack([found[number] for number in self.numbers])
+
+        return at_point
+
+
 class Alterations(NamedTuple):
     """The function cost ↦ (point (n,) ↦ the gradients (rows, n) with each alteration of a plan)."""
 
@@ -155,16 +101,16 @@ class Alterations(NamedTuple):
 
         def altered(point, switches):
             def visit(step: Step, outputs: list[Any]) -> list[Any]:
-                if not _is_examined(outputs):
+                if not is_examined(outputs):
                     return outputs
                 y = outputs[0]
                 for slip in slips(step, outputs[0]):
-                    on = [switches[rows[key]] for key in _keys(step, slip.words) if key in rows]
+                    on = [switches[rows[key]] for key in keys(step, slip.words) if key in rows]
                     if on:
                         instead = outputs[0] - slip.instead if slip.path else slip.instead
                         y = _with_derivative(y, instead, sum(on))
                 for _, words, value in omissions(step, outputs[0]):
-                    on = [switches[rows[key]] for key in _keys(step, words) if key in rows]
+                    on = [switches[rows[key]] for key in keys(step, words) if key in rows]
                     if on:
                         y = jax.lax.select(jnp.broadcast_to(sum(on) > 0, y.shape), value, y)
                 return [y]
@@ -186,16 +132,12 @@ def _with_derivative_tangent(primals, tangents):
     return y, (1 - switch).astype(y_tangent.dtype) * y_tangent + switch.astype(y_tangent.dtype) * tangent
 
 
-def _is_examined(outputs: list[Any]) -> bool:
-    return len(outputs) == 1 and jnp.issubdtype(outputs[0].dtype, jnp.inexact)
-
-
 def _zeros(cost: Callable, point: Any, nested: tuple[str, ...]) -> dict[int, Any]:
     """An addition of 0 to the output of each step."""
     shapes: dict[int, Any] = {}
 
     def visit(step: Step, outputs: list[Any]) -> list[Any]:
-        if _is_examined(outputs):
+        if is_examined(outputs):
             shapes[step.number] = outputs[0]
         return outputs
 
@@ -209,19 +151,23 @@ def _perturbed(cost: Callable, point: Any, additions: dict[int, Any], nested: tu
     def visit(step: Step, outputs: list[Any]) -> list[Any]:
         return [outputs[0] + additions[step.number]] if step.number in additions else outputs
 
-    return walk(cost, jax.lax.stop_gradient(point), visit, nested)
+    return walk(cost, point, visit, nested)
 
 
 def _weighted(cost: Callable, point: Any, slopes: dict[int, Any], nested: tuple[str, ...]) -> Any:
     """cᵀ(z − y) of each slip (slips,), whose derivatives are the changes."""
     products: list[Any] = []
+    by_place: dict[Any, list[Turn]] = {}
 
     def visit(step: Step, outputs: list[Any]) -> list[Any]:
-        if _is_examined(outputs):
+        if is_examined(outputs):
             y, c = outputs[0], slopes[step.number]
+            by_place.setdefault(position(step), []).append(Turn(step, y))
             for slip in slips(step, y):
                 products.append(jnp.sum(c * (slip.instead if slip.path else slip.instead - y)).real)
         return outputs
 
     walk(cost, point, visit, nested)
+    for _, _, _, pairs in turn_slips(by_place):
+        products.append(sum((jnp.sum(slopes[number] * z).real for number, z in pairs), jnp.zeros((), point.dtype)))
     return jnp.stack(products)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -16,6 +16,29 @@ from jax_course.verify.tracing import output_structure
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
 TERMS = len(ORDINALS)  # of a cost with more terms none is looked at by itself: each is a program more
+
+
+class Contribution(NamedTuple):
+    """The contribution (p, E) of a term of the cost; penalty: whether it is one; keywords: whether with a keyword's."""
+
+    name: str
+    values: np.ndarray
+    penalty: bool = False
+    keywords: bool = False
+
+
+def are_penalties(values: Callable[[np.ndarray], np.ndarray], points: np.ndarray) -> np.ndarray:
+    """Whether functions (p, n) ↦ (p, k) of the parameters alone are penalties: even, and small at θ = 0.
+
+    A log determinant, an entropy or a barrier is none; a norm that is smoothed at 0 is one.
+
+    >>> are_penalties(lambda x: np.stack([x[:, 0] ** 2, 3 * x[:, 0]], axis=1), np.array([[1.0], [2.0]])).tolist()
+    [True, False]
+    """
+    here, opposite, zero = (values(place) for place in (points, -points, np.zeros_like(points[:1])))
+    sign, even = np.sign(here[0]), (np.abs(here - opposite) <= 1e-9 * np.abs(here)).all(axis=0)
+    smallest = (sign * here).min(axis=0)
+    return even & (smallest > 0) & (sign * zero[0] > -1e-9 * smallest) & (sign * zero[0] < 0.5 * smallest)
 
 
 def penalty_parts(context: Context, derivative: Derivative, points, reference) -> dict[str, np.ndarray]:
@@ -74,8 +97,8 @@ def scalars(inputs: Inputs) -> dict[str, float]:
     return {name: float(value) for name, value in single.items() if float(value) > 0}
 
 
-def term_parts(context: Context, derivative: Derivative, points: np.ndarray) -> list[tuple[str, np.ndarray]]:
-    """The contribution (p, E) of each term of the cost, under its name; none if the cost has one term or too many."""
+def term_parts(context: Context, derivative: Derivative, points: np.ndarray) -> list[Contribution]:
+    """The contribution of each term of the cost; none if the cost has one term or too many."""
     inputs, cost = context.inputs, context.cost
     if not (context.has_hessian if derivative.name.startswith("hessian") else context.has_gradient):
         return []
@@ -89,8 +112,28 @@ def term_parts(context: Context, derivative: Derivative, points: np.ndarray) -> 
     names = _argument_names(inputs, cost)
     single = _are_numbers(inputs)
     if all(single[i] for of_term in leaves for i in of_term):  # the data are numbers, so that they tell no penalty
-        single = [False] * len(single)
-    return [(_term_name(k, names, single, leaves[k]), part) for k, part in enumerate(parts)]
+        single = [name == "" and derivative.name != "value" for name in names]
+    found = []
+    for k, (of_term, part) in enumerate(zip(leaves, parts, strict=True)):
+        penalty = all(single[i] for i in of_term) and _is_penalty(context, derivative, points, k)
+        if k == 0 and derivative.name == "gradient":  # before the data a penalty stands only where it is a plain one
+            penalty = penalty and bool((part * points >= 0).all())
+        inside = [f"`{name}`" for name in dict.fromkeys(names[i] for i in sorted(of_term)) if name]
+        found.append(Contribution(_term_name(k, inside, penalty), part, penalty, bool(inside)))
+    return found
+
+
+def _is_penalty(context: Context, derivative: Derivative, points: np.ndarray, k: int) -> bool:
+    """Whether a term without data is a penalty."""
+    if derivative.name == "value":
+        return True
+    term = Function(one_term(context.cost, k))
+    try:
+        return bool(
+            are_penalties(lambda points: np.asarray(evaluate(context.inputs, term, points))[:, None], points)[0]
+        )
+    except Exception:  # no value at 0
+        return False
 
 
 def _leaves_of_terms(inputs: Inputs, cost: Callable, point: np.ndarray) -> list[frozenset[int]]:
@@ -152,8 +195,7 @@ def _are_numbers(inputs: Inputs) -> list[bool]:
     return [True] * len(inputs.layout.names) + [np.size(leaf) == 1 for leaf in data]
 
 
-def _term_name(k: int, names: list[str], single: list[bool], leaves: frozenset[int]) -> str:
-    inside = [f"`{name}`" for name in dict.fromkeys(names[i] for i in sorted(leaves)) if name]
-    penalty = "a penalty " if all(single[i] for i in leaves) else ""
-    data = f"{penalty}with {' and '.join(inside)}" if inside else "without data"
-    return f"the {ORDINALS[k]} term of the cost ({data})"
+def _term_name(k: int, inside: list[str], penalty: bool) -> str:
+    what = "a penalty" if penalty else "" if inside else "without data"
+    data = f"with {' and '.join(inside)}" if inside else ""
+    return f"the {ORDINALS[k]} term of the cost ({' '.join(words for words in (what, data) if words)})"

@@ -21,9 +21,10 @@ factor that happens to equal m.
 
 import numpy as np
 
-from jax_course.verify.evidence import Evidence, Part
+from jax_course.verify.evidence import Evidence
 from jax_course.verify.findings import Finding, Guess, Kind
 from jax_course.verify.hypotheses import LOOSE, STRUCTURAL
+from jax_course.verify.parts import Part
 
 Explanations = list[tuple[list[int], Guess]]  # numbers of leaves, and the guess that explains them
 

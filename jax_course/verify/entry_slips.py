@@ -40,13 +40,44 @@ def _product(step: Step, y: Any) -> Found:
         if all(step.moving):
             words = f"the derivative of {{}} by its {ordinal(i)} factor lacks the other factor."
             yield Kind.CHAIN_RULE, words, x + sloped(x, other)
+            if np.shape(x) == np.shape(other):
+                words = (
+                    f"in the derivative of {{}} by its {ordinal(i)} factor that factor itself stands, not the other."
+                )
+                yield Kind.INDEX, words, sloped(x, x) + sloped(x, other)
             for earlier, name in before(step.parents[1 - i], other):
                 words = f"in the derivative of {{}} by its {ordinal(i)} factor the other one is taken before {name}."
                 yield Kind.CHAIN_RULE, words, sloped(earlier, x) + sloped(x, other)
 
 
+def _absolute(step: Step, y: Any) -> Found:
+    x = step.operands[0]
+    yield Kind.CHAIN_RULE, "the derivative of {} is taken for the operand itself; its sign is right.", sloped(x, x)
+
+
+def _softmax(step: Step, y: Any) -> Found:
+    """Slips in the derivative of exponentials that are divided by their sum."""
+    exponential, total = step.parents[:2]
+    while total and total.name in ("broadcast_in_dim", "reshape"):
+        total = total.parents[0]
+    if not exponential or not total or exponential.name != "exp" or total.name != "reduce_sum":
+        return
+    x, axes = exponential.operands[0], total.equation.params["axes"]
+    if total.operands[0].shape != y.shape or x.shape != y.shape or len(axes) != 1:
+        return
+    words = "in the derivative of {}, a softmax, only the diagonal π (1 − π) counts; −π π of the others is left out."
+    yield Kind.CHAIN_RULE, words, sloped(y * (1 - y), x)
+    for axis in range(y.ndim):
+        if axis != axes[0]:
+            words = f"the sum in the derivative of {{}}, a softmax, is over axis {axis}; axis {axes[0]} is right."
+            yield Kind.TRANSPOSE, words, sloped(y, x - jnp.sum(sloped(y, x), axis, keepdims=True))
+    words = "in the derivative of {}, a softmax, the sum over the others is left out: it is taken for π."
+    yield Kind.CHAIN_RULE, words, sloped(y, x)
+
+
 def _quotient(step: Step, y: Any) -> Found:
     a, b = step.operands
+    yield from _softmax(step, y)
     by_numerator, by_divisor = sloped(1 / b, a), sloped(-a / b**2, b)
     if step.moving[1]:
         in_it = "in the derivative of {} by the divisor "
@@ -55,7 +86,8 @@ def _quotient(step: Step, y: Any) -> Found:
         yield Kind.CHAIN_RULE, f"{in_it}the square of the divisor is left out.", by_numerator - sloped(a, b)
     if step.moving[0]:
         in_it = "in the derivative of {} by the numerator "
-        yield Kind.CHAIN_RULE, f"{in_it}the divisor is left out.", a + by_divisor
+        kind = Kind.CHAIN_RULE if step.moving[1] or np.size(b) > 1 else Kind.FACTOR
+        yield kind, f"{in_it}the divisor is left out.", a + by_divisor
         yield Kind.CHAIN_RULE, f"{in_it}the divisor stands squared.", sloped(1 / b**2, a) + by_divisor
         yield Kind.CHAIN_RULE, f"{in_it}the divisor is a factor.", sloped(b, a) + by_divisor
         if step.moving[1]:
@@ -94,6 +126,7 @@ def _stopped(step: Step, y: Any) -> Found:
 ENTRY_SLIPS: dict[str, Callable[[Step, Any], Found]] = {
     "tanh": _tanh,
     "logistic": _logistic,
+    "abs": _absolute,
     "mul": _product,
     "div": _quotient,
     "integer_pow": _power,

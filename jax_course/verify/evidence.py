@@ -7,14 +7,14 @@ import numpy as np
 
 from jax_course.verify.changes import Altered, Change
 from jax_course.verify.context import Context, Derivative
-from jax_course.verify.contributions import divided_parts, own_term_parts, penalty_parts, term_parts
+from jax_course.verify.contributions import Contribution, divided_parts, own_term_parts, penalty_parts, term_parts
 from jax_course.verify.evaluation import hessians
+from jax_course.verify.findings import Kind
 from jax_course.verify.parameters import Layout
 from jax_course.verify.probes import Singles, biases, lengths, single_examples
-from jax_course.verify.slip_evidence import altered_gradients, slip_changes
+from jax_course.verify.slip_evidence import altered_gradients, penalty_terms, slip_changes
 from jax_course.verify.tracing import traits
 
-FIT = 1e-6  # fraction of an entry to which a hypothesis must predict it; 1e-8 and 1e-4 name the tests' mistakes, too
 SMALL_HESSIAN = 300  # parameters; with more, a product is not compared with parts of the Hessian
 
 
@@ -91,8 +91,8 @@ class Evidence:
         return divided_parts(self.context, self.derivative, self.points, self.reference)
 
     @cached_property
-    def terms(self) -> list[tuple[str, np.ndarray]]:
-        """The contribution (p, E) of each term of the cost, with its name."""
+    def terms(self) -> list[Contribution]:
+        """The contribution of each term of the cost."""
         return term_parts(self.context, self.derivative, self.points)
 
     @cached_property
@@ -109,6 +109,24 @@ class Evidence:
         """The change of the gradient by each slip in the cost."""
         return self._slips[0]
 
+    @cached_property
+    def _penalty_terms(self) -> set[int]:
+        numbers = {term for change in self.changes for term in change.terms}
+        return (
+            numbers
+            if self.name in ("slope", "moved")
+            else penalty_terms(self.context, self.derivative, self.points, numbers)
+        )
+
+    def kind(self, change: Change) -> Kind:
+        """The kind of a slip: the penalty's part where it is in terms without data that are penalties."""
+        return Kind.PENALTY if change.terms and change.terms <= self._penalty_terms else change.kind
+
+    def ends(self, change: Change) -> np.ndarray:
+        """The change (p, n) where the terms without data are left out in which a slip is."""
+        ends = [c.values for c in self.changes if c.path and c.step in change.terms]
+        return sum(ends, np.zeros_like(change.values))
+
     @property
     def turns(self) -> list[list[Change]]:
         """The changes by slips at one place in the code, as in the turns of a loop."""
@@ -118,16 +136,25 @@ class Evidence:
     @cached_property
     def slope(self) -> "Evidence":
         """Of a second derivative: its product with a direction, at the last point; a gradient of the cost's slope."""
+        return self._along("slope")
+
+    @cached_property
+    def moved(self) -> list["Evidence"]:
+        """Of a second derivative: its product with a direction, and that of its transpose; moves of the gradient."""
+        return [self._along("moved"), *([self._along("moved", rows=False)] if self.name == "hessian" else [])]
+
+    def _along(self, name: str, *, rows: bool = True) -> "Evidence":
         layout, derivative = self.context.layout, self.derivative
         hand, reference, tolerance = self.hand[-1], self.reference[-1], self.tolerance[-1]
         v = self.identity[-1]
         if self.name == "hessian":
             v = np.random.default_rng(11).standard_normal(layout.size)
-            hand, reference = (layout.block_matrix(values) @ v for values in (hand, reference))
-            tolerance = layout.block_matrix(tolerance) @ np.abs(v)
-        derivative = derivative._replace(name="slope", layout=layout, identity=v[None])
-        rows = {"hand": hand[None], "reference": reference[None], "tolerance": tolerance[None]}
-        return Evidence(self.context, derivative, self.points[-1:], **rows)
+            matrices = [layout.block_matrix(values) for values in (hand, reference, tolerance)]
+            matrices = [matrix if rows else matrix.T for matrix in matrices]
+            hand, reference, tolerance = matrices[0] @ v, matrices[1] @ v, matrices[2] @ np.abs(v)
+        derivative = derivative._replace(name=name, layout=layout, identity=v[None])
+        values = {"hand": hand[None], "reference": reference[None], "tolerance": tolerance[None]}
+        return Evidence(self.context, derivative, self.points[-1:], **values)
 
     @cached_property
     def alterations(self) -> list[Altered]:
@@ -160,76 +187,3 @@ class Evidence:
         context = self.context
         small = context.has_hessian and context.layout.size <= SMALL_HESSIAN
         return hessians(context.inputs, context.cost, context.points) if small else None
-
-
-class Part:
-    """The entries of some leaves, and the tests that hypotheses make on them.
-
-    leaves: their numbers. whole: whether no other leaf is wrong. Of p points those are left at which the reference is
-    finite; of the entries those that have a tolerance.
-    """
-
-    def __init__(self, evidence: Evidence, leaves: list[int], *, whole: bool):
-        slices = evidence.layout.slices
-        chosen = np.concatenate([np.arange(slices[leaf].start, slices[leaf].stop) for leaf in leaves])
-        self.evidence, self.leaves, self.whole = evidence, leaves, whole
-        self.shapes = [evidence.layout.shapes[leaf] for leaf in leaves]
-        known = np.isfinite(evidence.tolerance[:, chosen]).any(axis=0)
-        if not known.all():  # a sample of the entries has no rows and columns
-            chosen, self.shapes = chosen[known], [(int(known.sum()),)]
-        self.chosen = chosen
-        self.wrong = np.asarray(evidence.wrong[:, chosen].any(axis=0))
-        rows = np.isfinite(evidence.reference[:, chosen]).all(axis=1)
-        self.rows = rows if rows.any() else np.ones_like(rows)
-        self.hand, self.reference = self.select(evidence.hand), self.select(evidence.reference)
-        self.size = np.maximum(np.abs(self.hand), np.abs(self.reference)).max(axis=0)
-        self.allowed = FIT * self.size + self.select(evidence.tolerance)
-
-    def select(self, values: np.ndarray) -> np.ndarray:
-        """The part's entries of an array (p, E)."""
-        return values[self.rows][:, self.chosen]
-
-    @property
-    def weight(self) -> np.ndarray:
-        """Weights (k,) of least squares, with which entries of very different size count alike."""
-        return 1 / np.where(self.size > 0, self.size, 1) ** 2
-
-    @property
-    def is_close(self) -> bool:
-        """Whether both agree to four digits, so that a fit of several constants tells nothing."""
-        return bool((np.abs(self.hand - self.reference) <= 1e-4 * self.size).all())
-
-    @property
-    def is_matrix(self) -> bool:
-        """Whether the part is the whole Hessian of one leaf."""
-        evidence = self.evidence
-        return evidence.name == "hessian" and len(self.chosen) == evidence.hand.shape[1] and len(self.shapes) == 1
-
-    def holds(self, prediction: np.ndarray) -> bool:
-        """Whether the prediction is the reader's derivative in every entry, at every point."""
-        return bool((np.abs(self.hand - prediction) <= self.allowed).all())
-
-    def constant(self, target: np.ndarray, regressor: np.ndarray) -> float | None:
-        """The a with target = a regressor in every entry; None if there is none, or the regressor vanishes."""
-        total = np.sum(self.weight * regressor**2)
-        a = np.sum(self.weight * target * regressor) / total if total > 0 else np.nan
-        # Where target and regressor are small beside the derivative, the difference itself must fit, not only the sum.
-        slack = 1e-3 * np.abs(target).max(axis=0) + self.select(self.evidence.tolerance)
-        fits = np.isfinite(a) and a != 0 and (np.abs(target - a * regressor) <= np.minimum(self.allowed, slack)).all()
-        return float(a) if fits else None
-
-    def constant_is(self, target: np.ndarray, regressor: np.ndarray, a: float) -> bool:
-        """Whether target = a regressor in every entry, where the target is not all rounding."""
-        slack = 1e-3 * np.abs(target).max(axis=0) + self.select(self.evidence.tolerance)
-        return bool((np.abs(target - a * regressor) <= np.minimum(self.allowed, slack)).all())
-
-    def factor(self, entries: np.ndarray | slice = slice(None)) -> float | None:
-        """The c with h = c r in the part's entries; None if there is none, or c = 1, or r = 0."""
-        h, r, weight = self.hand[:, entries], self.reference[:, entries], self.weight[entries]
-        total = np.sum(weight * r**2)
-        if not total:
-            return None
-        c = float(np.sum(weight * h * r) / total)
-        if abs(c - 1) < 10 * FIT or not (np.abs(h - c * r) <= self.allowed[:, entries]).all():
-            return None
-        return 0.0 if abs(c) < FIT else c

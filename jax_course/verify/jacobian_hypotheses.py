@@ -4,8 +4,8 @@ import itertools
 
 import numpy as np
 
-from jax_course.verify.evidence import FIT
 from jax_course.verify.findings import Guess, Kind
+from jax_course.verify.parts import FIT
 
 OUTER = {  # the derivative of an outer function, from its value
     "1 − f², as of tanh,": lambda f: 1 - f**2,

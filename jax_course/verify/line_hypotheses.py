@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jax_course.verify.evidence import FIT
 from jax_course.verify.findings import Finding, Guess, Kind
 from jax_course.verify.lines import Jacobian, Quantity
+from jax_course.verify.parts import FIT
 from jax_course.verify.settings import Setting
 
 EXAMPLES = 32  # of more, only the last and the first are left out

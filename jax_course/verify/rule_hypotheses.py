@@ -10,8 +10,8 @@ import numpy as np
 
 from jax_course.compile_cache import Function
 from jax_course.verify.evaluation import evaluate, gradients
-from jax_course.verify.evidence import FIT
 from jax_course.verify.findings import Finding, Guess, Kind
+from jax_course.verify.parts import FIT
 from jax_course.verify.primals import Call, Outputs, scalar
 from jax_course.verify.rule_checks import Examined
 

@@ -1,11 +1,12 @@
 """Parts of slips: names of operations, derivatives that are given, values before an operation."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from jax_course.verify.findings import Kind
 from jax_course.verify.walk import Step
@@ -46,14 +47,41 @@ def ordinal(i: int) -> str:
     return ("first", "second", "third")[i] if i < 3 else f"{i + 1}th"
 
 
+@jax.custom_jvp
 def sloped(m: Any, x: Any) -> Any:
     """An array whose derivative is m times that of x; 0 where m is not finite, as there is none.
+
+    The derivative's own derivative is that of this product, so that second derivatives are those of the slip.
 
     >>> from jax import grad
     >>> float(grad(lambda x: sloped(jnp.cos(x), x))(0.0))
     1.0
     """
-    return jnp.nan_to_num(lax.stop_gradient(m), nan=0.0, posinf=0.0, neginf=0.0) * x
+    return _finite(m) * x
+
+
+@sloped.defjvp
+def _sloped_tangent(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    (m, x), (_, tangent) = primals, tangents
+    return _finite(m) * x, _finite(m) * tangent
+
+
+def _finite(m: Any) -> Any:
+    return jnp.nan_to_num(m, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def by_operand(run: Callable, i: int, *operands: Any) -> Any:
+    """run(*operands), with the derivative by operand i alone; second derivatives as in `sloped`."""
+    return run(*operands)
+
+
+@by_operand.defjvp
+def _by_operand_tangent(run: Callable, i: int, primals: Any, tangents: Any) -> tuple[Any, Any]:
+    def of_one(x: Any) -> Any:
+        return run(*(x if j == i else other for j, other in enumerate(primals)))
+
+    return jax.jvp(of_one, (primals[i],), (tangents[i],))
 
 
 def before(parent: Step | None, x: Any) -> Iterator[tuple[Any, str]]:
@@ -62,4 +90,4 @@ def before(parent: Step | None, x: Any) -> Iterator[tuple[Any, str]]:
         return
     for other in parent.operands:
         if np.shape(other) == x.shape and other.dtype == x.dtype:
-            yield lax.stop_gradient(other), NAMES.get(parent.name, f"`{parent.name}`")
+            yield other, NAMES.get(parent.name, f"`{parent.name}`")

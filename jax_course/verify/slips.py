@@ -10,12 +10,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from jax_course.verify.array_slips import ARRAY_SLIPS, square
 from jax_course.verify.entry_slips import ENTRY_SLIPS
 from jax_course.verify.findings import Kind
-from jax_course.verify.slip_parts import MOVING_ONLY, NAMES, Found, ordinal, sloped
+from jax_course.verify.slip_parts import MOVING_ONLY, NAMES, Found, by_operand, ordinal, sloped
 from jax_course.verify.walk import RULES, Step, inner_program, source
 
 SLIPS = ENTRY_SLIPS | ARRAY_SLIPS
@@ -60,15 +59,16 @@ def slips(step: Step, y: Any) -> Iterator[Slip]:
         masks = step.name in ("max", "min", "clamp", "select_n")
         what = "a mask is missing" if masks else "it is taken for 1"
         what = "its slope, or its mask, is missing" if step.name in RULES else what
-        kind = Kind.FACTOR if step.name == "div" and np.size(step.operands[1]) == 1 else Kind.CHAIN_RULE
+        constant = step.name == "div" and np.size(step.operands[1]) == 1
+        kind = Kind.FACTOR if constant else Kind.CHAIN_RULE
         yield Slip(kind, f"the derivative of {{}} is left out: {what}.", step.operands[moving[0]])
         yield from _elsewhere(step, moving[0])
         if step.name in RULES:
             yield from _of_a_rule(step, moving[0])
     if len(moving) > 1 and not step.name.startswith("custom_"):
         for i in moving:
-            fixed = [x if j == i else lax.stop_gradient(x) for j, x in enumerate(step.operands)]
-            yield Slip(Kind.MISSING, f"the derivative of {{}} by its {ordinal(i)} operand", step.run(fixed)[0], True)
+            alone = by_operand(lambda *operands: step.run(list(operands))[0], i, *step.operands)
+            yield Slip(Kind.MISSING, f"the derivative of {{}} by its {ordinal(i)} operand", alone, True)
     yield Slip(Kind.MISSING, "the derivative of {}", y, True)
 
 
@@ -85,7 +85,6 @@ def _elsewhere(step: Step, i: int) -> Iterator[Slip]:
 
 def _derivative(step: Step, i: int, x: Any) -> Any:
     """The derivative of an operation on single entries by its operand i, at x."""
-    x = lax.stop_gradient(x)
     run = lambda t: step.run([t if j == i else other for j, other in enumerate(step.operands)])[0]  # noqa: E731
     return jax.vjp(run, x)[1](jnp.ones_like(x))[0]  # a custom_vjp has no forward mode
 
@@ -114,6 +113,8 @@ def omissions(step: Step, y: Any) -> Found:
         yield Kind.MISSING, "yours is computed as if the constant in {} were 1.", x
     elif step.name in ("rev", "sort"):
         yield Kind.INDEX, "yours is computed in the order before {}.", x
+    elif step.name in ("max", "min", "clamp", "select_n"):
+        yield Kind.CHAIN_RULE, "yours is computed as if {} were left out: a mask is missing.", x
     else:
         yield Kind.MISSING, "yours is computed as if {} were left out.", x
 

@@ -15,6 +15,7 @@ import jaxlib
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Literal, jaxpr_as_fun
 
+LOOPS = ("scan",)  # that are run turn by turn where they are short
 NESTED = ("jit", "pjit", "closed_call", "core_call")  # primitives of JAX that hold a program and nothing else
 LIBRARIES = (*(os.path.dirname(module.__file__ or "") for module in (jax, np, jaxlib)), os.path.dirname(__file__))
 RULES = ("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr")
@@ -52,7 +53,7 @@ class Step(NamedTuple):
 Visitor = Callable[[Step, list[Any]], list[Any]]
 
 
-def walk(cost: Callable, point: Any, visit: Visitor, nested: tuple[str, ...] = NESTED) -> Any:
+def walk(cost: Callable, point: Any, visit: Visitor, nested: tuple[str, ...] = (*NESTED, *LOOPS)) -> Any:
     """The cost at a point, with every output replaced by what `visit(step, outputs)` returns for it.
 
     nested: the operations that are entered; with `RULES` among them the derivative is that without rules.
@@ -61,13 +62,19 @@ def walk(cost: Callable, point: Any, visit: Visitor, nested: tuple[str, ...] = N
     >>> float(walk(lambda x: jnp.sin(2 * x), 0.0, lambda step, outputs: names.append(step.name) or outputs)), names
     (0.0, ['mul', 'sin'])
     """
-    program = jax.make_jaxpr(cost)(point)
-    return _Walk(visit, nested).program(program, [point], [True], ())[0][0]
+    return walk_inputs(cost, [point], [True], visit, nested)
+
+
+def walk_inputs(
+    cost: Callable, inputs: list[Any], moving: list[bool], visit: Visitor, nested: tuple[str, ...] = (*NESTED, *LOOPS)
+) -> Any:
+    """A walk through a function of several inputs, of which those that move are the parameters."""
+    return _Walk(visit, nested).program(jax.make_jaxpr(cost)(*inputs), inputs, moving, ())[0][0]
 
 
 def run_without_rules(program: ClosedJaxpr, inputs: list[Any]) -> list[Any]:
     """The outputs of a program in which functions have the derivative of what they compute, not of their rules."""
-    walk = _Walk(lambda step, outputs: outputs, (*NESTED, *REMATERIALISED, *RULES))
+    walk = _Walk(lambda step, outputs: outputs, (*NESTED, *LOOPS, *REMATERIALISED, *RULES))
     return walk.program(program, inputs, [True] * len(inputs), ())[0]
 
 
@@ -93,7 +100,7 @@ def inner_program(equation: Any) -> Any:
 
 
 class _Walk:
-    def __init__(self, visit: Visitor, nested: tuple[str, ...] = NESTED):
+    def __init__(self, visit: Visitor, nested: tuple[str, ...]):
         self.visit, self.nested, self.count = visit, nested, 0
         self.made: dict[int, tuple[Any, Step]] = {}  # each output by its identity, and the step that it comes from
 
@@ -118,12 +125,12 @@ class _Walk:
         self, equation: Any, operands: list[Any], moving: list[bool], site: tuple[int, ...]
     ) -> tuple[list[Any], list[bool]]:
         name, params = equation.primitive.name, equation.params
-        if name in self.nested and any(moving):
+        if name in self.nested and name not in LOOPS and any(moving):
             outputs, moved = self.program(inner_program(equation), operands, moving, site)
             return (
                 (self._visited(equation, operands, moving, site, outputs), moved) if name in RULES else (outputs, moved)
             )
-        if name == "scan" and any(moving) and params["length"] <= TURNS:
+        if name in LOOPS and name in self.nested and any(moving) and params["length"] <= TURNS:
             return self._loop(equation, operands, moving, site)
         outputs = Step(equation, operands, moving, [], [], site, 0).run(operands)
         if any(moving):

@@ -20,16 +20,23 @@ from jax_course.verify.hypotheses.constants import (
     nonfinite,
     off_by_a_constant,
 )
-from jax_course.verify.hypotheses.counterfactuals import constant_in_parameters, counterfactual
+from jax_course.verify.hypotheses.counterfactuals import (
+    complement_of_a_keyword,
+    constant_in_parameters,
+    counterfactual,
+    parameters_at_zero,
+)
 from jax_course.verify.hypotheses.penalties import (
     bias,
     bias_of_a_gradient,
     extra_penalty,
     penalty_of_another_form,
+    penalty_of_each_row,
     penalty_on_unpenalised,
     penalty_scaled,
 )
 from jax_course.verify.hypotheses.permutations import (
+    ends_of_an_axis,
     isolated_entries,
     left_at_zero,
     other_leaf,
@@ -53,9 +60,18 @@ from jax_course.verify.hypotheses.slips import (
     slip_and_factor,
     slip_in_an_operation,
     slip_in_operations,
+    slip_in_the_gradient,
     two_slips,
 )
-from jax_course.verify.hypotheses.terms import factor_of_a_term, factor_of_an_own_term, transposed_term
+from jax_course.verify.hypotheses.terms import (
+    changing_factor_of_a_term,
+    diagonal_of_a_term,
+    factor_of_a_term,
+    factor_of_an_own_term,
+    function_of_entries_in_a_term,
+    moved_term,
+    transposed_term,
+)
 
 # The first that holds in every entry and at every point is the diagnosis: simple ones first, and those with a constant
 # or none before those with a number for every example or point.
@@ -66,9 +82,11 @@ STRUCTURAL = (
     bias_of_a_gradient,
     missing,
     factor,
+    complement_of_a_keyword,
     factor_beside_the_penalty,
     penalty_scaled,
     penalty_of_another_form,
+    penalty_of_each_row,
     penalty_on_unpenalised,
     extra_penalty,
     factor_of_a_divided_part,
@@ -86,10 +104,14 @@ STRUCTURAL = (
     factor_of_slices,
     factor_of_a_term,
     factor_of_an_own_term,
+    diagonal_of_a_term,
     functions_of_parameters,
     slip_in_an_operation,
     transposed_term,
+    moved_term,
+    function_of_entries_in_a_term,
     slip_in_operations,
+    slip_in_the_gradient,
     slip_and_factor,
     factors_in_turns,
 )
@@ -98,6 +120,9 @@ LOOSE = (
     blocks_only,
     isolated_entries,
     two_slips,
+    ends_of_an_axis,
+    changing_factor_of_a_term,
+    parameters_at_zero,
     constant_in_parameters,
     off_by_a_constant,
     function_of_a_parameter,

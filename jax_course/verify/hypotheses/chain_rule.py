@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from jax_course.verify.evidence import Part
 from jax_course.verify.findings import Guess, Kind
 from jax_course.verify.parameters import Layout
+from jax_course.verify.parts import Part
 
 FUNCTIONS = {
     "{}": lambda t: t,

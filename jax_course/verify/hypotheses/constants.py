@@ -5,8 +5,9 @@ import itertools
 import numpy as np
 
 from jax_course.verify.contributions import scalars
-from jax_course.verify.evidence import FIT, Evidence, Part
+from jax_course.verify.evidence import Evidence
 from jax_course.verify.findings import Guess, Kind
+from jax_course.verify.parts import FIT, Part
 from jax_course.verify.probes import averages, factor_on_half
 
 

@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from jax_course.verify.context import Context
-from jax_course.verify.evidence import FIT, Evidence, Part
+from jax_course.verify.contributions import scalars
+from jax_course.verify.evidence import Evidence
 from jax_course.verify.findings import Guess, Kind
 from jax_course.verify.parameters import Inputs
+from jax_course.verify.parts import FIT, Part
 
 Predictions = Iterator[tuple[Guess, np.ndarray]]  # a mistake, and the derivative (p, E) that it would give
 
@@ -22,6 +24,38 @@ def counterfactual(part: Part) -> Guess | None:
         size = np.maximum(np.abs(hand), np.abs(prediction)).max(axis=0)
         if prediction.shape == hand.shape and (np.abs(hand - prediction) <= FIT * size + bar).all():
             return guess
+    return None
+
+
+def complement_of_a_keyword(part: Part) -> Guess | None:
+    """h is the derivative with 1 − τ in the place of a keyword τ, as where two shares are exchanged."""
+    evidence = part.evidence
+    estimate, inputs = evidence.derivative.estimate, evidence.context.inputs
+    if estimate is None or not part.whole or evidence.may_not_end:
+        return None
+    for name, value in scalars(inputs).items():
+        if value >= 1 or value == 0.5:
+            continue
+        other = inputs._replace(numbers=inputs.numbers | {name: 1 - inputs.numbers[name]})
+        guess = Guess(Kind.INDEX, f"yours is computed with 1 − `{name}` in the place of `{name}`.")
+        for found, prediction in _predicted(guess, lambda other=other: estimate(other, evidence.points)):
+            if part.holds(part.select(prediction)) and not part.holds(part.reference):
+                return found
+    return None
+
+
+def parameters_at_zero(part: Part) -> Guess | None:
+    """h is the gradient with all parameters at 0."""
+    estimate = part.evidence.derivative.estimate
+    if part.evidence.name != "gradient" or not part.whole or estimate is None or part.evidence.may_not_end:
+        return None
+    guess, zero = (
+        Guess(Kind.MISSING, "yours is computed as if all parameters were 0."),
+        np.zeros_like(part.evidence.points),
+    )
+    for found, prediction in _predicted(guess, lambda: estimate(part.evidence.context.inputs, zero)):
+        if part.holds(part.select(prediction)):
+            return found
     return None
 
 
@@ -55,7 +89,7 @@ def _predictions(evidence: Evidence) -> Predictions:
     for place, kept in (("last", slice(0, -1)), ("first", slice(1, None))) if inputs.examples > 2 else ():
         guess = Guess(Kind.MISSING, f"yours is computed without the {place} example.")
         yield from _predicted(guess, lambda kept=kept: estimate(inputs.rows(kept), points))
-    for name, changed in _without_leaves(context, evidence.name, points):
+    for name, changed in _without_leaves(context, points):
         guess = Guess(Kind.MISSING, f"yours is computed as if {name} were 0.")
         yield from _predicted(guess, lambda changed=changed: estimate(inputs, changed))
     for name, changed in _opposite_leaves(context, points):
@@ -99,6 +133,9 @@ def _changes(name: str, array: np.ndarray) -> Predictions:
         yield Guess(Kind.SIGN, f"yours is computed as if `{name}` had the opposite sign."), -array
     if np.isin(values, (0, 1)).all() and kind in "fiu":
         yield Guess(Kind.INDEX, f"yours is computed with the labels 0 and 1 of `{name}` exchanged."), 1 - array
+    elif np.isin(values, (-1, 1)).all() and kind in "fi":
+        words = f"yours is computed with 0 in the place of −1 in `{name}`, so that these examples are left out."
+        yield Guess(Kind.MISSING, words), np.maximum(array, 0)
     elif kind in "iu" and values[0] >= 0:
         for step in (1, -1):
             words = f"yours is computed with the class numbers in `{name}` off by {step:+d}."
@@ -120,15 +157,13 @@ def _changes(name: str, array: np.ndarray) -> Predictions:
         yield Guess(Kind.TRANSPOSE, words), np.ascontiguousarray(array.T)
 
 
-def _without_leaves(context: Context, derivative: str, points: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """The points with one leaf at 0, or all."""
+def _without_leaves(context: Context, points: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """The points with one leaf of several at 0."""
     layout = context.layout
     for name, entries in zip(layout.names, layout.slices, strict=True) if len(layout.names) > 1 else ():
         changed = points.copy()
         changed[:, entries] = 0
         yield f"`{name}`", changed
-    if derivative == "gradient":
-        yield "all parameters", np.zeros_like(points)
 
 
 def _opposite_leaves(context: Context, points: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:

@@ -4,13 +4,14 @@ p is the contribution of a keyword to the reference; θ is the parameters for a 
 the direction for a product.
 """
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 
-from jax_course.verify.evidence import FIT, Part
 from jax_course.verify.findings import Guess, Kind
 from jax_course.verify.hypotheses.constants import origin
+from jax_course.verify.parts import FIT, Part
 
 TIMES = {-1.0: "is missing", 1.0: "is counted twice", -0.5: "is halved", -2.0: "has the wrong sign"}
 UNIT = {"value": "θ", "gradient": "θ", "hessian": "the unit matrix", "hessian_product": "v"}
@@ -67,7 +68,8 @@ def penalty_of_another_form(part: Part) -> Guess | None:
         if part.constant(left, np.ones_like(left)) is not None and left.shape[1] > 1:
             return Guess(Kind.PENALTY, "the penalty's part is a constant in every entry: it is not multiplied with θ.")
         for form, what in _forms(part, p, penalised):
-            if part.constant(left, form) is not None:
+            a = part.constant(left, form)
+            if a is not None and a > 0:  # else another term is missing
                 return Guess(Kind.PENALTY, f"the penalty's part {what}.")
     return None
 
@@ -104,21 +106,53 @@ def _products(part: Part, p: np.ndarray) -> Iterator[tuple[np.ndarray, str]]:
 
 
 def penalty_on_unpenalised(part: Part) -> Guess | None:
-    """h − r = a θ where p = 0, and 0 elsewhere."""
+    """h − r = a θ in entries where p = 0, and 0 elsewhere."""
     difference, theta = part.hand - part.reference, part.select(part.evidence.identity)
-    for name, contribution in part.evidence.penalty.items():
-        unpenalised = ~part.select(contribution).any(axis=0)
-        if (
-            not contribution.any()
-            or not unpenalised.any()
-            or (np.abs(difference) > part.select(part.evidence.tolerance))[:, ~unpenalised].any()
-        ):
+    for name, p in _contributions(part, everywhere=True):
+        unpenalised = ~p.any(axis=0)
+        if not (unpenalised & part.wrong).any() or (part.wrong & ~unpenalised).any():
             continue
-        a = part.constant(np.where(unpenalised, difference, 0), np.where(unpenalised, theta, 0))
-        if a is not None:
-            words = f"yours penalises what `{name}` does not (the bias): {a:+.4g} × {UNIT[part.evidence.name]}."
-            return Guess(Kind.PENALTY, words)
+        for entries in (unpenalised, part.wrong):
+            a = part.constant(np.where(entries, difference, 0), np.where(entries, theta, 0))
+            if a is not None and (entries is unpenalised or _same_factor(a, p, theta)):
+                words = f"yours penalises what `{name}` does not (the bias): {a:+.4g} × {UNIT[part.evidence.name]}."
+                return Guess(Kind.PENALTY, words.replace(f"`{name}`", name) if " " in name else words)
     return None
+
+
+def _same_factor(a: float, p: np.ndarray, theta: np.ndarray) -> bool:
+    """Whether p = a θ where it is not 0."""
+    return bool(p.any() and np.allclose(p[p != 0], a * theta[p != 0], rtol=1e-5))
+
+
+def penalty_of_each_row(part: Part) -> Guess | None:
+    """h − r = (k_i − 1) p in row, or column, i with whole numbers k_i: the penalty once for each example with it."""
+    if part.evidence.name != "gradient":
+        return None
+    for name, p in _contributions(part, everywhere=True):
+        counts, start = [], 0
+        for shape in part.shapes:
+            entries = np.arange(start, start + math.prod(shape)).reshape(shape or (1,))
+            start += entries.size
+            counts += next(filter(None, (_counts(part, p, entries, axis) for axis in range(entries.ndim))), [-1])
+        if min(counts) >= 0 and max(counts) > 1 and min(counts) < max(counts):
+            span = f"from {min(counts)} to {max(counts)} times in each row or column"
+            return Guess(Kind.PENALTY, f"what {name} contributes is there {span}; once is right.")
+    return None
+
+
+def _counts(part: Part, p: np.ndarray, entries: np.ndarray, axis: int) -> list[int]:
+    """The whole numbers k_i with h − r = (k_i − 1) p in the slices of entries along an axis; none if there are none."""
+    counts = []
+    for row in np.moveaxis(entries, axis, 0).reshape(entries.shape[axis], -1):
+        difference, of_row = (part.hand - part.reference)[:, row], p[:, row]
+        total = np.sum(of_row**2)
+        k = round(float(1 + np.sum(difference * of_row) / total)) if total else 1
+        bar = np.minimum(part.allowed[:, row], 1e-3 * np.abs(of_row) + part.select(part.evidence.tolerance)[:, row])
+        if k < 0 or not (np.abs(difference - (k - 1) * of_row) <= bar).all():
+            return []
+        counts.append(k)
+    return counts
 
 
 def extra_penalty(part: Part) -> Guess | None:
@@ -139,14 +173,19 @@ def extra_penalty(part: Part) -> Guess | None:
     return None
 
 
-def _contributions(part: Part) -> list[tuple[str, np.ndarray]]:
-    """The contributions of each keyword, and of each term of the cost without data."""
-    keywords = [(name, part.select(p)) for name, p in part.evidence.penalty.items()]
-    terms = [(name, part.select(p)) for name, p in part.evidence.terms if "without data" in name]
-    several = [(name, p) for name, p in terms if np.count_nonzero(p.any(axis=0)) > 1]  # one number fits every form
-    if part.evidence.name == "value":
-        return [(name, p) for name, p in keywords if p.any()]
-    return [(name, p) for name, p in (*keywords, *several) if p.any()]
+def _contributions(part: Part, *, everywhere: bool = False) -> list[tuple[str, np.ndarray]]:
+    """The contributions of each keyword, and of each other term of the cost that is a penalty.
+
+    everywhere: also those that are 0 in this part.
+    """
+    whole = part.evidence.penalty
+    keywords = [(name, part.select(p)) for name, p in whole.items() if p.any()]
+    penalties = [term for term in part.evidence.terms if term.penalty and not (term.keywords and whole)]
+    terms = [(term.name, part.select(term.values)) for term in penalties]
+    several = [(name, p) for name, p in terms if everywhere or np.count_nonzero(p.any(axis=0)) > 1]
+    if part.evidence.name == "value":  # one number fits every form
+        several = []
+    return [(name, p) for name, p in (*keywords, *several) if everywhere or p.any()]
 
 
 def bias(part: Part) -> Guess | None:

@@ -4,8 +4,9 @@ import itertools
 
 import numpy as np
 
-from jax_course.verify.evidence import FIT, Evidence, Part
+from jax_course.verify.evidence import Evidence
 from jax_course.verify.findings import Guess, Kind
+from jax_course.verify.parts import FIT, Part
 
 LEFT_AT_ZERO = "yours is left at 0 there; the others agree."
 AXES = 4  # of an array whose axes are exchanged in the search: 24 orders, each turned round in 16 ways
@@ -158,6 +159,26 @@ def isolated_entries(part: Part) -> Guess | None:
     return Guess(
         Kind.ENTRY, f"yours {'differs' if c is None else f'is {c:.6g} times the derivative'} there; the others agree."
     )
+
+
+def ends_of_an_axis(part: Part) -> Guess | None:
+    """h = r but in the first or last places along an axis, as where a term of the boundary is left out."""
+    if len(part.shapes) > 1 or part.evidence.name == "hessian":
+        return None
+    wrong = part.wrong.reshape(part.shapes[0])
+    for axis, size in enumerate(wrong.shape):
+        places = np.flatnonzero(wrong.any(axis=tuple(i for i in range(wrong.ndim) if i != axis)))
+        depth = int(np.minimum(places, size - 1 - places).max(initial=0)) + 1
+        if len(places) and size >= 6 * depth:
+            ends = " and ".join(
+                name for name, here in (("first", places < depth), ("last", places >= depth)) if here.any()
+            )
+            words = f"yours differs at the {ends} places along axis {axis} only: a term of the boundary."
+            return Guess(Kind.ENTRY, words)
+    inside = tuple(slice(1, -1) for _ in wrong.shape)
+    if wrong.ndim > 1 and wrong[inside].size > 8 and not wrong[inside].any():
+        return Guess(Kind.ENTRY, "yours differs at the border of the array only: a term of the boundary.")
+    return None
 
 
 def left_at_zero(part: Part) -> Guess | None:

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from jax_course.verify.evidence import FIT, Part
+from jax_course.verify.expectations import expected_hessians, expected_hessians_of_normal_data
 from jax_course.verify.findings import Guess, Kind
 from jax_course.verify.hypotheses.permutations import moves
-from jax_course.verify.probes import approximate_hessians, expected_hessians
+from jax_course.verify.parts import FIT, Part
+from jax_course.verify.probes import approximate_hessians
 
 
 def diagonal(part: Part) -> Guess | None:
@@ -132,7 +133,8 @@ def expected_targets(part: Part) -> Guess | None:
     if evidence.name not in ("hessian", "hessian_product") or not part.whole or evidence.derivative.estimate is None:
         return None
     hand, bar = evidence.hand[-1], evidence.tolerance[-1]
-    for name, prediction in expected_hessians(evidence.context, evidence.derivative, evidence.points):
+    of_data = evidence.context, evidence.derivative, evidence.points
+    for name, prediction in (*expected_hessians(*of_data), *expected_hessians_of_normal_data(*of_data)):
         if (np.abs(hand - prediction) <= FIT * np.maximum(np.abs(hand), np.abs(prediction)) + bar).all():
             words = (
                 f"yours is the expected Hessian (Fisher's information): that with the mean in the place of `{name}`."

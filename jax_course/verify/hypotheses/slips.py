@@ -7,11 +7,12 @@ of the cost's slope along a direction.
 import numpy as np
 
 from jax_course.verify.changes import Change
-from jax_course.verify.evidence import FIT, Part
 from jax_course.verify.findings import Guess, Kind
 from jax_course.verify.hypotheses.constants import factor_guess
+from jax_course.verify.parts import FIT, Part
 
 TURNS = 12  # of a loop whose factors are fitted
+FITS = 200  # of these pairs, those that are looked at closely
 PAIRS = 700  # changes of which each pair is tried: half a second
 
 
@@ -31,7 +32,7 @@ def slip_in_an_operation(whole: Part) -> Guess | None:
             found.append(change)
     if found:  # the first in a line of the reader's, else the outermost in a library's
         change = next((change for change in found if "(in `" in change.words), found[-1])
-        return Guess(change.kind, _prefixed(part, change.words))
+        return Guess(part.evidence.kind(change), _prefixed(part, change.words))
     if not fits:
         return None
     a, change = min(fits, key=lambda fit: abs(fit[0] + 2) > FIT)
@@ -40,7 +41,7 @@ def slip_in_an_operation(whole: Part) -> Guess | None:
 
 def _of_a_gradient(part: Part) -> Part | None:
     """The part itself, or that of the slope's gradient where it is a whole second derivative."""
-    if part.evidence.name in ("gradient", "slope"):
+    if part.evidence.name in ("gradient", "slope", "moved"):
         return part
     if part.evidence.name not in ("hessian", "hessian_product") or not part.whole:
         return None
@@ -61,18 +62,39 @@ def _multiple(part: Part, change: Change) -> float | None:
 
 
 def _prefixed(part: Part, words: str) -> str:
-    return f"in the cost's slope, {words}" if part.evidence.name == "slope" else words
+    before = {"slope": "in the cost's slope, ", "moved": "as if differentiated from a gradient with a slip: "}
+    return before.get(part.evidence.name, "") + words
 
 
 def _path_guess(part: Part, change: Change, a: float) -> Guess:
     """The guess for h = r + a Δ, where Δ is a part of r."""
     words = _prefixed(part, change.words)
-    penalty = change.kind is Kind.PENALTY
+    penalty = part.evidence.kind(change) is Kind.PENALTY
+    if abs(a + 1) < FIT and change.kind is Kind.EXPECTED:
+        what = words.removeprefix("in the cost's slope, the derivative of ")
+        return Guess(
+            Kind.EXPECTED, f"yours lacks the curvature of {what}: it is Gauss–Newton's matrix, not the Hessian."
+        )
     if abs(a + 1) < FIT:
-        return Guess(change.kind, f"{words} is left out.")
+        whole = penalty and (
+            part.evidence.name != "gradient"
+            or np.allclose(*(part.select(x) for x in (part.evidence.ends(change), change.values)), rtol=FIT)
+        )
+        return Guess(Kind.PENALTY if whole else change.kind, f"{words} is left out.")
     if abs(a + 2) < FIT:
         return Guess(Kind.PENALTY if penalty else Kind.SIGN, f"{words} has the wrong sign.")
     return Guess(Kind.PENALTY if penalty else Kind.FACTOR, f"{words} is {1 + a:.6g} times what it should be.")
+
+
+def slip_in_the_gradient(whole: Part) -> Guess | None:
+    """h is the second derivative that follows from a gradient with a slip."""
+    if whole.evidence.name not in ("hessian", "hessian_product") or not whole.whole:
+        return None
+    for evidence in whole.evidence.moved:
+        part = Part(evidence, list(range(len(evidence.layout.names))), whole=True)
+        if evidence.wrong.any() and (guess := slip_in_an_operation(part) or slip_in_operations(part)):
+            return guess
+    return None
 
 
 def slip_in_operations(whole: Part) -> Guess | None:
@@ -86,8 +108,8 @@ def slip_in_operations(whole: Part) -> Guess | None:
     return None
 
 
-def slip_and_factor(part: Part) -> Guess | None:
-    """h = c (r + Δ)."""
+def slip_and_factor(part: Part) -> list[Guess] | None:
+    """h = c (r + Δ): two mistakes."""
     if part.evidence.name != "gradient" or part.hand.shape[1] < 2 or part.is_close:
         return None
     for change in part.evidence.changes:
@@ -95,7 +117,10 @@ def slip_and_factor(part: Part) -> Guess | None:
         c = part.constant(part.hand, right)
         if c is not None and abs(c - 1) > FIT and part.constant(part.reference, right) is None:
             words = change.words if change.words.endswith(".") else f"{change.words} is left out."
-            return Guess(change.kind, f"{words} And with that, {factor_guess(part.evidence, part.chosen, c, '').words}")
+            return [
+                Guess(part.evidence.kind(change), words),
+                factor_guess(part.evidence, part.chosen, c, "and with that, "),
+            ]
     return None
 
 
@@ -112,7 +137,7 @@ def factors_in_turns(part: Part) -> Guess | None:
         factors = np.linalg.lstsq(columns, ((part.hand - part.reference) * weight).ravel(), rcond=None)[0]
         change = sum(a * delta for a, delta in zip(factors, deltas, strict=True))
         if np.any(change) and part.constant_is(part.hand - part.reference, np.asarray(change), 1.0):
-            kind = Kind.PENALTY if turns[0].kind is Kind.PENALTY else Kind.FACTOR
+            kind = Kind.PENALTY if part.evidence.kind(turns[0]) is Kind.PENALTY else Kind.FACTOR
             listed = ", ".join(f"{1 + a:.4g}" for a in factors[:4]) + (", …" if len(factors) > 4 else "")
             return Guess(kind, f"{turns[0].words} has a factor too much in each turn: {listed}.")
     return None
@@ -121,10 +146,12 @@ def factors_in_turns(part: Part) -> Guess | None:
 def two_slips(part: Part) -> list[Guess] | None:
     """h = r + a Δ + b Δ′, where a and b are 1 for slips, and constants for parts of r."""
     changes = [change for change in part.evidence.changes if part.select(change.values).any()]
-    if part.evidence.name != "gradient" or part.is_close or part.hand.size < 6 or not 1 < len(changes) <= PAIRS:
+    if part.evidence.name != "gradient" or part.is_close or part.hand.size < 6 or len(changes) < 2:
         return None
     weight = np.sqrt(part.weight)
-    rows = np.stack([(part.select(change.values) * weight).ravel() for change in changes])
+    changes, rows = _distinct(changes, np.stack([(part.select(c.values) * weight).ravel() for c in changes]))
+    if not 1 < len(changes) <= PAIRS:
+        return None
     difference = ((part.hand - part.reference) * weight).ravel()
     lengths = np.linalg.norm(rows, axis=1)
     rows = rows / lengths[:, None]
@@ -138,6 +165,16 @@ def two_slips(part: Part) -> list[Guess] | None:
     return None
 
 
+def _distinct(changes: list[Change], rows: np.ndarray) -> tuple[list[Change], np.ndarray]:
+    """The changes, and their rows (k, E), without those that are a multiple of one before them of the same sort."""
+    kept: dict[tuple[bool, bytes], int] = {}
+    for i, (change, row) in enumerate(zip(changes, rows, strict=True)):
+        size = row[np.argmax(np.abs(row))] if change.path else np.abs(row).max()
+        kept.setdefault((change.path, np.round(row / size, 9).tobytes() + (b"" if change.path else size.tobytes())), i)
+    chosen = list(kept.values())
+    return [changes[i] for i in chosen], rows[chosen]
+
+
 def _fitting_pairs(rows: np.ndarray, difference: np.ndarray) -> list[tuple[int, int]]:
     """Pairs of unit vectors (k, E) of which a combination is the difference, the simple ones first."""
     cosines, products = rows @ rows.T, rows @ difference
@@ -148,8 +185,8 @@ def _fitting_pairs(rows: np.ndarray, difference: np.ndarray) -> list[tuple[int, 
         )
     size = difference @ difference
     fits = np.triu(independent & (np.abs(explained - size) < 1e-9 * size), 1)
-    return [(int(i), int(j)) for i, j in np.argwhere(fits)[:50]]
+    return [(int(i), int(j)) for i, j in np.argwhere(fits)[:FITS]]
 
 
 def _one_of_two(part: Part, change: Change, a: float) -> Guess:
-    return _path_guess(part, change, a) if change.path else Guess(change.kind, change.words)
+    return _path_guess(part, change, a) if change.path else Guess(part.evidence.kind(change), change.words)
