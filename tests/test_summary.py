@@ -271,6 +271,10 @@ def test_the_json_has_every_field_and_null_for_what_is_not_known():
     assert told["p_values"] == told["interval"]["lower"] == [None] * 3
     assert told["deviance"] is None
     np.testing.assert_array_equal(told["estimates"], found.estimates)
+    second: Any = np.int64(1)
+    of_classes = json.loads(summary(softmax, softmax.fit(X, CLASSES), X, CLASSES, reference=second).to_json())
+    assert of_classes["reference"] == 1
+    assert np.shape(of_classes["p_values"]) == (3, K - 1)
 
 
 def test_names_are_those_of_a_frame():

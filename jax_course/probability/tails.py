@@ -30,6 +30,7 @@ def student_tail(t: Array, degrees_of_freedom: Array) -> Array:
     return jnp.where(nu < LARGE, moderate, normal_tail(_normal_deviate(t, nu)))
 
 
+@compiled
 def normal_tail(z: Array) -> Array:
     """P(|Z| ≥ |z|), shape as z.
 

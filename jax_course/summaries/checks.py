@@ -49,7 +49,7 @@ class Fit(NamedTuple):
     def cost(self) -> float:
         """The cost at theta without the penalty."""
         X, y, w, _ = self.problem
-        return float(self.model.cost(self.theta, X, y, weights=w))
+        return float(jax.jit(self.model.cost)(self.theta, X, y, weights=w))  # one program, not one for each operation
 
 
 def checked_fit(

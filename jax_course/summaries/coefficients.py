@@ -11,6 +11,7 @@ class, θ_c − θ_r: of the K columns of θ one is free.
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -27,6 +28,8 @@ PENALIZED = (
     "would not hold, and are left out. resampling.bootstrap shows how much the estimates vary."
 )
 GIVEN = "The standard errors are those of the covariance that was given."
+
+_normal = jax.jit(intervals.normal)
 
 
 class Coefficients(NamedTuple):
@@ -55,7 +58,7 @@ def coefficients(
     with np.errstate(divide="ignore", invalid="ignore"):
         statistics = theta / errors
     if fit.is_classifier:
-        p_values, t = tails.normal_tail(jnp.asarray(statistics)), intervals.normal(level)
+        p_values, t = tails.normal_tail(jnp.asarray(statistics)), _normal(level)
     else:
         degrees = jnp.asarray(max(nu, 0), fit.theta.dtype)
         p_values, t = tails.student_tail(jnp.asarray(statistics), degrees), intervals.student(level, degrees)

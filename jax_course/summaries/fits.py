@@ -62,7 +62,7 @@ def summary(
         MODELS[model],
         names,
         class_names,
-        reference,
+        int(reference),
         *rows,
         float(np.asarray(confidence)),
         fit.m,
