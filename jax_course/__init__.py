@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from jax_course.probability import bernoulli, categorical, gaussian
     from jax_course.regression import kernel, lasso, linear, ridge
     from jax_course.solution import Solution, Status
+    from jax_course.summaries import summary
     from jax_course.training import train
 
 __version__ = "0.2.0"
@@ -44,6 +45,7 @@ __all__ = [
     "ridge",
     "scale",
     "softmax",
+    "summary",
     "train",
     "verify",
 ]
@@ -54,6 +56,7 @@ _PUBLIC_NAMES = {
     "probability": ("bernoulli", "categorical", "gaussian"),
     "regression": ("kernel", "lasso", "linear", "ridge"),
     "solution": ("Solution", "Status"),
+    "summaries": ("summary",),
     "training": ("train",),
 }
 

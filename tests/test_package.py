@@ -95,6 +95,7 @@ def test_arrows_point_down_and_nothing_private_is_imported(name):
         "resampling",
         "regression",
         "classification",
+        "summaries",
         "networks",
         "scale",
         "verify",

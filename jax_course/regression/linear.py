@@ -6,7 +6,8 @@ r"""Linear regression (course 3, 7.4).
     ∇²J = 2XᵀX                                                      hessian   7.4
     ∇J = 0  ⇒  θ = (XᵀX)⁻¹Xᵀy                                       fit       3.3
 
-Its likelihood: `regression.likelihood` (5.2). Standard errors and intervals: `regression.confidence` (5.3).
+Its likelihood: `regression.likelihood` (5.2). Standard errors and intervals: `regression.confidence` (5.3). Covariances
+that need no constant variance of the noise, HC0 to HC3: `regression.robust_covariance`.
 
 From J = yᵀy − 2yᵀXθ + θᵀXᵀXθ and ∂(θᵀAθ)/∂θ = (A + Aᵀ)θ, which is 2Aθ because XᵀX is symmetric.
 
@@ -30,12 +31,17 @@ from jax_course.regression.confidence import (
 )
 from jax_course.regression.least_squares_fit import least_squares_fit
 from jax_course.regression.likelihood import negative_log_likelihood, noise_variance, unbiased_noise_variance
+from jax_course.regression.robust_covariance import covariance_hc0, covariance_hc1, covariance_hc2, covariance_hc3
 from jax_course.solution import Solution
 
 __all__ = [
     "confidence_interval",
     "cost",
     "covariance",
+    "covariance_hc0",
+    "covariance_hc1",
+    "covariance_hc2",
+    "covariance_hc3",
     "fit",
     "gradient",
     "hessian",
