@@ -7,6 +7,7 @@ Shapes: X (m, d) without the column of ones; y (m,), class numbers as int32; the
 parameters for `features.with_bias(X)`.
 """
 
+from jax_course.data.frames import Frame, frame
 from jax_course.data.labels import Labels, balanced_weights, encode
 from jax_course.data.preparation import Standardization, one_hot, split, standardize
 from jax_course.data.problems import (
@@ -20,15 +21,20 @@ from jax_course.data.problems import (
     two_classes,
 )
 from jax_course.data.tables import TABLES, Table, table
+from jax_course.data.transforms import Term, Transform
 
 __all__ = [
     "TABLES",
+    "Frame",
     "Labels",
     "Problem",
     "Standardization",
     "Table",
+    "Term",
+    "Transform",
     "balanced_weights",
     "encode",
+    "frame",
     "ill_conditioned",
     "line",
     "one_hot",

@@ -47,23 +47,37 @@ class Column(NamedTuple):
         return np.fromiter((position.get(entry, -1) for entry in self.values.tolist()), np.int32, len(self.values))
 
 
-def read_table(df: Any) -> dict[str, Column]:
-    """The columns of a pandas or polars frame, a pyarrow table, or a mapping of names to columns.
+def read_table(df: Any, chosen: Sequence[str] | None = None) -> dict[str, Column]:
+    """The columns of a pandas or polars frame, a pyarrow table, or a mapping of names to columns; all, or the chosen.
 
-    Errors: TypeError: no table, or a column of several kinds; ValueError: two columns of one name, columns of different
-    length, no row.
+    Errors: TypeError: no table, or a column of several kinds; ValueError: a chosen column is missing, two columns have
+    one name, or columns different lengths.
     """
-    keys = _names(df)
-    names = [str(key) for key in keys]
-    if repeated := [name for i, name in enumerate(names) if name in names[:i]]:
-        raise ValueError(f"df must have columns of different names; {repeated[0]!r} occurs more than once")
-    columns = {name: read(df[key], f"column {name!r}") for name, key in zip(names, keys, strict=True)}
+    names = _names(df)
+    keys = {str(key): key for key in names}
+    if len(keys) < len(names):
+        repeated = next(str(key) for i, key in enumerate(names) if str(key) in map(str, names[:i]))
+        raise ValueError(f"df must have columns of different names; {repeated!r} occurs more than once")
+    if missing := [name for name in chosen or () if name not in keys]:
+        raise ValueError(f"df must have the columns of the training data; {', '.join(map(repr, missing))} is missing")
+    columns = {name: read(df[keys[name]], f"column {name!r}") for name in (keys if chosen is None else chosen)}
     lengths = {name: len(column.values) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"df must have columns of one length; got {lengths}")
-    if not any(lengths.values()):
-        raise ValueError("df must have at least one row and one column; it has none")
     return columns
+
+
+def row_count(df: Any) -> int:
+    """The number of rows of a table. ValueError: it has none, or no column.
+
+    >>> row_count({"size": [1, 2, 4]})
+    3
+    """
+    names = _names(df)
+    count = len(df[names[0]]) if names else 0
+    if not count:
+        raise ValueError("df must have at least one row and one column; it has none")
+    return count
 
 
 def read(values: Any, name: str) -> Column:
@@ -82,8 +96,10 @@ def read(values: Any, name: str) -> Column:
     if array.dtype.kind != "O":
         return Column(_kind(array.dtype), array, _missing(array) | masked, order)
     entries = array.tolist()
-    missing = np.fromiter(map(_is_missing, entries), bool, len(entries)) | masked
-    present = [entry for entry, gap in zip(entries, missing, strict=True) if not gap]
+    missing = np.zeros(len(entries), bool) | masked
+    if not set(map(type, entries)) <= {str, bool, int, bytes}:  # none of which can be a gap
+        missing |= np.fromiter(map(_is_missing, entries), bool, len(entries))
+    present = array[~missing].tolist() if missing.any() else entries
     types = {entry_type: _kind_of_type(entry_type) for entry_type in set(map(type, present))}
     if order is not None and set(types.values()) - {NUMBERS, BOOLEANS, STRINGS}:  # intervals, days: known by their text
         texts = [None if gap else str(entry) for entry, gap in zip(entries, missing, strict=True)]
@@ -102,14 +118,15 @@ def _names(df: Any) -> list:
     """The names of the columns, as df knows them."""
     if isinstance(df, Mapping):
         return list(df)
-    names = getattr(df, "column_names", getattr(df, "columns", None))  # pyarrow's; pandas', polars'
-    if hasattr(df, "collect") or names is None or not hasattr(df, "__getitem__"):
-        hint = ": collect it first, df.collect()" if hasattr(df, "collect") else ""
+    kind = type(df)  # its own attributes: a column may be called "collect"
+    attribute = next((name for name in ("column_names", "columns") if hasattr(kind, name)), None)  # pyarrow's, others'
+    if hasattr(kind, "collect") or attribute is None:
+        hint = ": collect it first, df.collect()" if hasattr(kind, "collect") else ""
         raise TypeError(
             "df must be a table with named columns: a pandas or polars frame, a pyarrow table, or a dict of columns; "
-            f"got {type(df).__name__}{hint}"
+            f"got {kind.__name__}{hint}"
         )
-    return list(names)
+    return list(getattr(df, attribute))
 
 
 def _array(values: Any, name: str) -> np.ndarray:

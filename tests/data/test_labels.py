@@ -1,5 +1,6 @@
 """Labels of any kind become class numbers, and come back."""
 
+from decimal import Decimal
 from typing import Any
 
 import jax
@@ -21,6 +22,7 @@ LABELS = {
     "-1 and 1": (np.array([1, -1, 1], np.int8), [-1, 1]),
     "1 and 2": (np.array([2.0, 1.0, 2.0]), [1.0, 2.0]),
     "whole numbers and others": ([2, 0.5, 2], [0.5, 2.0]),
+    "decimals": ([Decimal("2"), Decimal("0.5"), Decimal("2")], [0.5, 2.0]),
     "bytes": (np.array([b"b", b"a", b"b"]), [b"a", b"b"]),
     "an array of JAX": (jnp.array([5, 3, 5]), [3, 5]),
     "pandas' strings": (pd.Series(["b", "a", "b"]), ["a", "b"]),
@@ -43,6 +45,7 @@ def test_labels_of_any_kind_are_numbered_and_come_back(labels, classes):
     assert y.dtype == np.int32
     assert np.asarray(y).tolist() == [1, 0, 1]
     assert isinstance(found, np.ndarray)
+    assert found.dtype.kind in "USbif"
     assert found.tolist() == classes
     assert found[y].tolist() == np.asarray(labels).tolist()  # pyright: ignore[reportCallIssue, reportArgumentType]
 
@@ -63,6 +66,7 @@ def test_new_labels_get_the_numbers_of_the_training_data():
     y, same = data.encode(pd.Series(["owl", "cat"]), classes=classes)
     assert np.asarray(y).tolist() == [2, 0]
     assert same.tolist() == classes.tolist()
+    assert data.encode(["owl"], classes=["cat", "dog", "owl"]).classes.dtype == classes.dtype
     with pytest.raises(ValueError, match=r"among the classes 'cat', 'dog', 'owl'; labels\[1\] is 'cow'"):
         data.encode(["owl", "cow"], classes=classes)
     with pytest.raises(ValueError, match="classes must be different numbers, as the labels are"):
@@ -83,6 +87,11 @@ WRONG: Any = "yes"
         (pl.Series([1, None]), ValueError, r"labels\[1\] is nan"),
         (pa.array(["a", None]), ValueError, r"labels\[1\] is None"),
         (np.ma.array([1, 2], mask=[False, True]), ValueError, r"labels must not be missing; labels\[1\]"),
+        (
+            np.ma.array(np.array(["a", "b"], object), mask=[False, True]),
+            ValueError,
+            r"must not be missing; labels\[1\]",
+        ),
         (["a", 1], TypeError, "of one kind; row 1 holds numbers, 1, and row 0 strings, 'a'"),
         ([True, 0, 1], TypeError, "of one kind; row 1 holds numbers, 0, and row 0 truth values, True"),
         (np.array(["2020-01-01"], "M8[D]"), TypeError, "strings, truth values or numbers; got dates or times"),
