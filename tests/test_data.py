@@ -150,7 +150,7 @@ def test_what_cannot_be_made_is_refused():
 def test_one_hot_refuses_what_is_no_class():
     chex.assert_trees_all_equal(data.one_hot(jnp.array([1, 0]), 2), jnp.array([[0.0, 1.0], [1.0, 0.0]]))
     for y in ([0, 3], [-1, 0]):
-        with pytest.raises(ValueError, match="class numbers 0…2; got"):
+        with pytest.raises(ValueError, match=r"class numbers 0…2; got .* data.encode"):
             data.one_hot(jnp.array(y), 3)
-    with pytest.raises(ValueError, match="integers of shape"):
+    with pytest.raises(ValueError, match=r"integers of shape .* data.encode"):
         data.one_hot(jnp.array([0.0, 1.0]), 2)

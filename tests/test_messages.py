@@ -22,7 +22,8 @@ TRIPLES: Any = [(np.ones((12, 2)), np.ones(12), np.ones(12))]
 X = np.random.default_rng(0).standard_normal((12, 2))
 TEXT = np.where(X[:, 0] > 0, "yes", "no")
 ONE_HOT = np.eye(3)[np.arange(12) % 3]
-CATEGORIES = r"number its categories with np.unique\(y, return_inverse=True\)\[1\]"
+CATEGORIES = r"number its categories by y, classes = data.encode\(y\)"
+MIXED = pd.DataFrame({"size": [1.0] * 12, "city": ["Rome"] * 12})
 NET = mlp([3, 3], "tanh", costs.cross_entropy())
 
 
@@ -32,6 +33,7 @@ NET = mlp([3, 3], "tanh", costs.cross_entropy())
         (lambda: logistic.fit(X, TEXT), TypeError, CATEGORIES),
         (lambda: logistic.fit(X, pd.DataFrame({"bought": TEXT}).bought), TypeError, CATEGORIES),
         (lambda: data.split(X, TEXT.tolist()), TypeError, CATEGORIES),
+        (lambda: linear.fit(MIXED, X[:, 0]), TypeError, r"of object: make X and y .* data.frame\(df, target="),
         (lambda: linear.fit(CSR, X[:, 0]), TypeError, r"csr_matrix: .* with X.toarray\(\)"),
         (lambda: mlp([1], "tanh", NOT_MADE), TypeError, r"write cost=costs.binary_cross_entropy\(\)"),
         (

@@ -117,7 +117,7 @@ X: Any = np.ones((2, 2))
             r"predicted must have shape \(2,\).*got shape \(3,\)",
         ),
         (lambda: metrics.accuracy([0, 1], [0.2, 0.7]), ValueError, "predicted must hold class numbers.*got 0.2"),
-        (lambda: metrics.accuracy([0, -1], [0, 1]), ValueError, "y must hold class numbers.*got -1"),
+        (lambda: metrics.accuracy([0, -1], [0, 1]), ValueError, "y must hold class numbers.*got -1: .* data.encode"),
         (lambda: metrics.accuracy([], []), ValueError, r"y must have shape \(m,\).*got shape \(0,\)"),
         (lambda: metrics.accuracy([0], [0], weights=[0.0]), ValueError, "weights must not all be 0"),
         (lambda: metrics.accuracy([0, 1], [0, 1], weights=[1.0]), ValueError, r"shape \(2,\), one per example; got"),

@@ -1,4 +1,4 @@
-r"""Data: problems with known parameters, small real tables, and their preparation for a fit (course 2).
+r"""Data: problems with known parameters, small real tables, and the preparation of data for a fit (course 2).
 
 Random numbers are NumPy's `Generator(PCG64)`, whose stream is fixed: no release of JAX or NumPy changes a problem.
 Results are JAX arrays in the default precision: float32, or float64 in 64-bit mode.
@@ -7,6 +7,8 @@ Shapes: X (m, d) without the column of ones; y (m,), class numbers as int32; the
 parameters for `features.with_bias(X)`.
 """
 
+from jax_course.data.frames import Frame, frame
+from jax_course.data.labels import Labels, balanced_weights, encode
 from jax_course.data.preparation import Standardization, one_hot, split, standardize
 from jax_course.data.problems import (
     Problem,
@@ -19,12 +21,20 @@ from jax_course.data.problems import (
     two_classes,
 )
 from jax_course.data.tables import TABLES, Table, table
+from jax_course.data.transforms import Term, Transform
 
 __all__ = [
     "TABLES",
+    "Frame",
+    "Labels",
     "Problem",
     "Standardization",
     "Table",
+    "Term",
+    "Transform",
+    "balanced_weights",
+    "encode",
+    "frame",
     "ill_conditioned",
     "line",
     "one_hot",

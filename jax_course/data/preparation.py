@@ -94,10 +94,15 @@ def one_hot(y: ArrayLike, classes: int) -> Array:
     """
     y = inputs.as_array(y, "y")
     if y.ndim != 1 or y.dtype.kind not in "iu":
-        raise ValueError(f"y must be integers of shape (m,); got {y.dtype} of shape {y.shape}")
+        raise ValueError(
+            f"y must be integers of shape (m,); got {y.dtype} of shape {y.shape}: number labels by data.encode(y)"
+        )
     numbers = np.asarray(y) if inputs.is_concrete(y) and y.size else np.zeros(1)
     if not (0 <= numbers.min() and numbers.max() < classes):
-        raise ValueError(f"y must hold class numbers 0…{classes - 1}; got {numbers.min()} to {numbers.max()}")
+        raise ValueError(
+            f"y must hold class numbers 0…{classes - 1}; got {numbers.min()} to {numbers.max()}: number labels without "
+            "gaps by data.encode(y)"
+        )
     return (y.astype(jnp.int32)[:, None] == jnp.arange(classes, dtype=jnp.int32)[None, :]).astype(
         jnp.result_type(float)
     )

@@ -1,7 +1,8 @@
 """Input validation: whatever users hand over becomes arrays of the right shapes and values, or is refused by name.
 
-`arrays` makes arrays of what holds numbers, `shapes` compares shapes and dtypes, `values` looks at the numbers, and
-`problems` does all of it for a fit: `inputs.regression_problem(X, y, penalty=…, weights=…)`.
+`arrays` makes arrays of what holds numbers, `shapes` compares shapes and dtypes, `values` looks at the numbers,
+`labels` has the words for labels, and `problems` does all of it for a fit:
+`inputs.regression_problem(X, y, penalty=…, weights=…)`.
 """
 
 from jax_course.inputs.arrays import (

@@ -4,6 +4,7 @@ import math
 import os
 import sys
 import warnings
+from numbers import Number
 
 import jax
 import jax.numpy as jnp
@@ -63,8 +64,10 @@ def _left_to_the_compiler(array: Array) -> Array:
 
 def _to_numbers(array: np.ndarray, name: str) -> str:
     """The hint of an error: code that makes numbers of the array."""
-    if array.ndim == 1 and (array.dtype.kind in "US" or any(isinstance(entry, (str, bytes)) for entry in array)):
-        return f"number its categories with np.unique({name}, return_inverse=True)[1]"
+    if array.ndim == 1 and (array.dtype.kind in "US" or any(isinstance(entry, str | bytes) for entry in array)):
+        return f"number its categories by {name}, classes = data.encode({name})"
+    if name == "X" and array.ndim == 2 and not all(isinstance(entry, Number) for entry in array.flat):
+        return "make X and y of a table by data.frame(df, target=…)"
     return "convert it with astype(float)" if array.dtype.kind == "O" and array.ndim else "give it as numbers"
 
 

@@ -113,7 +113,8 @@ def integer_per_row(y: ArrayLike, X: Like) -> Array:
         )
     y = one_per_row(y, X)
     if y.dtype.kind not in "iub":
-        raise TypeError(f"y must hold class numbers 0…K−1, integers; got {y.dtype}: convert it with y.astype(int)")
+        hint = ": number the classes by y, classes = data.encode(y)" if y.dtype.kind == "f" else ""
+        raise TypeError(f"y must hold class numbers 0…K−1, integers; got {y.dtype}{hint}")
     return y
 
 

@@ -16,10 +16,9 @@ from jax.core import Tracer
 from jax.sharding import AxisType
 
 from jax_course.inputs.arrays import as_array, is_concrete, small_host_copy
+from jax_course.inputs.labels import RENUMBER, binary_hint, different, listed, values_here
 from jax_course.inputs.shapes import Like, as_int32, design, example_weights, integer_per_row, targets, whole
 from jax_course.inputs.types import ArrayLike
-
-RENUMBER = "number them without gaps by y = np.unique(y, return_inverse=True)[1]"
 
 
 def training_design(X: ArrayLike) -> Array:
@@ -63,7 +62,8 @@ def binary_labels(y: ArrayLike, X: Like, weights: Array) -> Array:
         return jnp.where((labels == 0) | (labels == 1), labels, jnp.nan)
     seen = _summary(labels, weights)
     if not seen.binary:
-        raise ValueError(f"y must hold the labels 0 and 1; got {_listed(y)}")
+        _several_classes(seen)
+        raise ValueError(f"y must hold the labels 0 and 1; got {listed(y)}: {binary_hint(y)}")
     _several_classes(seen)
     return labels
 
@@ -77,8 +77,10 @@ def class_labels(y: ArrayLike, X: Like, weights: Array, classes: int | None) -> 
     if not isinstance(given, Tracer):
         seen = _summary(given, weights)
         if seen.lowest < 0 or (classes is not None and seen.highest >= classes):
+            expected = f"y must hold class numbers 0…{'K−1' if classes is None else classes - 1}; got {listed(y)}"
+            K = len(different(y))
             raise ValueError(
-                f"y must hold class numbers 0…{'K−1' if classes is None else classes - 1}; got {_listed(y)}: {RENUMBER}"
+                f"{expected}: {RENUMBER}" + (f", and give classes={K}" if classes is not None and K > classes else "")
             )
         _several_classes(seen)
         if classes is None:
@@ -92,7 +94,7 @@ def class_labels(y: ArrayLike, X: Like, weights: Array, classes: int | None) -> 
 def nonnegative(values: Array, name: str = "penalty") -> Array:
     """The values; refused where one is negative or not finite, or NaN there in jit."""
     if is_concrete(values):
-        worst = _values_here(values)
+        worst = values_here(values)
         worst = worst[~((worst >= 0) & np.isfinite(worst))]
         if worst.size:
             raise ValueError(f"{name} must be finite and at least 0; got {worst.flat[0]}")
@@ -123,7 +125,7 @@ def positive(value: ArrayLike, name: str, like: Array) -> Array:
 def all_positive(values: Array, name: str) -> Array:
     """The values; refused where one is not positive and finite, or NaN there in jit."""
     if is_concrete(values):
-        worst = _values_here(values)
+        worst = values_here(values)
         worst = worst[~((worst > 0) & np.isfinite(worst))]
         if worst.size:
             raise ValueError(f"{name} must be positive and finite; got {worst.flat[0]}")
@@ -133,7 +135,7 @@ def all_positive(values: Array, name: str) -> Array:
 
 def refuse_nan(values: Array, otherwise: str) -> Array:
     """The values; refused where one is NaN for the reason given."""
-    if is_concrete(values) and np.isnan(_values_here(values)).any():
+    if is_concrete(values) and np.isnan(values_here(values)).any():
         raise ValueError(otherwise)
     return values
 
@@ -143,13 +145,6 @@ def class_number(number: int, theta: Array) -> int:
     if not 0 <= whole(number, "reference") < theta.shape[1]:
         raise ValueError(f"reference must be a class 0…{theta.shape[1] - 1}; got {number}")
     return number
-
-
-def _values_here(values: Array) -> np.ndarray:
-    """The values; of an array that is spread over several processes those that this one has."""
-    if values.is_fully_addressable:
-        return np.asarray(values)
-    return np.concatenate([np.ravel(part.data) for part in values.addressable_shards])
 
 
 def _any_positive(weights: Array) -> bool:
@@ -212,9 +207,11 @@ def _every_class(labels: Array, weights: Array, K: int) -> None:
     if missing in _numbers_of(labels, None):
         raise ValueError(f"class {missing} has examples of weight 0 only: give classes={K} to fit it nevertheless")
     if missing == 0 and len(counted) == K - 1:
-        raise ValueError(f"y must number the classes from 0; they are numbered from 1 to {K - 1}: give y - 1")
+        raise ValueError(
+            f"y must number the classes from 0; they are numbered from 1 to {K - 1}: give y - 1, or {RENUMBER}"
+        )
     otherwise = f", or give classes={K}" if K <= 2 * len(counted) else ""
-    raise ValueError(f"class {missing} has no example; y holds {_listed(labels)}: {RENUMBER}{otherwise}")
+    raise ValueError(f"class {missing} has no example; y holds {listed(labels)}: {RENUMBER}{otherwise}")
 
 
 def _numbers_of(labels: Array, weights: Array | None) -> np.ndarray:
@@ -227,8 +224,3 @@ def _numbers_of(labels: Array, weights: Array | None) -> np.ndarray:
     some = jnp.where(weights > 0, labels, -1)
     room = min(int(jnp.max(labels)) + 1, len(labels))
     return np.flatnonzero(np.asarray(jnp.zeros(room, bool).at[some].max(some >= 0, mode="drop")))
-
-
-def _listed(labels: ArrayLike) -> str:
-    values = np.unique(_values_here(labels) if isinstance(labels, Array) else np.asarray(labels))
-    return ", ".join(str(v) for v in values[:5]) + (", …" if len(values) > 5 else "")

@@ -12,6 +12,7 @@ from jax.typing import DTypeLike
 from jax_course import inputs
 from jax_course.inputs.types import ArrayLike
 
+ENCODE = "number labels and predictions by data.encode(…, classes=classes), with the same classes"
 NO_CLASS = -1  # the number of a label that is no class
 
 
@@ -64,7 +65,7 @@ def class_labels(labels: ArrayLike, name: str, m: int | None = None) -> Array:
         worst = np.asarray(labels)
         worst = worst[~((worst >= 0) & (worst == np.round(worst)) & (worst < 2**31))]
         if worst.size:
-            raise ValueError(f"{name} must hold class numbers, whole numbers from 0 on; got {worst[0]}")
+            raise ValueError(f"{name} must hold class numbers, whole numbers from 0 on; got {worst[0]}: {ENCODE}")
     return labels
 
 
@@ -77,7 +78,7 @@ def classes_and_predictions(y: ArrayLike, predicted: ArrayLike) -> tuple[Array, 
 def within_classes(labels: Array, K: int, name: str) -> Array:
     """The labels; refused where one is K or more."""
     if inputs.is_concrete(labels) and (largest := np.max(np.asarray(labels))) >= K:
-        raise ValueError(f"{name} must hold class numbers 0…{K - 1}; got {largest:g}")
+        raise ValueError(f"{name} must hold class numbers 0…{K - 1}; got {largest:g}: {ENCODE}")
     return labels
 
 

@@ -126,7 +126,7 @@ def _classes(x: ArrayLike, K: int) -> tuple[Array, Array]:
     """Whether x is one of the classes 0…K−1, and its number, 0 if it is none."""
     x = as_array(x, "x")
     if x.dtype.kind not in "iub":
-        raise TypeError(f"x must hold class numbers 0…K−1, integers; got {x.dtype}: convert it with x.astype(int)")
+        raise TypeError(f"x must hold class numbers 0…K−1, integers; got {x.dtype}: number them by data.encode(x)")
     x = x.astype(jnp.int32) if x.dtype.kind == "b" else x
     valid = (x >= 0) & (x <= min(K - 1, jnp.iinfo(x.dtype).max))
     parameters.outcomes(x, valid, f"class numbers 0…{K - 1}")

@@ -90,7 +90,8 @@ def _fit(
     def penalized_sums(batch_sums: Callable, theta: Array) -> Sums:
         sums, _ = global_sums(source, batch_sums, theta)
         if (rows := int(sums.invalid_labels)) > 0:
-            raise DataError(f"y must hold 0…{1 if K is None else K - 1}; {rows} rows hold something else")
+            expected = f"y must hold 0…{1 if K is None else K - 1}; {rows} rows hold something else"
+            raise DataError(f"{expected}: number the labels of each batch by data.encode(y, classes=classes)")
         g = sums.gradient + 2 * delta2 * theta
         return sums._replace(cost=sums.cost + jnp.sum(delta2 * theta**2), gradient=g)
 

@@ -237,10 +237,11 @@ def test_any_shape_scale_and_dtype(shape, exponent, seed):
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        ([0, 1, 2, 1], "labels 0 and 1; got 0, 1, 2"),
-        ([-1, 1, 1, -1], "labels 0 and 1; got -1, 1"),
+        ([0, 1, 2, 1], r"labels 0 and 1; got 0, 1, 2: .* data.encode\(y\), and fit them by softmax.fit"),
+        ([-1, 1, 1, -1], r"labels 0 and 1; got -1, 1: number them by y, classes = data.encode\(y\)$"),
+        ([2, 2, 2, 2], "at least two classes; all are 2"),
         ([0.0, 1.0, 0.5, 1.0], "labels 0 and 1; got 0.0, 0.5, 1.0"),
-        ([0.0, 1.0, np.nan, 1.0], "labels 0 and 1; got 0.0, 1.0, nan"),
+        ([0.0, 1.0, np.nan, 1.0], "labels 0 and 1; got 0.0, 1.0, nan: drop the examples without a label"),
         ([1, 1, 1, 1], "at least two classes; all are 1"),
     ],
 )

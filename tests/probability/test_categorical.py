@@ -242,7 +242,7 @@ def test_what_is_no_class_is_refused(number):
 
 
 def test_other_shapes_and_dtypes_are_refused():
-    with pytest.raises(TypeError, match="x must hold class numbers 0…K−1, integers; got float64"):
+    with pytest.raises(TypeError, match=r"x must hold class numbers .* got float64: number them by data.encode"):
         categorical.pmf(np.zeros(2), P)
     with pytest.raises(ValueError, match=r"x must have shape \(m,\), m at least 1; got shape \(0,\)"):
         categorical.fit(np.zeros(0, int), classes=2)

@@ -98,7 +98,7 @@ def test_what_does_not_fit_together_is_refused_in_all_processes_alike(results):
         "columns": "process 1 has 3 of float64, process 0 has 4 of float64",
         "dtype": "process 1 has 4 of float32, process 0 has 4 of float64",
         "penalty": "all processes must fit with the same settings",
-        "labels": "y must hold 0…1; 46 rows hold something else",
+        "labels": "y must hold 0…1; 46 rows hold something else: number the labels of each batch by data.encode",
         "leader": "CheckpointError: ",
         "none": "a table of no files must hold at least one row",
         "train": "scale.train trains on the rows of one process, and this program has 3",
