@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jax_course import data, exercises, features, linalg, metrics, networks, optimization, resampling, scale, verify
-    from jax_course.classification import logistic, softmax
+    from jax_course.classification import gamma, huber, logistic, poisson, softmax
     from jax_course.compiling import cache_programs
     from jax_course.probability import bernoulli, categorical, gaussian
     from jax_course.regression import kernel, lasso, linear, ridge
@@ -32,7 +32,9 @@ __all__ = [
     "data",
     "exercises",
     "features",
+    "gamma",
     "gaussian",
+    "huber",
     "kernel",
     "lasso",
     "linalg",
@@ -41,6 +43,7 @@ __all__ = [
     "metrics",
     "networks",
     "optimization",
+    "poisson",
     "resampling",
     "ridge",
     "scale",
@@ -51,7 +54,7 @@ __all__ = [
 ]
 
 _PUBLIC_NAMES = {
-    "classification": ("logistic", "softmax"),
+    "classification": ("gamma", "huber", "logistic", "poisson", "softmax"),
     "compiling": ("cache_programs",),
     "probability": ("bernoulli", "categorical", "gaussian"),
     "regression": ("kernel", "lasso", "linear", "ridge"),

@@ -55,7 +55,7 @@ class LinearCost(NamedTuple):
 
     def hessian(self, theta: Array) -> Array:
         """H of shape theta.shape + theta.shape, without the penalty."""
-        return self.loss.hessian(product(self.X, theta), self.X, self.w)
+        return self.loss.hessian(product(self.X, theta), self.y, self.X, self.w)
 
     def hessian_product(self, theta: Array, v: Array) -> Array:
         """H v with the penalty, like theta."""
@@ -70,11 +70,11 @@ class LinearCost(NamedTuple):
     def rounded_moment(self, theta: Array) -> Array:
         """A bound on what rounding adds to Xᵀ (w ∂C_z/∂z), the gradient without a penalty, in units of 8 ε.
 
-        Every z is rounded as a sum of x_j θ_j, and changes ŷ by ∂ŷ/∂z times that; ŷ is rounded as a number of its own
-        size, and at least as 1.
+        Every z is rounded as a sum of x_j θ_j, and changes the slope by the curvature times that; the slope is rounded
+        as the numbers whose difference it is.
         """
         z, size = product(self.X, theta), jnp.abs(self.X)
-        error = jnp.maximum(1, self.loss.prediction(z)) + self.loss.prediction_slope(z) * product(size, jnp.abs(theta))
+        error = self.loss.terms(z, self.y) + self.loss.curvature(z, self.y) * product(size, jnp.abs(theta))
         return transpose_product(size, weighted(self.w, error))
 
 

@@ -17,6 +17,8 @@ sum of the others. So one Gram matrix, of the columns π_k x, has the whole Hess
 
 Shapes: z (m,) or (m, d), a row per example. squared_error: y like z, or (m,) for d = 1; binary_cross_entropy: d = 1,
 y (m,) of 0 and 1; cross_entropy: d = K, y (m,) class numbers 0…K−1. ŷ has the shape (m,) where d = 1, else (m, d).
+
+Losses that are not of the course: `regression_losses`.
 """
 
 from collections.abc import Callable
@@ -29,7 +31,7 @@ from jax_course import inputs
 from jax_course.linalg import gram
 from jax_course.scores import indicator, minus_log_pi, probabilities, sigmoid, sigmoid_derivative, softplus
 
-__all__ = ["Loss", "binary_cross_entropy", "cross_entropy", "squared_error"]
+__all__ = ["Loss", "binary_cross_entropy", "cross_entropy", "one_score_loss", "squared_error"]
 
 
 def __dir__() -> list[str]:
@@ -56,11 +58,12 @@ class Loss(NamedTuple):
     targets: Callable  # (y, z) → y as the functions above take it; refused where it does not fit z
     width: Callable  # d → None; refused where no z of that width fits
     name: str
-    hessian: Callable = _undefined  # (z, X, w, threshold=0) → Σ w x xᵀ ∂²C/∂z², where π, or π(1 − π), is above
+    hessian: Callable = _undefined  # (z, y, X, w, threshold=0) → Σ w x xᵀ ∂²C/∂z², of examples uncertain beyond that
     margin: Callable = _undefined  # (z, y) → like z: where all are ≥ 0, one is > 0, C decreases along z without end
-    prediction_slope: Callable = _undefined  # z → ∂ŷ_k/∂z_k, like z
-    mean_variance: Callable = _undefined  # z → ∂²C/∂z² of every example, on average over the classes, (m,)
-    min_variance: Callable = _undefined  # z → a lower bound on ∂²C/∂z² in any direction, (m,)
+    terms: Callable = _undefined  # (z, y) → the size of the numbers whose difference the slope is, like z
+    curvature: Callable = _undefined  # (z, y) → ∂²C/∂z_k² of every score by itself, like z
+    mean_curvature: Callable = _undefined  # (z, y) → ∂²C/∂z² of every example, on average over the classes, (m,)
+    min_curvature: Callable = _undefined  # (z, y) → a lower bound on ∂²C/∂z² in any direction, (m,)
 
     def value(self, z: Array, y: Array) -> Array:
         """The sum over the examples, a scalar."""
@@ -86,7 +89,7 @@ def squared_error() -> Loss:
         targets=lambda y, z: inputs.targets(y, z) if z.shape[1] == 1 else inputs.target_rows(y, z),
         width=lambda d: None,
         name="squared_error",
-        hessian=lambda z, X, w, threshold=0.0: 2 * gram(X, weights=w),
+        hessian=lambda z, y, X, w, threshold=0.0: 2 * gram(X, weights=w),
     )
 
 
@@ -98,23 +101,15 @@ def binary_cross_entropy() -> Loss:
     (Array(1., dtype=float64), Array([[-0.5]], dtype=float64), Array(10000., dtype=float64))
     """
 
-    def hessian(z: Array, X: Array, w: Array, threshold: Array | float = 0.0) -> Array:
-        S = sigmoid_derivative(z)
-        return gram(X, weights=w * jnp.where(S <= threshold, 0, S))
-
-    return Loss(
-        prediction=lambda z: sigmoid(_without_unit_axis(z)),
-        values=lambda z, y: _row_sums(softplus((1 - 2 * y.reshape(z.shape)) * z)),
-        slope=lambda z, y: sigmoid(z) - y.reshape(z.shape),
-        curvature_product=lambda z, y, u: sigmoid_derivative(z) * u,
-        targets=inputs.targets,
-        width=_one_logit,
-        name="binary_cross_entropy",
-        hessian=hessian,
+    return one_score_loss(
+        "binary_cross_entropy",
+        prediction=sigmoid,
+        values=lambda z, y: softplus((1 - 2 * y) * z),
+        slope=lambda z, y: sigmoid(z) - y,
+        curvature=lambda z, y: sigmoid_derivative(z),
         margin=lambda z, y: (2 * y - 1) * z,
-        prediction_slope=sigmoid_derivative,
-        mean_variance=sigmoid_derivative,
-        min_variance=sigmoid_derivative,
+        terms=lambda z, y: jnp.ones_like(z),
+        meaning=", the logit of class 1",
     )
 
 
@@ -130,7 +125,7 @@ def cross_entropy() -> Loss:
         pi = probabilities(Z)
         return pi * (u - jnp.sum(pi * u, axis=1, keepdims=True))
 
-    def hessian(Z: Array, X: Array, w: Array, threshold: Array | float = 0.0) -> Array:
+    def hessian(Z: Array, y: Array, X: Array, w: Array, threshold: Array | float = 0.0) -> Array:
         pi = probabilities(Z)
         return class_hessian(jnp.where(pi <= threshold, 0, pi), X, w)
 
@@ -148,9 +143,51 @@ def cross_entropy() -> Loss:
         name="cross_entropy",
         hessian=hessian,
         margin=margin,
-        prediction_slope=lambda Z: probabilities(Z) * (1 - probabilities(Z)),
-        mean_variance=lambda Z: (1 - jnp.sum(probabilities(Z) ** 2, axis=1)) / max(1, Z.shape[1] - 1),
-        min_variance=lambda Z: jnp.min(probabilities(Z), axis=1),
+        terms=lambda Z, y: jnp.ones_like(Z),
+        curvature=lambda Z, y: probabilities(Z) * (1 - probabilities(Z)),
+        mean_curvature=lambda Z, y: (1 - jnp.sum(probabilities(Z) ** 2, axis=1)) / max(1, Z.shape[1] - 1),
+        min_curvature=lambda Z, y: jnp.min(probabilities(Z), axis=1),
+    )
+
+
+def one_score_loss(
+    name: str,
+    prediction: Callable,
+    values: Callable,
+    slope: Callable,
+    curvature: Callable,
+    margin: Callable,
+    terms: Callable,
+    is_certain: Callable = lambda y, S, threshold: S <= threshold,
+    meaning: str = "",
+) -> Loss:
+    """The loss of one score per example, from functions of z and y of one shape; curvature: ∂²C/∂z².
+
+    is_certain: (y, ∂²C/∂z², threshold) → whether an example is.
+    """
+
+    def hessian(z: Array, y: Array, X: Array, w: Array, threshold: Array | float = 0.0) -> Array:
+        S = curvature(z, y)
+        return gram(X, weights=w * jnp.where(is_certain(y, S, threshold), 0, S))
+
+    def width(d: int) -> None:
+        if d != 1:
+            raise ValueError(f"{name} needs a last layer of width 1{meaning}; got {d}")
+
+    return Loss(
+        prediction=lambda z: prediction(_without_unit_axis(z)),
+        values=lambda z, y: _row_sums(values(z, y.reshape(z.shape))),
+        slope=lambda z, y: slope(z, y.reshape(z.shape)),
+        curvature_product=lambda z, y, u: curvature(z, y.reshape(z.shape)) * u,
+        targets=inputs.targets,
+        width=width,
+        name=name,
+        hessian=hessian,
+        margin=margin,
+        terms=terms,
+        curvature=curvature,
+        mean_curvature=curvature,
+        min_curvature=curvature,
     )
 
 
@@ -160,11 +197,6 @@ def _row_sums(values: Array) -> Array:
 
 def _without_unit_axis(z: Array) -> Array:
     return z[:, 0] if z.ndim == 2 and z.shape[1] == 1 else z
-
-
-def _one_logit(d: int) -> None:
-    if d != 1:
-        raise ValueError(f"binary_cross_entropy needs a last layer of width 1, the logit of class 1; got {d}")
 
 
 def _several_classes(d: int) -> None:

@@ -61,8 +61,8 @@ class Status(DescribedEnum):
     SEPARABLE = (
         6,
         "The cost has no minimum: it falls without end along a direction in which no example is predicted worse "
-        "(classes that are completely or quasi-completely separable). theta is the point reached, no estimate. "
-        "A penalty > 0 gives a finite minimiser.",
+        "(classes, or counts of 0 and others, that are completely or quasi-completely separable). theta is the point "
+        "reached, no estimate. A penalty > 0 gives a finite minimiser.",
     )
     SADDLE = (
         7,

@@ -13,7 +13,7 @@ import numpy as np
 import optax
 from jax import Array
 
-from jax_course import kernel, lasso, linear, logistic, ridge, softmax
+from jax_course import gamma, huber, kernel, lasso, linear, logistic, poisson, ridge, softmax
 from jax_course.networks import costs, layers, serial
 from jax_course.optimization import optimizers
 
@@ -58,6 +58,14 @@ def _real(rng):
     return rng.standard_normal(M)
 
 
+def _counts(rng):
+    return rng.poisson(3.0, M) * 1.0
+
+
+def _positive(rng):
+    return rng.gamma(2.0, size=M)
+
+
 def _binary(rng):
     return (rng.permutation(M) < M // 2) * 1.0
 
@@ -68,6 +76,7 @@ def _classes(rng):
 
 FREE_BIAS = np.array([0.0, 0.3, 2.0])
 WEIGHTS = np.array([1.0, 2.0, 0.0, 0.5, 1.0, 3.0, 1.0, 0.1, 2.0, 1.0, 1.0, 4.0])
+OFFSET = np.array([0.0, 0.5, -1.0, 0.3, 0.0, 2.0, 0.1, 0.0, -0.4, 1.0, 0.2, 0.7])
 
 MODELS = {
     "linear": Model(linear, (D,), _real, {}),
@@ -79,6 +88,14 @@ MODELS = {
     "logistic": Model(logistic, (D,), _binary, {}),
     "logistic, weights": Model(logistic, (D,), _binary, {"penalty": 0.3, "weights": WEIGHTS}),
     "logistic, free bias": Model(logistic, (D,), _binary, {"penalty": FREE_BIAS}),
+    "poisson": Model(poisson, (D,), _counts, {}),
+    "poisson, offset": Model(poisson, (D,), _counts, {"penalty": FREE_BIAS, "weights": WEIGHTS, "offset": OFFSET}),
+    "gamma": Model(gamma, (D,), _positive, {}),
+    "gamma, offset": Model(gamma, (D,), _positive, {"penalty": FREE_BIAS, "weights": WEIGHTS, "offset": OFFSET}),
+    "huber": Model(huber, (D,), _real, {"threshold": 5.0}),
+    "huber, offset": Model(
+        huber, (D,), _real, {"threshold": 0.7, "penalty": FREE_BIAS, "weights": WEIGHTS, "offset": OFFSET}
+    ),
     "softmax": Model(softmax, (D, K), _classes, {}),
     "softmax, weights": Model(softmax, (D, K), _classes, {"penalty": 0.3, "weights": WEIGHTS}),
     "softmax, free bias": Model(softmax, (D, K), _classes, {"penalty": FREE_BIAS[:, None]}),

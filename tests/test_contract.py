@@ -23,7 +23,7 @@ def models(*names):
 
 
 PENALISED = models(*(name for name, model in MODELS.items() if "penalty" in model.hyper))
-REPRESENTATIVES = [name for name, model in MODELS.items() if not model.hyper or name == "ridge, free bias"]
+REPRESENTATIVES = [name for name, model in MODELS.items() if not model.hyper or name in ("ridge, free bias", "huber")]
 ONE_OF_EACH_MODULE = models(*REPRESENTATIVES)
 EXAMINED = (linear, logistic, softmax)  # by the doctor in tests/verify
 SMOOTH_ONES = [name for name, model in MODELS.items() if "hessian" in model.verbs]
@@ -42,6 +42,11 @@ def leading(model):
 
 
 RICHEST_SMOOTH = [name for name in RICHEST.values() if name in SMOOTH_ONES]
+
+
+def needed(model):
+    """The settings without which no verb of the model can be called."""
+    return {name: value for name, value in model.hyper.items() if name == "threshold"}
 
 
 def relative_error(hand, reference):
@@ -132,7 +137,7 @@ def test_a_cost_is_a_sum_over_the_examples(model):
 
     @jax.jit
     def whole_and_sum(theta, X, y):
-        functions = [getattr(model.module, verb) for verb in model.verbs]
+        functions = [partial(getattr(model.module, verb), **needed(model)) for verb in model.verbs]
         return [(of(theta, X, y), of(theta, X[:5], y[:5]) + of(theta, X[5:], y[5:])) for of in functions]
 
     for whole, total in whole_and_sum(*model.problem(0, np.float64)):
@@ -145,6 +150,7 @@ REPEATED = np.array([1, 2, 0, 1, 1, 3, 1, 0, 2, 1, 0, 0])  # M examples again, f
 @ONE_OF_EACH_MODULE
 def test_an_example_of_weight_two_is_two_examples_and_one_of_weight_zero_is_none(model):
     hyper = {"penalty": 0.2} if "penalty" in inspect.signature(model.module.fit).parameters else {}
+    hyper |= needed(model)
 
     def derivatives(theta, X, y, v, **weights):
         functions = [getattr(model.module, verb) for verb in ("cost", "gradient", "hessian")]
@@ -225,7 +231,7 @@ def test_all_that_is_said_of_a_fit_counts_an_example_of_weight_two_as_two(module
 def test_weights_that_are_none_are_refused(model, weights, error, message):
     _, X, y = model.problem(1, np.float64)
     with pytest.raises(error, match=message):
-        model.module.fit(X, y, weights=weights)
+        model.module.fit(X, y, weights=weights, **needed(model))
 
 
 @SMOOTH

@@ -9,9 +9,17 @@ import pytest
 import statsmodels.api as sm
 from sklearn.covariance import EmpiricalCovariance
 from sklearn.kernel_ridge import KernelRidge
-from sklearn.linear_model import Lasso, LinearRegression, LogisticRegression, Ridge
+from sklearn.linear_model import (
+    GammaRegressor,
+    HuberRegressor,
+    Lasso,
+    LinearRegression,
+    LogisticRegression,
+    PoissonRegressor,
+    Ridge,
+)
 
-from jax_course import features, gaussian, kernel, lasso, linear, logistic, ridge, softmax
+from jax_course import features, gamma, gaussian, huber, kernel, lasso, linear, logistic, poisson, ridge, softmax
 
 RNG = np.random.default_rng(0)
 M = 60
@@ -96,6 +104,31 @@ def test_lasso_of_glmnet(lam):
     np.testing.assert_allclose(theta[used], list(GLMNET_EXACT[lam].values()), atol=1e-9)
     if lam == 0.1:
         np.testing.assert_allclose(theta[used], list(GLMNET_PUBLISHED.values()), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("model", "peer", "family"),
+    [
+        (poisson, PoissonRegressor, sm.families.Poisson()),
+        (gamma, GammaRegressor, sm.families.Gamma(sm.families.links.Log())),
+    ],
+)
+def test_poisson_and_gamma(model, peer, family):
+    y = np.exp(Y / 2)
+    theta = model.fit(X, y, penalty=SPARED).theta
+    np.testing.assert_allclose(
+        theta, of(peer(alpha=2 * P / M, solver="newton-cholesky", tol=1e-10).fit(RAW, y)), rtol=1e-8
+    )
+    free = model.fit(X, y, offset=RAW[:, 0]).theta
+    np.testing.assert_allclose(free, sm.GLM(y, X, family=family, offset=RAW[:, 0]).fit(tol=1e-12).params, rtol=1e-8)
+
+
+def test_huber():
+    y = np.where(np.arange(M) % 7 == 0, 10 * Y, Y)
+    peer = HuberRegressor(epsilon=1.5, alpha=P, tol=1e-10, max_iter=10_000).fit(RAW, y)
+    s = peer.scale_
+    theta = huber.fit(X, y, threshold=1.5 * s, penalty=SPARED * s / 2).theta
+    np.testing.assert_allclose(theta, of(peer), atol=1e-4)  # where its own solver stops
 
 
 @pytest.mark.parametrize("column", [0, 1, 2])

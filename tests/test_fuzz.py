@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jax_course
-from jax_course import Status, kernel, lasso, linear, logistic, ridge, softmax
+from jax_course import Status, gamma, huber, kernel, lasso, linear, logistic, poisson, ridge, softmax
 from tests.cases import MODELS, D, K, M
 
 PACKAGE = str(Path(jax_course.__file__).parent)
@@ -31,7 +31,12 @@ MODULES = {
 REGISTERED = list(dict.fromkeys(model.module for model in MODELS.values()))
 OF_CLASSES = [model for model in REGISTERED if hasattr(model, "predict_class")]
 ON_COLUMNS = [model for model in REGISTERED if model is not kernel]  # theta has an entry for each column of X
-NEEDED = {ridge: {"penalty": 1.0}, lasso: {"penalty": 1.0}, kernel: {"penalty": 1.0, "scale": 1.0}}  # hyperparameters
+NEEDED = {  # hyperparameters
+    ridge: {"penalty": 1.0},
+    lasso: {"penalty": 1.0},
+    kernel: {"penalty": 1.0, "scale": 1.0},
+    huber: {"threshold": 1.0},
+}
 # what modules of this package call of each other, with what was checked before
 UNCHECKED = {"scale.rehearse"}
 
@@ -179,6 +184,13 @@ def literally(model, theta, X, y):
     z, size = X @ theta, np.abs(X) @ np.abs(theta)
     if model is logistic:
         return np.sum(softplus((1 - 2 * y) * z)), np.sum(size) + ROWS
+    if model is poisson:
+        return np.sum(np.exp(z) - y * z), np.sum(np.exp(z) * (1 + size) + np.abs(y) * size)
+    if model is gamma:
+        return np.sum(z + y * np.exp(-z)), np.sum(size + np.abs(y) * np.exp(-z) * (1 + size))
+    if model is huber:
+        r = np.abs(y - z)
+        return np.sum(np.where(r <= 1, r**2 / 2, r - 0.5)), np.sum(size + np.abs(y)) + ROWS
     penalty = {lasso: np.sum(np.abs(theta)), ridge: np.sum(theta**2)}.get(model, 0)
     return np.sum((y - z) ** 2) + penalty, np.sum((size + np.abs(y)) ** 2) + penalty
 
@@ -224,6 +236,7 @@ def jitted_gradient(model):
 def test_a_fit_of_any_numbers_ends_with_a_minimum_or_says_what_it_is(model, X, y, labels):
     """What is called CONVERGED has a gradient of rounding; no other status hides a NaN in what was well-behaved."""
     hyper = NEEDED.get(model, {"classes": K} if model is softmax else {})
+    y = {poisson: np.abs(y), gamma: np.abs(y) + 1e-3}.get(model, y)
     y = {logistic: labels, softmax: 2 * labels + np.arange(ROWS) % 2}.get(model, y)
     found = model.fit(X, y, **hyper)
     status = Status(int(found.status))

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jax_course import Status, kernel, lasso, linear, linear_cost, logistic, ridge, softmax
+from jax_course import Status, gamma, huber, kernel, lasso, linear, linear_cost, logistic, poisson, ridge, softmax
 from jax_course.optimization import (
     accelerated_proximal_gradient,
     bfgs,
@@ -29,6 +29,7 @@ Y = X @ [1.0, -2.0, 0.5] + 0.5 * E
 BINARY, CLASSES = (E > 0) * 1.0, np.arange(M) % 3
 W = 0.5 + RNG.random(M)
 HALF = np.where(np.arange(M) % 2, 3 * W, 1.0)
+COUNTS, OFFSET = np.exp(0.5 * Y), 0.3 * E
 PENALTIES, FACTORS = np.array([9.0, 2.0, 0.3]), np.array([0.2, 1.0, 2.0])
 
 # Each fit as a function of what it can be differentiated by.
@@ -50,6 +51,12 @@ FITS = {
     "logistic, free bias": (
         lambda X, p: logistic.fit(X, BINARY, penalty=p * np.array([0.0, 1.0, 2.0])),
         (X, 0.3),
+    ),
+    "poisson": (lambda X, y, w, o: poisson.fit(X, y, weights=w, offset=o), (X, COUNTS, W, OFFSET)),
+    "gamma": (lambda X, y, w, o, p: gamma.fit(X, y, weights=w, offset=o, penalty=p), (X, COUNTS, W, OFFSET, 0.3)),
+    "huber": (
+        lambda X, y, w, o, t: huber.fit(X, y, weights=w, offset=o, threshold=t),
+        (X, Y, W, OFFSET, 0.35),  # no residual crosses it within the differences
     ),
     "softmax, free bias": (
         lambda X, p: softmax.fit(X, CLASSES, classes=3, penalty=p * np.array([0.0, 1.0, 2.0])[:, None]),

@@ -83,6 +83,7 @@ def test_arrows_point_down_and_nothing_private_is_imported(name):
         "solution",
         "scores",
         "losses",
+        "regression_losses",
         "implicit",
         "linear_cost",
         "compile_cache",

@@ -21,6 +21,7 @@ from tests.cases import LAYERS, MODELS
 
 PLATFORMS = ["cpu", "cuda", "tpu"]
 RICHEST = ["linear, weights", "ridge, free bias", "lasso", "kernel", "logistic, weights", "softmax, free bias"]
+RICHEST += ["poisson, offset", "gamma, offset", "huber, offset"]
 SOLVERS = ["gradient_descent", "nonlinear_cg", "newton", "newton_cg", "bfgs", "lbfgs"]
 PROXIMAL = {
     "proximal_gradient": {"proximal": lambda theta, step: optimization.soft_threshold(theta, 0.3 * step)},

@@ -37,7 +37,7 @@ def newton(cost: LinearCost, max_steps: Array | int) -> tuple[Solution, Array]:
     X, delta2, origin, eps = cost.X, cost.delta2, jnp.zeros_like(cost.delta2), jnp.finfo(cost.X.dtype).eps
 
     def hessian(point: Point) -> Array:
-        H = cost.loss.hessian(point.extra.Z, X, cost.w).reshape(point.x.size, point.x.size)
+        H = cost.loss.hessian(point.extra.Z, cost.y, X, cost.w).reshape(point.x.size, point.x.size)
         return H + jnp.diag(2 * delta2.reshape(-1)) + _shift_curvature(H, delta2)
 
     def direction(H: Array, g: Array) -> tuple[Array, tuple[Factored, Array]]:

@@ -164,7 +164,7 @@ def _line(task: Task, state: State) -> tuple[Direction, Search]:
 def _new_direction(task: Task, point: Point) -> tuple[Direction, Array]:
     """The direction, and the slope along it."""
     cost, X, T = task.cost, task.white.X, task.white.T
-    H = (cost.loss.hessian(point.Z, X, cost.w) + task.extra_curvature).reshape(point.g.size, point.g.size)
+    H = (cost.loss.hessian(point.Z, cost.y, X, cost.w) + task.extra_curvature).reshape(point.g.size, point.g.size)
     factored = spd_factor(H)
     p = -_damped(H, factored).solve(point.g)
     step = p.reshape(point.w.shape)

@@ -7,8 +7,9 @@ Complete separation: all margins are > 0. It shows in θ itself, which is tried 
 Quasi-complete separation: some examples are tied, their margin is 0. The iterate is then a growing multiple of the
 separating direction v plus a bounded part fixed by the tied examples. The tied examples are those whose class stays
 uncertain; with H their Hessian, inverse iteration, v ← (I + H/μ)⁻¹ v, keeps the null space of H, where v lies, and
-damps the rest. Every v on the way is tried. `newton_fit.complete_fit` calls it after Newton's method where no complete
-separation was found, some parameter has no penalty, and some direction has less than ε^⅓ of the largest curvature.
+damps the rest, where μ is in units of a curvature of about 1 per example. Every v on the way is tried.
+`newton_fit.complete_fit` calls it after Newton's method where no complete separation was found, some parameter has no
+penalty, and some direction has less than ε^⅓ of the largest curvature.
 
 It is a sufficient test: no v found does not prove that none exists. A margin counts as 0 within the rounding of its own
 sum Σ_j x_j v_j. A penalised parameter cannot grow without end, so only the others count in v.
@@ -54,8 +55,12 @@ def is_quasi_separable(cost: LinearCost, white_X: Array, T: Array, theta: Array,
 
     def is_found(threshold: Array) -> Array:
         counted = (cost.w > 0).astype(white_X.dtype)
-        H = cost.loss.hessian(product(white_X, theta), unit_rows, counted, threshold) + extra_curvature
-        L = cholesky(H.reshape(theta.size, theta.size) / mu + jnp.eye(theta.size, dtype=white_X.dtype))
+        H = cost.loss.hessian(product(white_X, theta), cost.y, unit_rows, counted, threshold) + extra_curvature
+        H = H.reshape(theta.size, theta.size)
+        largest = jnp.max(jnp.diagonal(H))
+        # with probabilities between 1 and m, if anything is uncertain; with means of any size
+        unit = jnp.where(largest > 0, largest / jnp.clip(largest, 1, len(unit_rows)), 1)
+        L = cholesky(H / (mu * unit) + jnp.eye(theta.size, dtype=white_X.dtype))
 
         def inverse_iteration(_: int, state: tuple[Array, Array]) -> tuple[Array, Array]:
             v, found = state

@@ -51,11 +51,11 @@ def subsample(cost: LinearCost) -> LinearCost:
 
 def gram_preconditioner(cost: LinearCost, theta: Array) -> tuple[Factored, Factored]:
     """The factor of A at theta, of the diagonal of G alone where the rest of it is noise; and that of all of G."""
-    variance = cost.loss.mean_variance(product(cost.X, theta))
-    G = gram(cost.X, weighted(cost.w, variance))
+    curvature = cost.loss.mean_curvature(product(cost.X, theta), cost.y)
+    G = gram(cost.X, weighted(cost.w, curvature))
     penalty = jnp.diag(2 * jnp.mean(cost.delta2.reshape(len(G), -1), axis=1))
     full = spd_factor(G + penalty)
-    is_noise = _ledoit_wolf_shrinkage(cost.X, cost.w * variance, G) > LARGEST_SHRINKAGE
+    is_noise = _ledoit_wolf_shrinkage(cost.X, cost.w * curvature, G) > LARGEST_SHRINKAGE
     G = jnp.where(is_noise, jnp.diag(jnp.diagonal(G)), G)
     return spd_factor(G + penalty), full
 
@@ -67,13 +67,14 @@ def hessian_preconditioner(cost: LinearCost, theta: Array, preconditioner: Facto
     """
     (d, K), size = cost.delta2.shape, cost.delta2.size
 
-    def block_hessian(X: Array, w: Array) -> Array:
-        return cost.loss.hessian(*(a.astype(jnp.float32) for a in (product(X, theta), X, w)))
+    def block_hessian(X: Array, w: Array, y: Array) -> Array:
+        z, X, w = (a.astype(jnp.float32) for a in (product(X, theta), X, w))
+        return cost.loss.hessian(z, y, X, w)
 
     root = (preconditioner.L / preconditioner.scale[:, None]).astype(jnp.float32)
     shift = product(root, root.T)[:, None, :, None] / K
     penalty = jnp.diag(2 * cost.delta2.reshape(-1).astype(jnp.float32))
-    H = _sum_over_blocks(block_hessian, cost.X, cost.w, HESSIAN_BLOCK) + jnp.broadcast_to(shift, (d, K, d, K))
+    H = _sum_over_blocks(block_hessian, cost.X, cost.w, HESSIAN_BLOCK, cost.y) + jnp.broadcast_to(shift, (d, K, d, K))
     # a barrier, or the sums over the classes are made anew wherever H is read
     factored = spd_factor(lax.optimization_barrier(H.reshape(size, size) + penalty))
     # a preconditioner may be wrong along directions that only the rounding of a few entries decides
@@ -95,25 +96,25 @@ def _ledoit_wolf_shrinkage(X: Array, w: Array, G: Array) -> Array:
 def rounding(cost: LinearCost, theta: Array) -> Array:
     """The norm of `LinearCost.rounded_gradient`, computed block by block."""
 
-    def block_sum(X: Array, w: Array) -> Array:
-        return cost._replace(X=X, w=w).rounded_moment(theta)
+    def block_sum(X: Array, w: Array, y: Array) -> Array:
+        return cost._replace(X=X, y=y, w=w).rounded_moment(theta)
 
-    rounded = _sum_over_blocks(block_sum, cost.X, cost.w, BLOCK) + 2 * cost.delta2 * jnp.abs(theta)
+    rounded = _sum_over_blocks(block_sum, cost.X, cost.w, BLOCK, cost.y) + 2 * cost.delta2 * jnp.abs(theta)
     return 8 * jnp.finfo(theta.dtype).eps * jnp.linalg.norm(rounded)
 
 
-def _sum_over_blocks(block_sum: Callable[[Array, Array], Array], X: Array, w: Array, rows: int) -> Array:
-    """Σ block_sum(X, w) over blocks of rows: for all of X at once it would take as much memory as X itself."""
+def _sum_over_blocks(block_sum: Callable[..., Array], X: Array, w: Array, rows: int, *each: Array) -> Array:
+    """Σ block_sum(X, w, …) over blocks of rows: for all of X at once it would take as much memory as X itself."""
     if w.ndim:
-        return sum_over_blocks(block_sum, X, w, rows=rows)
-    return sum_over_blocks(lambda X: block_sum(X, w), X, rows=rows)
+        return sum_over_blocks(block_sum, X, w, *each, rows=rows)
+    return sum_over_blocks(lambda X, *each: block_sum(X, w, *each), X, *each, rows=rows)
 
 
 def is_curved(cost: LinearCost, theta: Array, A: Factored) -> Array:
     """Whether a subset has curvature at theta in every direction, in units of A, the curvature at the start."""
     few = min(len(cost.X), ROWS_PER_COLUMN * len(theta) + CURVATURE_ROWS)
     X, w = cost.X[:few], cost.w if cost.w.ndim == 0 else cost.w[:few]
-    variance = w * cost.loss.min_variance(product(X, theta)) * (len(cost.X) / few)
-    H = gram(X, variance) + 2 * jnp.diag(jnp.min(cost.delta2.reshape(len(theta), -1), axis=1))
+    curvature = w * cost.loss.min_curvature(product(X, theta), cost.y[:few]) * (len(cost.X) / few)
+    H = gram(X, curvature) + 2 * jnp.diag(jnp.min(cost.delta2.reshape(len(theta), -1), axis=1))
     preconditioned = A.half_solve(A.half_solve(H).T)
     return spd_factor(preconditioned).rcond * jnp.min(jnp.diagonal(preconditioned)) > LEAST_CURVATURE

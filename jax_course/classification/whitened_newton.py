@@ -57,7 +57,7 @@ def whitened_newton(cost: LinearCost, max_steps: Array | int) -> End:
     first_gradient = cost.gradient(origin)
 
     def hessian(point: Point) -> Array:
-        H = cost.loss.hessian(point.extra.Z, white.X, cost.w) + extra_curvature
+        H = cost.loss.hessian(point.extra.Z, cost.y, white.X, cost.w) + extra_curvature
         return H.reshape(point.x.size, point.x.size)
 
     def gradient(moment: Array, theta: Array) -> Array:

@@ -33,6 +33,18 @@ def regression_problem(
     return problem
 
 
+def offset_problem(
+    X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, weights: ArrayLike = 1.0, offset: ArrayLike = 0.0
+) -> tuple[Problem, Array]:
+    """A `regression_problem`, and what is added to its scores, () or (m,).
+
+    >>> offset_problem([[1.0], [2.0]], [3, 4], offset=[0, 1])[1]
+    Array([0., 1.], dtype=float64)
+    """
+    problem = regression_problem(X, y, penalty=penalty, weights=weights)
+    return problem, values.finite(shapes.score_offset(offset, problem.X), "offset")
+
+
 def unread_regression_problem(
     X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, weights: ArrayLike = 1.0, name: str = "penalty"
 ) -> Problem:

@@ -172,14 +172,23 @@ def one_penalty(penalty: ArrayLike, X: Array) -> Array:
 
 def example_weights(weights: ArrayLike, X: Like) -> Array:
     """The weights of the examples in the dtype of X (m, …): shape (m,), or () where all count alike."""
-    weights = as_array(weights, "weights", like=X)
-    if weights.dtype.kind == "c":
-        raise TypeError(f"weights must hold real numbers; got {weights.dtype}")
-    if weights.shape not in ((), (X.shape[0],)):
+    return _scalar_or_per_row(weights, "weights", X)
+
+
+def score_offset(offset: ArrayLike, X: Like) -> Array:
+    """The offset of the scores Xθ in the dtype of X (m, …): shape (m,), or () where it is the same for all."""
+    return _scalar_or_per_row(offset, "offset", X)
+
+
+def _scalar_or_per_row(values: ArrayLike, name: str, X: Like) -> Array:
+    values = as_array(values, name, like=X)
+    if values.dtype.kind == "c":
+        raise TypeError(f"{name} must hold real numbers; got {values.dtype}")
+    if values.shape not in ((), (X.shape[0],)):
         raise ValueError(
-            f"weights must be a scalar or have shape ({X.shape[0]},), a value per row of X; got shape {weights.shape}"
+            f"{name} must be a scalar or have shape ({X.shape[0]},), a value per row of X; got shape {values.shape}"
         )
-    return converted(weights, X.dtype)
+    return converted(values, X.dtype)
 
 
 def more_rows(X_new: ArrayLike, X: Array, name: str = "X_new") -> Array:
