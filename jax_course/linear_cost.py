@@ -4,13 +4,15 @@ r"""The cost of a model that is linear in its parameters, with its derivatives, 
     g    = Xᵀ (w ∂C_z/∂z) + 2 δ² θ
     H    = Σ w x xᵀ ∂²C_z/∂z² + 2 diag(δ²)
 
-The chain rule for z = Xθ. The literal formulas of the lecture stand in `linear`, `ridge`, `logistic` and `softmax`, and
-tests compare the two.
+The chain rule for z = Xθ. Of t targets with the squared error, theta (d, t) and y (m, t), the cost is the sum, and H is
+that of each target: (d, d), with penalties (d,). The literal formulas of the lecture stand in `linear`, `ridge`,
+`logistic` and `softmax`, and tests compare the two.
 """
 
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
@@ -25,6 +27,8 @@ from jax_course.tiers import compiled
 
 class LinearCost(NamedTuple):
     """X (m, d), y (m,), weights w (m,) or (); delta2, the penalties, of the shape of theta: (d,) or (d, K).
+
+    Of t targets: y (m, t), theta (d, t), delta2 (d,).
 
     rows: the number of examples where rows of zeros follow them (`padding`), which count in sums without X only.
     """
@@ -43,7 +47,7 @@ class LinearCost(NamedTuple):
     def value(self, theta: Array) -> Array:
         """C(θ), a scalar."""
         each = self.w * self.loss.values(product(self.X, theta), self.y)
-        return jnp.sum(jnp.where(self.is_example(), each, 0)) + jnp.sum(self.delta2 * theta**2)
+        return jnp.sum(jnp.where(self.is_example(), each, 0)) + jnp.sum(weighted(self.delta2, theta**2))
 
     def gradient(self, theta: Array) -> Array:
         """g, like theta."""
@@ -51,16 +55,16 @@ class LinearCost(NamedTuple):
 
     def gradient_from(self, theta: Array, slope: Array) -> Array:
         """g, where the slope ∂C_z/∂z is known, (m,) or (m, K)."""
-        return transpose_product(self.X, weighted(self.w, slope)) + 2 * self.delta2 * theta
+        return transpose_product(self.X, weighted(self.w, slope)) + 2 * weighted(self.delta2, theta)
 
     def hessian(self, theta: Array) -> Array:
-        """H of shape theta.shape + theta.shape, without the penalty."""
+        """H of shape delta2.shape + delta2.shape, without the penalty."""
         return self.loss.hessian(product(self.X, theta), self.y, self.X, self.w)
 
     def hessian_product(self, theta: Array, v: Array) -> Array:
         """H v with the penalty, like theta."""
         curved = self.loss.curvature_product(product(self.X, theta), self.y, product(self.X, v))
-        return transpose_product(self.X, weighted(self.w, curved)) + 2 * self.delta2 * v
+        return transpose_product(self.X, weighted(self.w, curved)) + 2 * weighted(self.delta2, v)
 
     def rounded_gradient(self, theta: Array) -> Array:
         """A bound on what rounding adds to each entry of the gradient at theta, like theta."""
@@ -79,8 +83,8 @@ class LinearCost(NamedTuple):
 
 
 def weighted(w: Array, values: Array) -> Array:
-    """The values (m,) or (m, K) of each example times its weight; w a scalar or (m,)."""
-    return (w.reshape(-1, *(1,) * (values.ndim - 1)) if w.ndim else w) * values
+    """The values (m,) or (m, K) of each row times its weight, a scalar or (m,); or of each times its own, (m, K)."""
+    return (w[:, None] if w.ndim == 1 and values.ndim == 2 else w) * values
 
 
 @cache
@@ -97,13 +101,15 @@ def conditions(loss: Loss) -> Conditions:
         return LinearCost(loss, *p).hessian_product(theta, v)
 
     def solve(theta: Array, p: Any, b: Array) -> Array:
-        if theta.size > LARGEST_HESSIAN:
+        if p[-1].size > LARGEST_HESSIAN:
             return conjugate_gradients(lambda v: LinearCost(loss, *p).hessian_product(theta, v), b)
         H = _full_hessian(LinearCost(loss, *p), theta)
-        return spd_inverse_product(H + _shift(H, p[-1]), b.reshape(-1)).reshape(b.shape)
+        return spd_inverse_product(H + _shift(H, p[-1]), _right_sides(b, p[-1])).reshape(b.shape)
 
     def shortest(theta: Array, p: Any, b: Array) -> Array:
-        return shortest_solution(_full_hessian(LinearCost(loss, *p), theta), b.reshape(-1)).reshape(b.shape)
+        H, b = _full_hessian(LinearCost(loss, *p), theta), _right_sides(b, p[-1])
+        x = shortest_solution(H, b) if b.ndim == 1 else jax.vmap(partial(shortest_solution, H), 1, 1)(b)
+        return x.reshape(theta.shape)
 
     def exists(theta: Array, p: Any, deficient: Array) -> Any:
         return _exists(LinearCost(loss, *p), theta, deficient)
@@ -112,8 +118,14 @@ def conditions(loss: Loss) -> Conditions:
 
 
 def _full_hessian(cost: LinearCost, theta: Array) -> Array:
-    """H with the penalty, of shape (n, n), n the number of parameters."""
-    return cost.hessian(theta).reshape(theta.size, theta.size) + 2 * jnp.diag(cost.delta2.reshape(-1))
+    """H with the penalty, of shape (n, n), n the number of parameters; of several targets those of one."""
+    n = cost.delta2.size
+    return cost.hessian(theta).reshape(n, n) + 2 * jnp.diag(cost.delta2.reshape(-1))
+
+
+def _right_sides(b: Array, delta2: Array) -> Array:
+    """b, like theta, as the right-hand side (n,) of a system with H, or those of t targets, (n, t)."""
+    return b.reshape(-1) if b.ndim == delta2.ndim else b
 
 
 def _shift(H: Array, delta2: Array) -> Array:
@@ -132,9 +144,10 @@ def _exists(cost: LinearCost, theta: Array, deficient: Array) -> Any:
 
     def is_steady() -> Array:
         sizes = eigvalsh(_full_hessian(cost, theta))
-        rank = jnp.sum(sizes > rounding_noise(theta.size, theta.dtype) * sizes[-1])
-        classes = theta.size // len(theta)
-        rows = jnp.sum(jnp.broadcast_to(cost.w, cost.y.shape) > 0)
+        n, d = cost.delta2.size, len(theta)
+        rank = jnp.sum(sizes > rounding_noise(n, theta.dtype) * sizes[-1])
+        classes = n // d
+        rows = jnp.sum(jnp.broadcast_to(cost.w, len(cost.y)) > 0)
         return rank == rows * max(1, classes - 1)
 
     one = jnp.ones((), theta.dtype)

@@ -18,6 +18,7 @@ from jax_course.networks import costs, layers, serial
 from jax_course.optimization import optimizers
 
 M, D, K = 12, 3, 4
+T = 2  # targets, where there are several
 
 
 class Precision(NamedTuple):
@@ -44,6 +45,11 @@ class Model(NamedTuple):
     hyper: dict[str, Any]
     verbs: tuple[str, ...] = ("cost", "gradient", "hessian")  # of theta, X, y
 
+    @property
+    def hessian_shape(self) -> tuple[int, ...]:
+        """Several targets have the Hessian of each of them."""
+        return 2 * (self.theta_shape[:1] if self.targets is _several else self.theta_shape)
+
     def problem(self, seed: int, dtype: Any) -> tuple[Array, Array, Array]:
         """A random theta, X, y."""
         rng = np.random.default_rng(seed)
@@ -66,6 +72,10 @@ def _positive(rng):
     return rng.gamma(2.0, size=M)
 
 
+def _several(rng):
+    return rng.standard_normal((M, T))
+
+
 def _binary(rng):
     return (rng.permutation(M) < M // 2) * 1.0
 
@@ -80,10 +90,13 @@ OFFSET = np.array([0.0, 0.5, -1.0, 0.3, 0.0, 2.0, 0.1, 0.0, -0.4, 1.0, 0.2, 0.7]
 
 MODELS = {
     "linear": Model(linear, (D,), _real, {}),
+    "linear, several targets": Model(linear, (D, T), _several, {"weights": WEIGHTS}),
     "linear, weights": Model(linear, (D,), _real, {"weights": WEIGHTS}),
     "ridge, weights": Model(ridge, (D,), _real, {"penalty": 0.3, "weights": WEIGHTS}),
+    "ridge, several targets": Model(ridge, (D, T), _several, {"penalty": FREE_BIAS}),
     "ridge, free bias": Model(ridge, (D,), _real, {"penalty": FREE_BIAS}),
     "lasso": Model(lasso, (D,), _real, {"penalty": FREE_BIAS}, ("cost", "subgradient")),
+    "kernel, several targets": Model(kernel, (M, T), _several, {"scale": 30.0, "penalty": 0.3}),
     "kernel": Model(kernel, (M,), _real, {"scale": 30.0, "penalty": 0.3}),
     "logistic": Model(logistic, (D,), _binary, {}),
     "logistic, weights": Model(logistic, (D,), _binary, {"penalty": 0.3, "weights": WEIGHTS}),

@@ -1,7 +1,7 @@
 """Input validation: whatever users hand over becomes arrays of the right shapes and values, or is refused by name.
 
-`arrays` makes arrays of what holds numbers, `shapes` compares shapes and dtypes, `values` looks at the numbers,
-`labels` has the words for labels, and `problems` does all of it for a fit:
+`arrays` makes arrays of what holds numbers, `shapes` and `several_targets` compare shapes and dtypes, `values` looks at
+the numbers, `labels` has the words for labels, and `problems` does all of it for a fit:
 `inputs.regression_problem(X, y, penalty=…, weights=…)`.
 """
 
@@ -17,10 +17,19 @@ from jax_course.inputs.problems import (
     Problem,
     binary_problem,
     classification_problem,
+    multivariate_problem,
     offset_problem,
     refuse_not_finite,
     regression_problem,
+    unread_multivariate_problem,
     unread_regression_problem,
+)
+from jax_course.inputs.several_targets import (
+    multivariate_linear,
+    multivariate_per_center,
+    multivariate_regression,
+    penalized_multivariate_regression,
+    targets_of,
 )
 from jax_course.inputs.shapes import (
     class_numbers,
@@ -76,11 +85,16 @@ __all__ = [
     "level_of_the_caller",
     "linear",
     "more_rows",
+    "multivariate_linear",
+    "multivariate_per_center",
+    "multivariate_problem",
+    "multivariate_regression",
     "nonnegative",
     "offset_problem",
     "one_penalty",
     "one_per_row",
     "penalized_classification",
+    "penalized_multivariate_regression",
     "penalized_regression",
     "penalties",
     "per_center",
@@ -94,8 +108,10 @@ __all__ = [
     "small_host_copy",
     "target_rows",
     "targets",
+    "targets_of",
     "training_design",
     "training_weights",
+    "unread_multivariate_problem",
     "unread_regression_problem",
     "whole",
     "zero_copy",

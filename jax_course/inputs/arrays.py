@@ -33,8 +33,7 @@ def as_array(values: ArrayLike, name: str, like: Array | jax.ShapeDtypeStruct | 
     if isinstance(values, np.ma.MaskedArray):
         raise TypeError(f"{name} must hold a number everywhere; got a masked array: fill the gaps or drop their rows")
     bare = not hasattr(values, "dtype") and not hasattr(values, "__array__")
-    if hasattr(values, "toarray"):
-        raise TypeError(f"{name} must be a dense array; got {type(values).__name__}: convert it with {name}.toarray()")
+    _refuse_sparse(values, name)
     try:
         array = np.asarray(values)
     except (TypeError, ValueError) as error:
@@ -49,6 +48,20 @@ def as_array(values: ArrayLike, name: str, like: Array | jax.ShapeDtypeStruct | 
     if not bare and like is None:
         _warn_if_narrowed(array.dtype)
     return from_host(array, like.dtype if bare and like is not None and array.dtype.kind == "f" else array.dtype)
+
+
+def _refuse_sparse(values: ArrayLike, name: str) -> None:
+    """Refuse the sparse arrays of SciPy and JAX, before NumPy takes one of JAX apart, entry by entry."""
+    dense = next((method for method in ("toarray", "todense") if hasattr(values, method)), None)
+    if dense is None:
+        return
+    kind = type(values).__name__
+    larger = (
+        "; one too large for that is fitted in batches of dense rows by jax_course.scale, or by its products X @ theta "
+        "in a cost for optimization.newton_cg"
+    )
+    hint = f"convert it with {name}.{dense}()" + (larger if name == "X" else "")
+    raise TypeError(f"{name} must be a dense array, sparse ones are not taken; got {kind}: {hint}")
 
 
 def _left_to_the_compiler(array: Array) -> Array:

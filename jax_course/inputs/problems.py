@@ -5,12 +5,15 @@ from typing import NamedTuple
 import jax
 from jax import Array
 
-from jax_course.inputs import shapes, values
+from jax_course.inputs import several_targets, shapes, values
 from jax_course.inputs.types import ArrayLike
 
 
 class Problem(NamedTuple):
-    """X (m, d), y (m,), weights () or (m,), and a penalty for every parameter, of the shape of theta."""
+    """X (m, d), y (m,), weights () or (m,), and a penalty for every parameter, of the shape of theta.
+
+    Of t targets: y (m, t), and the penalty (d,) of each of them.
+    """
 
     X: Array
     y: Array
@@ -57,6 +60,31 @@ def unread_regression_problem(
     rows, theta = jax.ShapeDtypeStruct(X.shape[:1], X.dtype), jax.ShapeDtypeStruct(X.shape[1:], X.dtype)
     y, w = shapes.targets(y, rows), values.training_weights(weights, rows)
     return Problem(X, y, w, values.nonnegative(shapes.penalties(penalty, theta), name))
+
+
+def multivariate_problem(X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0) -> Problem:
+    """`regression_problem` that takes y (m, t) of t targets, too, for a theta (d, t).
+
+    >>> multivariate_problem([[1.0], [2.0]], [[3, 4], [5, 6]]).y.shape
+    (2, 2)
+    """
+    problem = unread_multivariate_problem(X, y, penalty=penalty)
+    refuse_not_finite(problem)
+    return problem
+
+
+def unread_multivariate_problem(
+    X: ArrayLike, y: ArrayLike, *, penalty: ArrayLike = 0.0, weights: ArrayLike = 1.0
+) -> Problem:
+    """`unread_regression_problem` that takes y (m, t) of t targets, too, for a theta (d, t).
+
+    >>> unread_multivariate_problem([[1.0], [2.0]], [[3, 4], [5, 6]]).penalty.shape
+    (1,)
+    """
+    X = values.unread_design(X)
+    rows = jax.ShapeDtypeStruct(X.shape[:1], X.dtype)
+    y, w = several_targets.multivariate_targets(y, rows), values.training_weights(weights, rows)
+    return Problem(X, y, w, values.nonnegative(several_targets.penalties_of_each_target(penalty, X, y)))
 
 
 def refuse_not_finite(problem: Problem) -> None:

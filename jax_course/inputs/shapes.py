@@ -35,7 +35,7 @@ def design(X: ArrayLike) -> Array:
 def linear(theta: ArrayLike, X: ArrayLike) -> tuple[Array, Array]:
     """theta (d,) and X (m, d), of one dtype."""
     X = design(X)
-    return _parameters(theta, X, (X.shape[1],), "one parameter per column of X"), X
+    return parameters(theta, X, (X.shape[1],), "one parameter per column of X"), X
 
 
 def regression(theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> tuple[Array, Array, Array]:
@@ -53,7 +53,7 @@ def class_scores(theta: ArrayLike, X: ArrayLike) -> tuple[Array, Array]:
             f"theta must have shape ({X.shape[1]}, K), a row per column of X and a column for each of K ≥ 2 classes; "
             f"got shape {theta.shape}"
         )
-    return _parameters(theta, X, theta.shape, "a row per column of X"), X
+    return parameters(theta, X, theta.shape, "a row per column of X"), X
 
 
 def classification(theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> tuple[Array, Array, Array]:
@@ -80,7 +80,11 @@ def penalized_classification(
 
 def targets(y: ArrayLike, X: Like) -> Array:
     """y as shape (m,) of the dtype of X (m, …)."""
-    y = one_per_row(y, X)
+    return real_numbers(one_per_row(y, X), X)
+
+
+def real_numbers(y: Array, X: Like) -> Array:
+    """Targets of any shape in the dtype of X."""
     if jnp.issubdtype(y.dtype, jnp.floating) and y.dtype != X.dtype:
         raise TypeError(f"y must have the dtype of X, {X.dtype}; got {y.dtype}: convert one of them")
     if y.dtype.kind == "c":
@@ -226,7 +230,8 @@ def random_key(key: Array, name: str) -> Array:
     raise TypeError(f"{name} must be a random key, as jax.random.key(0) is; got {key!r}")
 
 
-def _parameters(theta: ArrayLike, X: Array, shape: tuple[int, ...], meaning: str) -> Array:
+def parameters(theta: ArrayLike, X: Array, shape: tuple[int, ...], meaning: str) -> Array:
+    """theta of this shape, in the dtype of X."""
     theta = as_array(theta, "theta", like=X)
     if theta.shape != shape:
         raise ValueError(f"theta must have shape {shape}, {meaning}; got shape {theta.shape}")
@@ -240,7 +245,12 @@ def one_per_row(y: ArrayLike, X: Like) -> Array:
     y = as_array(y, "y", like=X)
     if y.shape != (X.shape[0],):
         raise ValueError(
-            f"y must have shape ({X.shape[0]},), a value per row of X; got shape {y.shape}"
-            + (": write np.ravel(y)" if y.ndim == 2 and y.shape[1] == 1 else "")
+            f"y must have shape ({X.shape[0]},), a value per row of X; got shape {y.shape}" + _hint_for_one_column(y, X)
         )
     return y
+
+
+def _hint_for_one_column(y: Array, X: Like) -> str:
+    if y.ndim != 2 or y.shape[0] != X.shape[0]:
+        return ""
+    return ": write np.ravel(y)" if y.shape[1] == 1 else ": give one target at a time, y[:, 0] and so on"

@@ -29,8 +29,11 @@ def exact_sum(a: Array, b: Array) -> tuple[Array, Array]:
     return s, (a - (s - from_b)) + (b - from_b)
 
 
-def add_products(start: Array, rows: Array, factors: Array) -> Array:
-    """start + Σ_k factors_k rows_k, rounded about once. Shapes: start (n,), rows (K, n), factors (K,)."""
+def add_products(start: Array, rows: Array, factors: Array, rest: Array | None = None) -> Array:
+    """start + rest + Σ_k factors_k rows_k, rounded about once; rest as small as what start misses of an `exact_sum`.
+
+    Shapes: start and rest (n,), rows (K, n), factors (K,).
+    """
 
     def add(total, row_and_factor):
         high, low = total
@@ -40,5 +43,6 @@ def add_products(start: Array, rows: Array, factors: Array) -> Array:
             low = low + error
         return (high, low + a_low * b_low), None
 
-    (high, low), _ = lax.scan(add, (start, jnp.zeros_like(start)), (rows, factors))
+    rest = jnp.zeros_like(start) if rest is None else rest
+    (high, low), _ = lax.scan(add, (start, rest), (rows, factors))
     return high + low

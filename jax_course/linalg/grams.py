@@ -1,6 +1,6 @@
 r"""Products of a design matrix with itself: XᵀX, Xᵀ diag(w) X and Xᵀ diag(w) [X, y].
 
-Shapes: X (m, d), y (m,), weights a scalar or (m,).
+Shapes: X (m, d), y (m,) or (m, t), weights a scalar or (m,).
 
 On a CPU `X.T @ X` makes the compiler multiply by a transposed left operand, its slow case. A block of rows at a time
 stays in the cache, and there is never a second copy of X. With few columns two blocks side by side occupy two cores;
@@ -40,19 +40,19 @@ def gram(X: Array, weights: Array | None = None) -> Array:
 
 
 def gram_and_moment(X: Array, y: Array, weights: Array, dtype: DTypeLike) -> tuple[Array, Array]:
-    """XᵀWX and XᵀWy computed in this precision, in one read of X and without a copy of it.
+    """XᵀWX and XᵀWy, (d,) or (d, t), computed in this precision, in one read of X and without a copy of it.
 
     >>> gram_and_moment(jnp.array([[1.0, 2.0], [3.0, 4.0]]), jnp.array([1.0, 0.0]), jnp.array(1.0), jnp.float32)[1]
     Array([1., 2.], dtype=float32)
     """
-    each = weights if weights.ndim else None
+    each, d = weights if weights.ndim else None, X.shape[1]
     if not _is_better_in_blocks(*X.shape):
         both = _moments(X, y, each, dtype)
     else:
         cpu, default = (partial(moments, dtype=dtype) for moments in (_moments_by_blocks, _moments))
         both = lax.platform_dependent(X, y, each, cpu=cpu, default=default)
     factor = 1 if weights.ndim else weights.astype(dtype)
-    return factor * both[:, :-1], factor * both[:, -1]
+    return factor * both[:, :d], factor * (both[:, d:] if y.ndim == 2 else both[:, d])
 
 
 def row_gram(X: Array) -> Array:
@@ -74,8 +74,13 @@ def _gram(X: Array, weights: Array | None) -> Array:
 def _moments(X: Array, y: Array, weights: Array | None, dtype: DTypeLike) -> Array:
     """Xᵀ W [X, y]."""
     X, y, w = X.astype(dtype), y.astype(dtype), None if weights is None else weights.astype(dtype)
-    moment = transpose_product(X, y if w is None else w * y)
-    return jnp.concatenate([_gram(X, w), moment[:, None]], axis=1)
+    moment = transpose_product(X, y if w is None else _columns(w) * y if y.ndim == 2 else w * y)
+    return jnp.concatenate([_gram(X, w), _columns(moment)], axis=1)
+
+
+def _columns(y: Array) -> Array:
+    """y (m,) as one column, y (m, t) as it is."""
+    return y[:, None] if y.ndim == 1 else y
 
 
 def _is_better_in_blocks(m: int, d: int) -> bool:
@@ -109,7 +114,7 @@ def _panels_of_blocks(X: Array, y: Array | None, weights: Array | None, dtype: D
 
     def add(panels, X, y, w):
         left = X if w is None else w[:, None] * X
-        right = X if y is None else jnp.concatenate([X, y[:, None]], axis=1)
+        right = X if y is None else jnp.concatenate([X, _columns(y)], axis=1)
         if narrow:
             beside = side if len(X) == side * rows else 1
             return [panels[0] + _sum_of_products(*(a.reshape(beside, -1, a.shape[1]) for a in (left, right)))]
@@ -126,7 +131,8 @@ def _panels_of_blocks(X: Array, y: Array | None, weights: Array | None, dtype: D
         return add(panels, *(None if a is None else block(a) for a in (X, y, weights)))
 
     ends = [*cuts[1:], d]
-    panels = [jnp.zeros((b - a, d + (y is not None) - a), dtype) for a, b in zip(cuts, ends, strict=True)]
+    columns = d + (0 if y is None else y.size // m)
+    panels = [jnp.zeros((b - a, columns - a), dtype) for a, b in zip(cuts, ends, strict=True)]
     done = m // (side * rows) * side * rows
     panels = lax.fori_loop(0, m // (side * rows), add_block, panels) if done else panels
     if done < m:

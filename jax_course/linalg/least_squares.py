@@ -22,7 +22,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jax_course.linalg.cholesky import power_of_two_scale, rank_tolerance
-from jax_course.linalg.double_double import add_products
+from jax_course.linalg.double_double import add_products, exact_sum
 from jax_course.linalg.lapack import qr, qr_factor, solve_triangular, svd
 from jax_course.linalg.products import product, transpose_product
 
@@ -125,11 +125,11 @@ def _augmented(X: Array, y: Array, c: Array, Q: Array, R: Array, scale: Array) -
     """r and θ with r + Xθ = y and Xᵀr = c, from 0 on by refinement; X = QR of full rank."""
     solve = partial(solve_triangular, R * scale[None, :])
     Xt = X.T
-    minus_one = -jnp.ones(1, X.dtype)
 
     def refine(state):
         r, theta, last_size, _, steps = state
-        s = add_products(y, jnp.concatenate([r[None, :], Xt]), jnp.concatenate([minus_one, -theta]))
+        difference, missing = exact_sum(y, -r)
+        s = add_products(difference, Xt, -theta, missing)
         g = add_products(c, X, -r)
         z = solve(transpose_product(Q, s) - solve(scale * g, trans=1))
         size = jnp.max(jnp.abs(z))

@@ -10,6 +10,8 @@ left, or A has not full rank, the orthogonal factorisation of [√W X; δ] takes
 
 With far more columns than rows, the same by rows: X D⁻¹Xᵀ α = y, θ = D⁻¹Xᵀα, the shortest θ for D = I.
 
+Of t targets, y (m, t), all have the factor in common, and a method is accepted if it is for each of them.
+
 A factor in float32 costs half and divides the error by less; the digits are those of the steps, float64's.
 """
 
@@ -18,6 +20,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import DTypeLike
@@ -47,7 +50,10 @@ class LeastSquaresMethod(enum.IntEnum):
 
 
 class Solved(NamedTuple):
-    """theta (d,); gradient Xᵀ W (Xθ − y) + δ²θ; cost Σ w (y − Xθ)² + Σ δ²θ²; rank; a `LeastSquaresMethod`."""
+    """theta (d,); gradient Xᵀ W (Xθ − y) + δ²θ; cost Σ w (y − Xθ)² + Σ δ²θ²; rank; a `LeastSquaresMethod`.
+
+    Of t targets: theta and gradient (d, t), the sum of their costs.
+    """
 
     theta: Array
     gradient: Array
@@ -60,6 +66,8 @@ def penalized_least_squares(
     X: Array, y: Array, delta2: Array, w: Array, *, refuse: Callable[[], None] = lambda: None
 ) -> Solved:
     """The θ of least Σ w (y − Xθ)² + Σ δ²θ², of least norm among several; delta2 (d,), w a scalar or (m,).
+
+    y (m,), or (m, t) of t targets, for which theta is (d, t): each column minimises its own sum.
 
     refuse() raises an error where X or y is not finite. A method whose sums show it needs no read of X to find out;
     before any other, and where such a method has failed, `refuse` is called.
@@ -100,6 +108,15 @@ def predictive_least_squares(X: Array, y: Array, delta2: Array) -> Solved:
     (m, d), w = X.shape, jnp.ones((), X.dtype)
     methods = [partial(_accurate_predictions, X, y, delta2)] if m >= TALL * d and m * d * d >= WORK else []
     return first_accepted(*methods, otherwise=lambda: penalized_least_squares(X, y, delta2, w))
+
+
+def _for_each_target(solve: Callable[..., tuple[Solved, Array]], *columns: Array) -> tuple[Solved, Array]:
+    """solve(*columns) of vectors, or of each column of matrices: what it makes of other arrays is made once for all."""
+    if columns[0].ndim == 1:
+        return solve(*columns)
+    each, accepted = jax.vmap(solve, in_axes=1)(*columns)
+    solved = Solved(each.theta.T, each.gradient.T, jnp.sum(each.cost), jnp.min(each.rank), each.method[0])
+    return solved, jnp.all(accepted)
 
 
 def column_work(X: Array, *_: Array) -> float:
@@ -150,16 +167,20 @@ def _column_equations(
         step = factored.solve(minus_gradient.astype(dtype)).astype(X.dtype)
         return step, size(step, minus_gradient, scale)
 
-    theta, first_size = solve(moment)
-    missing, squares = moment - product(A, theta), jnp.sum(w * y**2)
-    cost = squares - jnp.sum(theta * (moment + missing))
-    enough = (dtype == X.dtype) & factored.is_regular(relative_noise(X.dtype, 1 - CLOSE_DIGITS))
-    enough &= cost > relative_noise(X.dtype, COST_DIGITS) * squares
-    start = Refined(theta, missing, cost, jnp.where(enough, 0, first_size), jnp.array(jnp.inf, X.dtype), jnp.array(0))
-    evaluate = partial(_gradient_and_cost, X=X, y=y, delta2=delta2, w=w)
-    end, trusted = refined(start, first_size, solve, evaluate, partial(product, A))
-    solved = Solved(end.unknown, -end.missing, end.cost, jnp.array(len(delta2)), jnp.array(method))
-    return solved, trusted & factored.is_regular()
+    def solve_target(moment, y):
+        theta, first_size = solve(moment)
+        missing, squares = moment - product(A, theta), jnp.sum(w * y**2)
+        cost = squares - jnp.sum(theta * (moment + missing))
+        enough = (dtype == X.dtype) & factored.is_regular(relative_noise(X.dtype, 1 - CLOSE_DIGITS))
+        enough &= cost > relative_noise(X.dtype, COST_DIGITS) * squares
+        size, infinite = jnp.where(enough, 0, first_size), jnp.array(jnp.inf, X.dtype)
+        start = Refined(theta, missing, cost, size, infinite, jnp.array(0))
+        evaluate = partial(_gradient_and_cost, X=X, y=y, delta2=delta2, w=w)
+        end, trusted = refined(start, first_size, solve, evaluate, partial(product, A))
+        solved = Solved(end.unknown, -end.missing, end.cost, jnp.array(len(delta2)), jnp.array(method))
+        return solved, trusted & factored.is_regular()
+
+    return _for_each_target(solve_target, moment, y)
 
 
 @compiled(operations=row_work)
@@ -174,29 +195,39 @@ def _row_equations(X: Array, y: Array, delta2: Array, w: Array) -> tuple[Solved,
         step = factored.solve(missing)
         return step, jnp.max(jnp.abs(step / factored.scale))
 
-    def evaluate(alpha):
-        return y - product(X, inverse * transpose_product(X, alpha)) - ridge * alpha, jnp.zeros((), X.dtype)
+    def solve_target(y):
+        def evaluate(alpha):
+            return y - product(X, inverse * transpose_product(X, alpha)) - ridge * alpha, jnp.zeros((), X.dtype)
 
-    alpha, first_size = solve(y)
-    zero, infinite = jnp.zeros((), X.dtype), jnp.array(jnp.inf, X.dtype)
-    start = Refined(alpha, jnp.zeros_like(y), zero, first_size, infinite, jnp.array(0))
-    end, trusted = refined(start, first_size, solve, evaluate, partial(product, A))
-    theta = inverse * transpose_product(X, end.unknown)
-    minus_gradient, cost = _gradient_and_cost(theta, X, y, delta2, w)
-    rank = jnp.where(free, len(X), len(delta2))
-    trusted &= factored.is_regular() & (free | jnp.all(delta2 > 0)) & (w > 0)
-    return Solved(theta, -minus_gradient, cost, rank, jnp.array(LeastSquaresMethod.NORMAL_EQUATIONS)), trusted
+        alpha, first_size = solve(y)
+        zero, infinite = jnp.zeros((), X.dtype), jnp.array(jnp.inf, X.dtype)
+        start = Refined(alpha, jnp.zeros_like(y), zero, first_size, infinite, jnp.array(0))
+        end, trusted = refined(start, first_size, solve, evaluate, partial(product, A))
+        theta = inverse * transpose_product(X, end.unknown)
+        minus_gradient, cost = _gradient_and_cost(theta, X, y, delta2, w)
+        rank = jnp.where(free, len(X), len(delta2))
+        trusted &= factored.is_regular() & (free | jnp.all(delta2 > 0)) & (w > 0)
+        return Solved(theta, -minus_gradient, cost, rank, jnp.array(LeastSquaresMethod.NORMAL_EQUATIONS)), trusted
+
+    return _for_each_target(solve_target, y)
 
 
 @compiled(operations=factor_work)
 def _orthogonal(X: Array, y: Array, delta2: Array, w: Array) -> tuple[Solved, Array]:
-    found, full_rank = unique_least_squares(*_augmented_rows(X, y, delta2, w))
-    return _solved(found, X, y, delta2, w), full_rank
+    def solve_target(y):
+        found, full_rank = unique_least_squares(*_augmented_rows(X, y, delta2, w))
+        return _solved(found, X, y, delta2, w), full_rank
+
+    return _for_each_target(solve_target, y)
 
 
 @compiled(operations=factor_work)
 def _shortest(X: Array, y: Array, delta2: Array, w: Array) -> Solved:
-    return _solved(shortest_least_squares(*_augmented_rows(X, y, delta2, w)), X, y, delta2, w)
+    def solve_target(y):
+        found = shortest_least_squares(*_augmented_rows(X, y, delta2, w))
+        return _solved(found, X, y, delta2, w), jnp.array(True)
+
+    return _for_each_target(solve_target, y)[0]
 
 
 def _augmented_rows(X: Array, y: Array, delta2: Array, w: Array) -> tuple[Array, Array]:

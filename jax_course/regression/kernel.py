@@ -16,6 +16,10 @@ solves a system with K, not K². The choice of λ, and the variance of predictio
 λ is called `scale`, > 0, in squared units of x; the μ are the rows of `centers`. Shapes: X (m, d), y (m,), centers
 (n, d), theta (n,), or (m,) with one kernel on each training point.
 
+Of t targets, y is (m, t) and theta (n, t): J is the sum of their costs, ∇J has a column for each, and ∇²J, the same for
+all, is that of one, shape (m, m). `fit` and `fit_on_centers` factor once; the penalty is the same for all. The other
+functions take one target.
+
 `fit` solves by Cholesky's factor; from `ITERATIVE_POINTS` training points on by conjugate gradients, unless they take
 many steps; beyond `LARGEST_EXACT` without K in memory. `fit_on_centers` is accurate in the predictions, less so in θ:
 kernels close to each other have nearly the same values, and the data hardly determine the weight of each.
@@ -30,7 +34,7 @@ from jax_course import inputs
 from jax_course.features import rbf
 from jax_course.implicit import minimiser
 from jax_course.inputs.types import ArrayLike
-from jax_course.linalg import first_accepted, inner, predictive_least_squares, product
+from jax_course.linalg import first_accepted, predictive_least_squares, product
 from jax_course.regression.kernel_choice import (
     cost_scale_derivative,
     leave_one_out,
@@ -75,14 +79,16 @@ def __dir__() -> list[str]:
 
 
 def predict(theta: ArrayLike, X: ArrayLike, *, centers: ArrayLike, scale: ArrayLike) -> Array:
-    """ŷ = Σ_j θ_j k(x, μ_j), shape (m,), computed in blocks of rows. Course 6.4.
+    """ŷ = Σ_j θ_j k(x, μ_j), shape (m,) or (m, t), computed in blocks of rows. Course 6.4.
 
     >>> predict(jnp.array([5.0]), jnp.array([[3.0]]), centers=jnp.array([[3.0]]), scale=2.0)
     Array([5.], dtype=float64)
     """
     X = inputs.design(X)
     centers = inputs.more_rows(centers, X, "centers")
-    return kernel_product(inputs.per_center(theta, centers), X, centers, inputs.positive(scale, "scale", X))
+    return kernel_product(
+        inputs.multivariate_per_center(theta, centers), X, centers, inputs.positive(scale, "scale", X)
+    )
 
 
 def cost(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, scale: ArrayLike, penalty: ArrayLike = 0.0) -> Array:
@@ -93,11 +99,11 @@ def cost(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, scale: ArrayLike, pena
     """
     theta, K, y, delta2 = _problem(theta, X, y, scale, penalty)
     fitted = product(K, theta)
-    return jnp.sum((y - fitted) ** 2) + inner(delta2 * theta, fitted)
+    return jnp.sum((y - fitted) ** 2) + jnp.sum(delta2 * theta * fitted)
 
 
 def gradient(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, scale: ArrayLike, penalty: ArrayLike = 0.0) -> Array:
-    """∇J = 2K(Kθ − y + δ²θ), shape (m,). Course 6.4.
+    """∇J = 2K(Kθ − y + δ²θ), shape (m,) or (m, t). Course 6.4.
 
     >>> gradient(jnp.array([2.0]), jnp.zeros((1, 1)), jnp.array([5.0]), scale=1.0, penalty=0.5)
     Array([-4.], dtype=float64)
@@ -107,7 +113,7 @@ def gradient(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, scale: ArrayLike, 
 
 
 def hessian(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, scale: ArrayLike, penalty: ArrayLike = 0.0) -> Array:
-    """∇²J = 2K(K + δ²I), shape (m, m). Course 6.4.
+    """∇²J = 2K(K + δ²I), shape (m, m), of each target. Course 6.4.
 
     >>> hessian(jnp.array([2.0]), jnp.zeros((1, 1)), jnp.array([5.0]), scale=1.0, penalty=0.5)
     Array([[3.]], dtype=float64)
@@ -119,7 +125,7 @@ def hessian(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, scale: ArrayLike, p
 def hessian_product(
     theta: ArrayLike, X: ArrayLike, y: ArrayLike, v: ArrayLike, *, scale: ArrayLike, penalty: ArrayLike = 0.0
 ) -> Array:
-    """∇²J v = 2K(Kv + δ²v), shape (m,). Course 6.4.
+    """∇²J v = 2K(Kv + δ²v), shape (m,) or (m, t). Course 6.4.
 
     >>> hessian_product(jnp.array([2.0]), jnp.zeros((1, 1)), jnp.array([5.0]), jnp.array([4.0]), scale=1.0, penalty=0.5)
     Array([12.], dtype=float64)
@@ -130,7 +136,7 @@ def hessian_product(
 
 
 def fit(X: ArrayLike, y: ArrayLike, *, scale: ArrayLike, penalty: ArrayLike = 0.0) -> Solution:
-    """θ = (K + δ²I)⁻¹y, shape (m,), for one kernel on each row of X; penalty is a scalar. Course 6.4.
+    """θ = (K + δ²I)⁻¹y, shape (m,) or (m, t), for one kernel on each row of X; penalty is a scalar. Course 6.4.
 
     Where K + δ²I is singular to rounding: the θ of least norm, RANK_DEFICIENT. Beyond `LARGEST_EXACT` rows: to a
     relative residual of 1e-10 in float64, 1e-5 in float32, or to the rounding of the sums in Kθ.
@@ -138,7 +144,8 @@ def fit(X: ArrayLike, y: ArrayLike, *, scale: ArrayLike, penalty: ArrayLike = 0.
     >>> fit(jnp.zeros((1, 1)), jnp.array([3.0]), scale=1.0, penalty=0.5).theta
     Array([2.], dtype=float64)
     """
-    return minimiser(CONDITIONS, _fit, _fit_problem(X, y, scale, penalty))
+    X, y, _, _ = inputs.multivariate_problem(X, y)
+    return minimiser(CONDITIONS, _fit, (X, y, *_settings(X, scale, penalty)))
 
 
 def _fit(p: Data) -> Solution:
@@ -153,14 +160,14 @@ def _fit(p: Data) -> Solution:
 def fit_on_centers(
     X: ArrayLike, y: ArrayLike, *, centers: ArrayLike, scale: ArrayLike, penalty: ArrayLike = 0.0
 ) -> Solution:
-    """Ridge regression on `features.rbf`, theta (n,) for centers (n, d). Course 6.4.
+    """Ridge regression on `features.rbf`, theta (n,) or (n, t) for centers (n, d). Course 6.4.
 
     The penalty is that of `ridge.fit`, Σ penalty θ², not δ²θᵀKθ: a scalar or shape (n,).
 
     >>> fit_on_centers(jnp.ones((2, 1)), jnp.array([3.0, 7.0]), centers=jnp.ones((1, 1)), scale=1.0, penalty=0.5).theta
     Array([4.], dtype=float64)
     """
-    problem = inputs.regression_problem(rbf(X, centers=centers, scale=scale), y, penalty=penalty)
+    problem = inputs.multivariate_problem(rbf(X, centers=centers, scale=scale), y, penalty=penalty)
     return least_squares_fit(problem, lambda Phi, y, delta2, _: predictive_least_squares(Phi, y, delta2))
 
 
@@ -170,17 +177,18 @@ def fit_with_bias(X: ArrayLike, y: ArrayLike, *, scale: ArrayLike, penalty: Arra
     >>> fit_with_bias(jnp.array([[0.0], [1.0]]), jnp.array([7.0, 7.0]), scale=1.0, penalty=0.5).theta.bias
     Array(7., dtype=float64)
     """
-    return minimiser(CONDITIONS_WITH_BIAS, lambda p: bias_fit(*p), _fit_problem(X, y, scale, penalty))
+    X, y, _, _ = inputs.regression_problem(X, y)
+    return minimiser(CONDITIONS_WITH_BIAS, lambda p: bias_fit(*p), (X, y, *_settings(X, scale, penalty)))
 
 
 def _problem(
     theta: ArrayLike, X: ArrayLike, y: ArrayLike, scale: ArrayLike, penalty: ArrayLike
 ) -> tuple[Array, Array, Array, Array]:
     X = inputs.design(X)
-    theta, y = inputs.per_center(theta, X), inputs.targets(y, X)
+    theta = inputs.multivariate_per_center(theta, X)
+    y = inputs.targets_of(theta, y, X)
     return theta, rbf(X, centers=X, scale=inputs.positive(scale, "scale", X)), y, inputs.one_penalty(penalty, X)
 
 
-def _fit_problem(X: ArrayLike, y: ArrayLike, scale: ArrayLike, penalty: ArrayLike) -> tuple[Array, Array, Array, Array]:
-    X, y, _, _ = inputs.regression_problem(X, y)
-    return X, y, inputs.positive(scale, "scale", X), inputs.nonnegative(inputs.one_penalty(penalty, X))
+def _settings(X: Array, scale: ArrayLike, penalty: ArrayLike) -> tuple[Array, Array]:
+    return inputs.positive(scale, "scale", X), inputs.nonnegative(inputs.one_penalty(penalty, X))

@@ -3,15 +3,19 @@ r"""The conditions of kernel ridge regression, for the derivatives of its minimi
     (K + δ²I) θ = y                                                  one kernel on each example
     (K + δ²I) w + b1 = y,  Σ w = 0                                   with a bias b
 
-Both systems are symmetric. Parameters p: X, y, scale, δ². The kernel matrix depends on X and on scale.
+Both systems are symmetric. Parameters p: X, y, scale, δ². Without a bias, y and θ may be those of several targets,
+(m, t). The kernel matrix depends on X and on scale.
 """
 
+from functools import partial
+
+import jax
 import jax.numpy as jnp
 from jax import Array
 
 from jax_course.features import rbf
 from jax_course.implicit import Conditions
-from jax_course.linalg import inner, product, shortest_solution, spd_factor
+from jax_course.linalg import product, shortest_solution, spd_factor
 from jax_course.regression.kernel_fit import (
     WithBias,
     is_regular,
@@ -34,7 +38,7 @@ def _cost(theta: Array, y: Array, p: Data) -> Array:
     """J = ‖y − Kθ‖² + δ²θᵀKθ."""
     X, _, scale, delta2 = p
     fitted = kernel_product(theta, X, X, scale)
-    return jnp.sum((y - fitted) ** 2) + inner(delta2 * theta, fitted)
+    return jnp.sum((y - fitted) ** 2) + jnp.sum(delta2 * theta * fitted)
 
 
 def _matrix(p: Data) -> Array:
@@ -43,15 +47,22 @@ def _matrix(p: Data) -> Array:
 
 
 def _solve(theta: Array, p: Data, b: Array) -> Array:
-    """(K + δ²I)⁻¹ b; NaN where the matrix is singular to rounding."""
+    """(K + δ²I)⁻¹ b, b like y; NaN where the matrix is singular to rounding."""
     X, _, scale, delta2 = p
     if len(X) > LARGEST_EXACT:
-        return solve_by_blocks(X, b, scale, delta2)
+        solve = partial(solve_by_blocks, X, scale=scale, delta2=delta2)
+        return solve(b) if b.ndim == 1 else jax.vmap(solve, 1, 1)(b)
     A = _matrix(p)
     factored = spd_factor(A)
     x = factored.solve(b)
     x = x + factored.solve(b - product(A, x))
     return jnp.where(is_regular(factored, A, delta2), x, jnp.nan)
+
+
+def _shortest(theta: Array, p: Data, b: Array) -> Array:
+    """(K + δ²I)⁺ b."""
+    solve = partial(shortest_solution, _matrix(p))
+    return solve(b) if b.ndim == 1 else jax.vmap(solve, 1, 1)(b)
 
 
 def _exists(theta: Array, p: Data, deficient: Array) -> Data:
@@ -66,7 +77,7 @@ CONDITIONS = Conditions(
     residual=compiled(lambda theta, p: _times(p, theta) - p[1]),
     product=compiled(lambda theta, p, v: _times(p, v)),
     solve=compiled(_solve),
-    shortest=compiled(lambda theta, p, b: shortest_solution(_matrix(p), b)),
+    shortest=compiled(_shortest),
     exists=_exists,
 )
 

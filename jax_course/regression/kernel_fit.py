@@ -8,7 +8,8 @@ B Bᵀ is Nyström's approximation of K from n of the points: its large eigenval
 If K does not fit in memory, K θ is computed by blocks of rows of K: memory is O(m n) for B and `BLOCK` numbers for a
 block, instead of O(m²). If it fits, conjugate gradients often cost less than its factor.
 
-Shapes: X (m, d), y (m,), scale and delta2 (), theta (m,). `regression.kernel` chooses the method.
+Shapes: X (m, d), y (m,), scale and delta2 (), theta (m,). Of t targets: y and theta (m, t), the sum of the costs, the
+worst status. `regression.kernel` chooses the method.
 """
 
 from collections.abc import Callable
@@ -39,6 +40,20 @@ class WithBias(NamedTuple):
     bias: Array
 
 
+def _for_each_target(fit: Callable[[Array], tuple[Solution, Array]], y: Array) -> tuple[Solution, Array]:
+    """fit(y), or of each column of y, and whether all are accepted.
+
+    What fit computes from other arrays, such as a factor, is computed once for all columns.
+    """
+    if y.ndim == 1:
+        return fit(y)
+    each, accepted = jax.vmap(fit, in_axes=1)(y)
+    cost, gradient_norm = jnp.sum(each.cost), jnp.linalg.norm(each.gradient_norm)
+    status, method = jnp.max(each.status), jnp.asarray(each.method)[0]
+    found = Solution(each.theta.T, cost, gradient_norm, jnp.max(each.steps), status, method=method)
+    return found, jnp.all(accepted)
+
+
 def _kernel_work(X: Array, *_: Array) -> float:
     """The multiplications of the kernel and of its factor."""
     m, d = X.shape
@@ -51,16 +66,20 @@ def conjugate_gradient_fit(X: Array, y: Array, scale: Array, delta2: Array) -> t
     K, tolerance = rbf(X, centers=X, scale=scale), 4 * float(jnp.finfo(X.dtype).eps)
     times = partial(product, K)
 
-    def iterated():
-        return _conjugate_gradients(times, X, y, scale, delta2, tolerance, ITERATIVE_STEPS)
-
     unique = delta2 > _rounding(K)
-    theta, steps = lax.cond(unique, iterated, lambda: (jnp.zeros_like(y), jnp.zeros((), jnp.int32)))
-    fitted = product(K, theta)
-    sizes = jnp.linalg.norm(y) + jnp.linalg.norm(product(K, jnp.abs(theta)))
-    solved = jnp.linalg.norm(y - fitted - delta2 * theta) <= 4 * tolerance * sizes
-    found = _solution(times, y, delta2, theta, fitted, Status.CONVERGED, Method.CONJUGATE_GRADIENTS)
-    return found._replace(steps=steps), unique & (steps < ITERATIVE_STEPS) & solved
+
+    def fit_target(y):
+        def iterated():
+            return _conjugate_gradients(times, X, y, scale, delta2, tolerance, ITERATIVE_STEPS)
+
+        theta, steps = lax.cond(unique, iterated, lambda: (jnp.zeros_like(y), jnp.zeros((), jnp.int32)))
+        fitted = product(K, theta)
+        sizes = jnp.linalg.norm(y) + jnp.linalg.norm(product(K, jnp.abs(theta)))
+        solved = jnp.linalg.norm(y - fitted - delta2 * theta) <= 4 * tolerance * sizes
+        found = _solution(times, y, delta2, theta, fitted, Status.CONVERGED, Method.CONJUGATE_GRADIENTS)
+        return found._replace(steps=steps), unique & (steps < ITERATIVE_STEPS) & solved
+
+    return _for_each_target(fit_target, y)
 
 
 @compiled(operations=_kernel_work)
@@ -69,10 +88,14 @@ def cholesky_fit(X: Array, y: Array, scale: Array, delta2: Array) -> tuple[Solut
     K = rbf(X, centers=X, scale=scale)
     A = K + delta2 * jnp.eye(len(X), dtype=X.dtype)
     factored = spd_factor(A)
-    theta = factored.solve(y)
-    theta = theta + factored.solve(y - product(A, theta))
-    found = _solution(partial(product, K), y, delta2, theta, product(K, theta), Status.CONVERGED, Method.CHOLESKY)
-    return found, is_regular(factored, A, delta2)
+
+    def fit_target(y):
+        theta = factored.solve(y)
+        theta = theta + factored.solve(y - product(A, theta))
+        found = _solution(partial(product, K), y, delta2, theta, product(K, theta), Status.CONVERGED, Method.CHOLESKY)
+        return found, is_regular(factored, A, delta2)
+
+    return _for_each_target(fit_target, y)
 
 
 @compiled(operations=_kernel_work)
@@ -81,8 +104,13 @@ def least_norm_fit(X: Array, y: Array, scale: Array, delta2: Array) -> Solution:
     K = rbf(X, centers=X, scale=scale)
     eigenvalues, V = eigh(K + delta2 * jnp.eye(len(X), dtype=X.dtype))
     kept = eigenvalues > rank_tolerance(K) * eigenvalues[-1]
-    theta = product(V, jnp.where(kept, product(V.T, y) / jnp.where(kept, eigenvalues, 1), 0))
-    return _solution(partial(product, K), y, delta2, theta, product(K, theta), Status.RANK_DEFICIENT, Method.CHOLESKY)
+
+    def fit_target(y):
+        theta = product(V, jnp.where(kept, product(V.T, y) / jnp.where(kept, eigenvalues, 1), 0))
+        status, method = Status.RANK_DEFICIENT, Method.CHOLESKY
+        return _solution(partial(product, K), y, delta2, theta, product(K, theta), status, method), jnp.array(True)
+
+    return _for_each_target(fit_target, y)[0]
 
 
 def is_regular(factored: Factored, A: Array, delta2: Array) -> Array:
@@ -100,13 +128,18 @@ def block_fit(X: Array, y: Array, scale: Array, delta2: Array) -> Solution:
     """By conjugate gradients without K in memory."""
     delta2 = _at_least_rounding(X, delta2)
     times, tolerance = partial(kernel_product, X=X, centers=X, scale=scale), TOLERANCE[str(y.dtype)]
-    theta, steps = _conjugate_gradients(times, X, y, scale, delta2, tolerance / 2, MOST_STEPS)
-    fitted, sizes = kernel_product(jnp.stack([theta, jnp.abs(theta)], axis=1), X, X, scale).T
-    rounding = jnp.finfo(y.dtype).eps * jnp.linalg.norm(sizes)  # of the sums in Kθ
-    solved = jnp.linalg.norm(y - fitted - delta2 * theta) <= jnp.maximum(tolerance * jnp.linalg.norm(y), rounding)
-    status = jnp.where(steps < MOST_STEPS, Status.NO_DESCENT, Status.OUT_OF_STEPS)
-    status = jnp.where(solved, Status.CONVERGED, status)
-    return _solution(times, y, delta2, theta, fitted, status, Method.CONJUGATE_GRADIENTS)._replace(steps=steps)
+
+    def fit_target(y):
+        theta, steps = _conjugate_gradients(times, X, y, scale, delta2, tolerance / 2, MOST_STEPS)
+        fitted, sizes = kernel_product(jnp.stack([theta, jnp.abs(theta)], axis=1), X, X, scale).T
+        rounding = jnp.finfo(y.dtype).eps * jnp.linalg.norm(sizes)  # of the sums in Kθ
+        solved = jnp.linalg.norm(y - fitted - delta2 * theta) <= jnp.maximum(tolerance * jnp.linalg.norm(y), rounding)
+        status = jnp.where(steps < MOST_STEPS, Status.NO_DESCENT, Status.OUT_OF_STEPS)
+        status = jnp.where(solved, Status.CONVERGED, status)
+        found = _solution(times, y, delta2, theta, fitted, status, Method.CONJUGATE_GRADIENTS)
+        return found._replace(steps=steps), jnp.array(True)
+
+    return _for_each_target(fit_target, y)[0]
 
 
 def _at_least_rounding(X: Array, delta2: Array) -> Array:

@@ -20,6 +20,8 @@ LOSS = losses.squared_error()
 def least_squares_fit(problem: Problem, solve: Callable[..., Solved] | None = None) -> Solution:
     """The θ (d,) of least Σ w (y − ŷ)² + Σ penalty θ², by `solve(X, y, penalty, weights)`. Course 3.3, 6.1.
 
+    Of t targets, y (m, t): θ (d, t), the sum of the costs, and one status.
+
     X and y may be unread: they are refused where they are not finite.
 
     >>> from jax_course.inputs import unread_regression_problem
@@ -36,7 +38,7 @@ def least_squares_fit(problem: Problem, solve: Callable[..., Solved] | None = No
 
 @compiled
 def least_squares_solution(solved: Solved) -> Solution:
-    """The `Solution` of θ (d,), RANK_DEFICIENT where the rank is below d. Course 3.3, 6.1.
+    """The `Solution` of θ (d,) or (d, t), RANK_DEFICIENT where the rank is below d. Course 3.3, 6.1.
 
     >>> from jax_course.linalg import penalized_least_squares
     >>> X, y, one = jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]), jnp.array(1.0)
@@ -44,7 +46,7 @@ def least_squares_solution(solved: Solved) -> Solution:
     Array([2.], dtype=float64)
     """
     theta, half_gradient, cost, rank, method = solved
-    status = jnp.where(rank < theta.size, Status.RANK_DEFICIENT, Status.CONVERGED)
+    status = jnp.where(rank < len(theta), Status.RANK_DEFICIENT, Status.CONVERGED)
     status = jnp.where(jnp.isfinite(cost), status, Status.NOT_FINITE).astype(jnp.int32)
     gradient_norm = jnp.linalg.norm(2 * half_gradient)
     method = jnp.array([Method[each.name] for each in LeastSquaresMethod])[method]

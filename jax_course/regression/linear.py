@@ -12,8 +12,11 @@ that need no constant variance of the noise, HC0 to HC3: `regression.robust_cova
 From J = yᵀy − 2yᵀXθ + θᵀXᵀXθ and ∂(θᵀAθ)/∂θ = (A + Aᵀ)θ, which is 2Aθ because XᵀX is symmetric.
 
 Shapes: theta (d,), X (m, d), y (m,). `weights`, at least 0, a scalar or (m,): an example of weight w counts as w
-examples, J = Σ w (y − ŷ)². The bias is a column of ones (`features.with_bias`). For several targets, map over them:
-`jax.vmap(linear.fit, in_axes=(None, 1))(X, Y)`.
+examples, J = Σ w (y − ŷ)². The bias is a column of ones (`features.with_bias`).
+
+Of t targets, y is (m, t) and theta (d, t): J is the sum of their costs, ∇J has a column for each, and ∇²J, the same for
+all, is that of one, shape (d, d): `hessian_product` takes and gives (d, t). `fit` factors once, a column of theta is
+the fit of that target alone, and the status is one for all. Likelihood, errors and intervals are those of one target.
 """
 
 import jax.numpy as jnp
@@ -22,6 +25,7 @@ from jax import Array
 from jax_course import inputs
 from jax_course.inputs.types import ArrayLike
 from jax_course.linalg import gram, product, transpose_product
+from jax_course.linear_cost import weighted
 from jax_course.regression.confidence import (
     confidence_interval,
     covariance,
@@ -61,12 +65,12 @@ def __dir__() -> list[str]:
 
 
 def predict(theta: ArrayLike, X: ArrayLike) -> Array:
-    """ŷ = Xθ, shape (m,). Course 3.2.
+    """ŷ = Xθ, shape (m,) or (m, t). Course 3.2.
 
     >>> predict(jnp.array([1.0, 2.0]), jnp.array([[1.0, 3.0]]))
     Array([7.], dtype=float64)
     """
-    theta, X = inputs.linear(theta, X)
+    theta, X = inputs.multivariate_linear(theta, X)
     return product(X, theta)
 
 
@@ -76,48 +80,48 @@ def cost(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, weights: ArrayLike = 1
     >>> cost(jnp.array([2.0]), jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]))
     Array(10., dtype=float64)
     """
-    theta, X, y = inputs.regression(theta, X, y)
+    theta, X, y = inputs.multivariate_regression(theta, X, y)
     w = inputs.example_weights(weights, X)
     residual = product(X, theta) - y
-    return jnp.sum(w * residual**2)
+    return jnp.sum(weighted(w, residual**2))
 
 
 def gradient(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, weights: ArrayLike = 1.0) -> Array:
-    """∇J = 2Xᵀ(Xθ − y), shape (d,). Course 7.4.
+    """∇J = 2Xᵀ(Xθ − y), shape (d,) or (d, t). Course 7.4.
 
     >>> gradient(jnp.array([2.0]), jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]))
     Array([-14.], dtype=float64)
     """
-    theta, X, y = inputs.regression(theta, X, y)
+    theta, X, y = inputs.multivariate_regression(theta, X, y)
     w = inputs.example_weights(weights, X)
     residual = product(X, theta) - y
-    return 2 * transpose_product(X, w * residual)
+    return 2 * transpose_product(X, weighted(w, residual))
 
 
 def hessian(theta: ArrayLike, X: ArrayLike, y: ArrayLike, *, weights: ArrayLike = 1.0) -> Array:
-    """∇²J = 2XᵀX, shape (d, d); positive definite where X has full column rank. Course 7.4.
+    """∇²J = 2XᵀX, shape (d, d), of each target; positive definite where X has full column rank. Course 7.4.
 
     >>> hessian(jnp.array([2.0]), jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]))
     Array([[10.]], dtype=float64)
     """
-    theta, X, y = inputs.regression(theta, X, y)
+    theta, X, y = inputs.multivariate_regression(theta, X, y)
     return 2 * gram(X, inputs.example_weights(weights, X))
 
 
 def hessian_product(theta: ArrayLike, X: ArrayLike, y: ArrayLike, v: ArrayLike, *, weights: ArrayLike = 1.0) -> Array:
-    """∇²J v = 2Xᵀ(Xv), shape (d,). Course 7.4.
+    """∇²J v = 2Xᵀ(Xv), shape (d,) or (d, t). Course 7.4.
 
     >>> hessian_product(jnp.array([2.0]), jnp.array([[1.0], [2.0]]), jnp.array([3.0, 7.0]), jnp.array([3.0]))
     Array([30.], dtype=float64)
     """
-    theta, X, y = inputs.regression(theta, X, y)
+    theta, X, y = inputs.multivariate_regression(theta, X, y)
     w = inputs.example_weights(weights, X)
     v = inputs.direction(v, theta)
-    return 2 * transpose_product(X, w * product(X, v))
+    return 2 * transpose_product(X, weighted(w, product(X, v)))
 
 
 def fit(X: ArrayLike, y: ArrayLike, *, weights: ArrayLike = 1.0) -> Solution:
-    """θ = (XᵀX)⁻¹Xᵀy, shape (d,), to nearly full precision. Course 3.3.
+    """θ = (XᵀX)⁻¹Xᵀy, shape (d,) or (d, t), to nearly full precision. Course 3.3.
 
     By an orthogonal factorisation with refinement; where X is large and its columns are not nearly dependent, by
     Cholesky's factor of XᵀX, refined where that gives digits: see `method`. For more columns than rows, or dependent
@@ -126,4 +130,4 @@ def fit(X: ArrayLike, y: ArrayLike, *, weights: ArrayLike = 1.0) -> Solution:
     >>> fit(jnp.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]]), jnp.array([1.0, 3.0, 5.0])).theta
     Array([1., 2.], dtype=float64)
     """
-    return least_squares_fit(inputs.unread_regression_problem(X, y, weights=weights))
+    return least_squares_fit(inputs.unread_multivariate_problem(X, y, weights=weights))

@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.sparse
+from jax.experimental.sparse import BCOO
 
 from jax_course import linear, logistic, softmax
 from jax_course.inputs import arrays
@@ -75,3 +77,31 @@ def test_many_values_are_refused_like_few(few, monkeypatch):
         with pytest.raises(ValueError, match=message):
             call()
     assert softmax.fit(X, np.array([0, 1, 2, 0, 1, 2], np.int8), penalty=1.0).check().theta.shape == (2, 3)
+
+
+SPARSE = scipy.sparse.csr_matrix(np.eye(200, 40))
+SPARSE_ONES = {
+    "csr_matrix": (SPARSE, "toarray"),
+    "csc_matrix": (SPARSE.tocsc(), "toarray"),
+    "coo_array": (scipy.sparse.coo_array(SPARSE), "toarray"),
+    "BCOO": (BCOO.from_scipy_sparse(SPARSE), "todense"),
+}
+
+
+@pytest.mark.parametrize(("kind", "dense"), [(kind, dense) for kind, (_, dense) in SPARSE_ONES.items()])
+def test_a_sparse_design_is_refused_with_what_to_do(kind, dense):
+    X, y, w = SPARSE_ONES[kind][0], np.arange(200) % 2, np.ones((200, 40))
+    message = (
+        rf"X must be a dense array, sparse ones are not taken; got {kind}: convert it with X\.{dense}\(\); one too "
+        r"large for that is fitted in batches of dense rows by jax_course\.scale, or by its products X @ theta"
+    )
+    for fit in (linear.fit, logistic.fit, softmax.fit):
+        with pytest.raises(TypeError, match=message):
+            fit(X, y)
+    with pytest.raises(TypeError, match=rf"weights must be a dense array, .*; got {kind}: convert it .*{dense}\(\)$"):
+        linear.fit(w, y, weights=X)
+
+
+def test_a_sparse_design_is_refused_inside_jit():
+    with pytest.raises(TypeError, match=r"X must be a dense array, .*; got BCOO"):
+        jax.eval_shape(linear.fit, SPARSE_ONES["BCOO"][0], np.ones(200))
