@@ -223,13 +223,6 @@ def whole(value: int | Array, name: str) -> int | Array:
     return value
 
 
-def random_key(key: Array, name: str) -> Array:
-    """The key; refused where it is none."""
-    if isinstance(key, Array) and (jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.dtype == jnp.uint32):
-        return key
-    raise TypeError(f"{name} must be a random key, as jax.random.key(0) is; got {key!r}")
-
-
 def parameters(theta: ArrayLike, X: Array, shape: tuple[int, ...], meaning: str) -> Array:
     """theta of this shape, in the dtype of X."""
     theta = as_array(theta, "theta", like=X)

@@ -224,3 +224,10 @@ def _numbers_of(labels: Array, weights: Array | None) -> np.ndarray:
     some = jnp.where(weights > 0, labels, -1)
     room = min(int(jnp.max(labels)) + 1, len(labels))
     return np.flatnonzero(np.asarray(jnp.zeros(room, bool).at[some].max(some >= 0, mode="drop")))
+
+
+def random_key(key: Array, name: str) -> Array:
+    """The key; refused where it is none."""
+    if isinstance(key, Array) and (jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.dtype == jnp.uint32):
+        return key
+    raise TypeError(f"{name} must be a random key, as jax.random.key(0) is; got {key!r}")

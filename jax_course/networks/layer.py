@@ -24,7 +24,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.core import Tracer
 
-from jax_course.inputs.shapes import random_key, whole
+from jax_course.inputs.shapes import whole
+from jax_course.inputs.values import random_key
 
 
 class Layer(NamedTuple):

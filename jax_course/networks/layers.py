@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import DTypeLike
 
-from jax_course.inputs.shapes import random_key
+from jax_course.inputs.values import random_key
 from jax_course.linalg import product, transpose_product
 from jax_course.networks.activations import gelu, log_softmax, relu, sigmoid, softmax, softplus, tanh
 from jax_course.networks.initializers import Initializer, he
