@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from jax_course import data, exercises, features, linalg, metrics, networks, optimization, resampling, scale, verify
     from jax_course.classification import logistic, softmax
     from jax_course.compiling import cache_programs
+    from jax_course.model_files import load, save
     from jax_course.probability import bernoulli, categorical, gaussian
     from jax_course.regression import kernel, lasso, linear, ridge
     from jax_course.solution import Solution, Status
@@ -37,12 +38,14 @@ __all__ = [
     "lasso",
     "linalg",
     "linear",
+    "load",
     "logistic",
     "metrics",
     "networks",
     "optimization",
     "resampling",
     "ridge",
+    "save",
     "scale",
     "softmax",
     "summary",
@@ -53,6 +56,7 @@ __all__ = [
 _PUBLIC_NAMES = {
     "classification": ("logistic", "softmax"),
     "compiling": ("cache_programs",),
+    "model_files": ("load", "save"),
     "probability": ("bernoulli", "categorical", "gaussian"),
     "regression": ("kernel", "lasso", "linear", "ridge"),
     "solution": ("Solution", "Status"),

@@ -74,6 +74,7 @@ def read(path: str | os.PathLike, kind: Kind) -> tuple[dict[str, Any], dict[str,
     digest = about.pop("digest", None)
     if (about.get("format"), about.get("version")) != (kind.format, kind.version):
         came = f"{about.get('format')!r}, version {about.get('version')!r}"
+        came += f", of jax_course {about['release']}" if "release" in about else ""
         raise kind.error(f"{path} must be a {kind.format!r}, version {kind.version}; it says that it is {came}")
     if digest != _digest(about, arrays):
         raise kind.error(f"{path} is damaged: its content is not what was written, by the digest")
