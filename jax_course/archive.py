@@ -67,9 +67,11 @@ def read(path: str | os.PathLike, kind: Kind) -> tuple[dict[str, Any], dict[str,
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
+        if "about" not in arrays:
+            raise LookupError("it has no entry 'about'")
         about = dict(json.loads(str(arrays.pop("about"))))
     except Exception as error:  # a damaged file makes the readers of zip, npy and json raise many kinds
-        said = f"{type(error).__name__}: {error}"
+        said = str(error) if type(error) is LookupError else f"{type(error).__name__}: {error}"
         raise kind.error(f"{path} must be a {kind.name}; it is damaged or something else ({said})") from error
     digest = about.pop("digest", None)
     if (about.get("format"), about.get("version")) != (kind.format, kind.version):
