@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from jax_course import data, exercises, features, linalg, metrics, networks, optimization, resampling, scale, verify
     from jax_course.classification import gamma, huber, logistic, poisson, softmax
     from jax_course.compiling import cache_programs
+    from jax_course.model_files import load, save
     from jax_course.probability import bernoulli, categorical, gaussian
     from jax_course.regression import kernel, lasso, linear, ridge
     from jax_course.solution import Solution, Status
@@ -39,6 +40,7 @@ __all__ = [
     "lasso",
     "linalg",
     "linear",
+    "load",
     "logistic",
     "metrics",
     "networks",
@@ -46,6 +48,7 @@ __all__ = [
     "poisson",
     "resampling",
     "ridge",
+    "save",
     "scale",
     "softmax",
     "summary",
@@ -56,6 +59,7 @@ __all__ = [
 _PUBLIC_NAMES = {
     "classification": ("gamma", "huber", "logistic", "poisson", "softmax"),
     "compiling": ("cache_programs",),
+    "model_files": ("load", "save"),
     "probability": ("bernoulli", "categorical", "gaussian"),
     "regression": ("kernel", "lasso", "linear", "ridge"),
     "solution": ("Solution", "Status"),

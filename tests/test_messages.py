@@ -1,5 +1,6 @@
 """What is wrong with the input is said in a sentence that says what to write instead."""
 
+import re
 from typing import Any
 
 import jax
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 import scipy.sparse
 
+from experiments.lab import refusals
 from jax_course import data, linear, logistic, scale, softmax
 from jax_course.networks import costs, mlp
 from jax_course.optimization import optimizers
@@ -42,7 +44,7 @@ NET = mlp([3, 3], "tanh", costs.cross_entropy())
             r"one of networks.costs, .*; got sum: a function alone has no δ",
         ),
         (lambda: scale.fit_linear(TRIPLES), TypeError, r"row 0 on: .* pair \(X, y\); got 3 arrays"),
-        (lambda: scale.fit_linear(NO_PAIRS), TypeError, r"a batch must be a pair \(X, y\); got ndarray"),
+        (lambda: scale.fit_linear(NO_PAIRS), TypeError, r"a batch must be a pair \(X, y\); got ndarray$"),
         (lambda: softmax.fit(X, ONE_HOT), ValueError, r"np.argmax\(y, axis=1\) is the class number"),
         (lambda: NET.cost(NET.init(jax.random.key(0), 2), X, ONE_HOT), ValueError, r"np.argmax\(y, axis=1\)"),
     ],
@@ -58,3 +60,10 @@ def test_what_is_looked_at_in_a_shell_is_short():
     run = train(lambda theta, X, y: theta - y[0], optimizers.sgd(0.5), np.zeros(()), X, X[:, 0] * 0 + 2, **settings)
     assert repr(run) == "Training(2 epochs of 12 examples by 4)"
     assert repr(run._replace(history={"cost": np.array([3.0, 1.5]), "rows": np.ones((2, 3))})).endswith("4, cost 1.5)")
+
+
+def test_the_page_of_messages_is_what_the_code_says():
+    text = refusals.page()
+    assert refusals.PAGE.read_text() == text, "write it anew by python -m experiments.lab.refusals"
+    above = vars(test_it_says_what_to_write)["pytestmark"][0].args[1]
+    assert [message for _, _, message in above if not re.search(message, text, re.MULTILINE)] == []

@@ -18,7 +18,8 @@ from experiments.lab.pages import about, environment
 if TYPE_CHECKING:
     from pdoc.doc import Doc
 
-NOT_IN_ALL = ("checkpoint", "early_stopping", "summaries")  # public modules that `jax_course.__all__` does not list
+# public modules that `jax_course.__all__` does not list
+NOT_IN_ALL = ("checkpoint", "early_stopping", "model_files", "summaries")
 LONGEST_VALUE = 100  # characters of a constant or a default, a line; EXERCISES would fill a page
 MISSING = "The API reference is left out: pdoc is not installed (pip install -e '.[docs]')"
 

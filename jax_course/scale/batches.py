@@ -139,10 +139,8 @@ def numbered(source: Iterable[Pair]) -> Iterator[tuple[int, np.ndarray, np.ndarr
     for pair in source:
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             parts = f"{len(pair)} arrays" if isinstance(pair, tuple | list) else type(pair).__name__
-            raise TypeError(
-                f"from {place_of(source, row)} on: a batch must be a pair (X, y); got {parts} (streams take no "
-                "weights: leave out the rows that do not count)"
-            )
+            hint = ": streams take no weights, leave out the rows that do not count" if parts == "3 arrays" else ""
+            raise TypeError(f"from {place_of(source, row)} on: a batch must be a pair (X, y); got {parts}{hint}")
         X, y = (np.asarray(a) for a in pair)
         yield row, X, y
         row += len(X)
