@@ -55,7 +55,7 @@ REFUSALS = {
         Refusal(
             "linear.fit(scipy.sparse.csr_matrix(X), y)",
             "The fits take dense arrays.",
-            "`X.toarray()`, if it fits in memory.",
+            "`X.toarray()`, if it fits in memory; else batches, or a cost of its products.",
         ),
         Refusal("data.split(X, y, test=0.0)", "One of the two parts is empty.", "Give a share between 0 and 1."),
     ),
@@ -63,16 +63,16 @@ REFUSALS = {
         Refusal(
             'linear.fit(pandas.DataFrame({"size": [1.0] * 4, "city": ["Oslo"] * 4}), y)',
             "A column of the table holds no numbers.",
-            "Make a column of 0 and 1 for each category, or leave the column out.",
+            "`data.frame` makes a column of 0 and 1 for each category; or leave the column out.",
         ),
     ),
     "Labels of classes": (
         Refusal(
             'logistic.fit(X, ["no", "yes", "no", "yes"])',
             "The labels are strings.",
-            "Number them: the message says how.",
+            "`data.encode(labels)` numbers them and keeps the classes.",
         ),
-        Refusal("logistic.fit(X, [-1, 1, -1, 1])", "The labels are −1 and 1.", "`(y + 1) // 2` makes 0 and 1 of them."),
+        Refusal("logistic.fit(X, [-1, 1, -1, 1])", "The labels are −1 and 1.", "`data.encode(labels)` numbers them."),
         Refusal(
             "softmax.fit(X, np.eye(4))", "The labels are one-hot.", "`np.argmax(y, axis=1)` are the class numbers."
         ),
