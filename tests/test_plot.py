@@ -3,6 +3,7 @@
 import sys
 from typing import Any
 
+import jax
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -53,7 +54,9 @@ def test_a_figure_is_drawn_on_the_axes_that_were_given_in_one_style_and_leaves_s
 
 
 def test_without_axes_there_is_a_new_figure_that_pyplot_shows():
+    before = dict(mpl.rcParams)
     ax = plot.residuals([1.0], [1.0])
+    assert dict(mpl.rcParams) == before
     assert plt.gcf() is ax.get_figure()
     assert ax.get_figure().get_dpi() == STYLE["figure.dpi"]
 
@@ -63,6 +66,11 @@ def test_without_matplotlib_the_error_names_the_extra(name, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'jax-course\[plot\]'"):
         FIGURES[name](None)
+
+
+def test_a_residual_is_what_was_observed_less_what_was_predicted():
+    ax = plot.residuals([1.0, 3.0], [2.0, 2.5])
+    assert ax.lines[-1].get_xydata().tolist() == [[2, -1], [2.5, 0.5]]
 
 
 def test_coefficients_have_their_intervals_from_the_top_down():
@@ -109,8 +117,8 @@ def test_calibration_is_that_of_scikit_learn_with_the_interval_of_statsmodels():
 
 
 def test_a_probability_of_1_is_in_the_last_bin():
-    ax = plot.calibration([1, 0], [1.0, 0.0], bins=4, label="model")
-    assert drawn(ax, "model").tolist() == [[0, 0], [1, 1]]
+    ax = plot.calibration([1, 0, 0], [1.0, 0.75, 0.0], bins=4, label="model")
+    assert drawn(ax, "model").tolist() == [[0, 0], [0.875, 0.5]]
 
 
 def test_roc_is_that_of_scikit_learn_with_ties():
@@ -153,6 +161,13 @@ def test_a_boundary_evaluates_the_model_in_the_dtype_of_the_data(dtype):
 
     plot.boundary(predict, np.eye(2, dtype=dtype), [0, 1])
     assert seen == [dtype]
+
+
+def test_figures_of_float64_data_do_not_warn_where_jax_computes_in_float32():
+    with jax.enable_x64(False):
+        for figure in FIGURES.values():
+            figure(None)
+        plot.roc(1.0 * Y, PI)
 
 
 def test_a_history_is_logarithmic_where_it_falls_by_a_factor_of_ten():

@@ -77,7 +77,8 @@ def roc(
     'area 0.750'
     """
     scores = finite(scores, "scores", ("m",))
-    labels, area = _binary(y, len(scores)), float(metrics.roc_auc(y, scores))
+    labels, dtype = _binary(y, len(scores)), jnp.result_type(float)
+    area = float(metrics.roc_auc(jnp.asarray(labels, dtype), jnp.asarray(scores, dtype)))
     thresholds, place = np.unique(-scores, return_inverse=True)
     shares = []
     for c in (0, 1):
