@@ -1,6 +1,8 @@
 """Settings of tests and doctests: 64-bit mode, no silent promotion of ranks or dtypes, cheap compiling."""
 
+import os
 import shutil
+import sys
 from pathlib import Path
 
 import jax
@@ -27,6 +29,7 @@ collect_ignore = [
     *(str(file) for file in ROOT.glob("jax_course/*.py") if "sys.modules[__name__] =" in file.read_text()),
 ]
 
+os.environ.setdefault("MPLBACKEND", "Agg")  # figures open no windows
 compile_fast()
 cache_programs(PROGRAMS)
 jax.config.update("jax_enable_x64", True)
@@ -49,6 +52,14 @@ def pytest_collection_finish(session):
 @pytest.fixture(autouse=True)
 def _names_for_doctests(doctest_namespace):
     doctest_namespace["jnp"] = jnp
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    """A figure that pyplot knows stays in memory, and the 21st is a warning."""
+    yield
+    if (pyplot := sys.modules.get("matplotlib.pyplot")) is not None:
+        pyplot.close("all")
 
 
 @pytest.fixture(scope="session")

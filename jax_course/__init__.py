@@ -12,7 +12,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jax_course import data, exercises, features, linalg, metrics, networks, optimization, resampling, scale, verify
+    from jax_course import (
+        data,
+        exercises,
+        features,
+        linalg,
+        metrics,
+        networks,
+        optimization,
+        plot,
+        resampling,
+        scale,
+        verify,
+    )
     from jax_course.classification import gamma, huber, logistic, poisson, softmax
     from jax_course.compiling import cache_programs
     from jax_course.model_files import load, save
@@ -45,6 +57,7 @@ __all__ = [
     "metrics",
     "networks",
     "optimization",
+    "plot",
     "poisson",
     "resampling",
     "ridge",

@@ -9,7 +9,7 @@ import pytest
 import jax_course
 
 ROOT = Path(jax_course.__file__).parent.parent
-PAGES = ["docs/design.md", "docs/choosing.md", "CONTRIBUTING.md"]
+PAGES = ["docs/design.md", "docs/choosing.md", "docs/figures.md", "CONTRIBUTING.md"]
 
 
 def exists(name: str) -> bool:

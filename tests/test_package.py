@@ -98,6 +98,7 @@ def test_arrows_point_down_and_nothing_private_is_imported(name):
         "regression",
         "classification",
         "summaries",
+        "plot",
         "networks",
         "model_files",
         "scale",

@@ -1,25 +1,10 @@
-"""The look of all figures, of Matplotlib and of Plotly: one colour per meaning, no frame, a faint grid."""
+"""The look of all figures: that of `jax_course.plot` for Matplotlib, and the same for Plotly."""
 
 from typing import Any
 
-import numpy as np
-from matplotlib.colors import to_rgb
+from jax_course.plot.style import CLASSES, DATA, FIT, MUTED, SECOND, STYLE, TRUTH, mixed
 
-# Okabe and Ito's palette: told apart by colour-blind readers too. One colour per meaning in all figures.
-DATA, FIT, TRUTH, SECOND, MUTED = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#999999"
-CLASSES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-
-STYLE: dict[Any, Any] = {
-    "figure.dpi": 120,
-    "savefig.bbox": "tight",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.alpha": 0.25,
-    "axes.titlesize": "medium",
-    "legend.frameon": False,
-    "svg.hashsalt": "jax_course",
-}
+__all__ = ["CLASSES", "DATA", "FIT", "MUTED", "PLOTLY", "SECOND", "STYLE", "TRUTH", "mixed"]
 
 _AXIS = {"automargin": True, "showline": True, "ticks": "outside", "zeroline": False, "title": {"standoff": 8}}
 # The page sets the colours of text and lines, which depend on whether it is light or dark
@@ -34,9 +19,3 @@ PLOTLY: dict[str, Any] = {
     "xaxis": _AXIS,
     "yaxis": _AXIS,
 }
-
-
-def mixed(pi: np.ndarray) -> np.ndarray:
-    """The classes' colours mixed by their probabilities (…, K), pale, for points to be seen on them: (…, 3)."""
-    colors = np.array([to_rgb(color) for color in CLASSES[: pi.shape[-1]]])
-    return np.clip(pi @ (0.45 * colors + 0.55), 0, 1)

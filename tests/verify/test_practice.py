@@ -8,7 +8,7 @@ import pytest
 
 from tests.verify.measure_practice import cases, examined, is_named
 
-A, B = cases("a", []), cases("b", [])
+A, B, C = (cases(part, []) for part in "abc")
 SAMPLE = {case.name: case for members in A.values() for case in members}
 NAMED = [
     # slips in one operation
@@ -58,7 +58,7 @@ def settings_of_jax():
         yield
 
 
-@pytest.mark.parametrize("half", [A, B], ids=["a", "b"])
+@pytest.mark.parametrize("half", [A, B, C], ids=["a", "b", "c"])
 def test_every_case_has_a_derivative_and_a_name_of_its_own(half):
     members = [case for domain in half.values() for case in domain]
     assert len({case.name for case in members}) == len(members)
