@@ -438,7 +438,10 @@ def test_float64_is_not_narrowed_without_a_word_anywhere(use):
     ("X", "message"),
     [
         (np.array([[1, None]], object), "X must be an array of numbers; got ndarray of object"),
-        ([["a"]], "X must be an array of numbers; got list of <U1: give it as numbers"),
+        (
+            [["a"]],
+            "X must be an array of numbers; got list of <U1: make X and y of a table by data.frame(df, target=…)",
+        ),
         (None, "X must be an array of numbers; got NoneType"),
         ([[1.0, 2.0], [3.0]], "X must be an array of numbers; got list"),
         (np.ma.masked_array([[1.0]], mask=[[True]]), "X must hold a number everywhere; got a masked array"),

@@ -20,7 +20,7 @@ from jax_course.classification.objective import Coordinates, convex_objective, t
 from jax_course.classification.whitened_newton import End, penalty_curvature, weighted_rows
 from jax_course.implicit import minimiser
 from jax_course.inputs import Problem
-from jax_course.linalg import first_accepted, gram, product, spd_factor, transpose_product, whiten
+from jax_course.linalg import first_accepted, gram, inner, product, spd_factor, transpose_product, whiten
 from jax_course.linear_cost import LinearCost, conditions, weighted
 from jax_course.losses import Loss
 from jax_course.optimization.descent import State, descent
@@ -111,7 +111,7 @@ def minimum_along(small: Array, f: Objective, point: Point, p: Array, alpha: Arr
 
     The slope grows along the line in pieces, steeply where residuals cross the threshold: so every other trial halves.
     """
-    line, first = f.along(point, p), point.g @ p
+    line, first = f.along(point, p), inner(point.g, p)
     enough = jnp.maximum(SHARE * jnp.abs(first), small * jnp.linalg.norm(p))
     zero, infinite = jnp.zeros_like(first), jnp.full_like(first, jnp.inf)
 
