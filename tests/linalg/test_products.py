@@ -128,7 +128,7 @@ def test_products_by_hand():
 
 
 PACKAGE = Path(linalg.__file__).parent.parent
-IN_NUMPY_OR_FLOAT64 = {"data", "derivations", "exercises", "verify"}
+IN_NUMPY_OR_FLOAT64 = {"data", "derivations", "exercises", "plot", "verify"}
 PRODUCTS = {"dot", "dot_general", "einsum", "inner", "matmul", "tensordot", "vdot", "vecdot"}
 
 
