@@ -8,6 +8,7 @@ import pytest
 
 from jax_course import linalg
 from jax_course.linalg import (
+    blocks,
     gram,
     gram_and_moment,
     product,
@@ -15,7 +16,7 @@ from jax_course.linalg import (
     residual_moments,
     transpose_product,
 )
-from jax_course.linalg.blocks import ONE_READ, WIDE
+from jax_course.linalg.blocks import WIDE
 from jax_course.linalg.grams import BLOCK, NARROW, SMALL
 from jax_course.linalg.products import TALL
 
@@ -67,8 +68,12 @@ def test_gram_and_moment_are_the_literal_products_in_either_precision(shape):
             np.testing.assert_allclose(result, exact, rtol=0, atol=tolerance)
 
 
+ONE_READ = 2**14  # in place of 2²⁰: the data would be large for a test
+
+
 @pytest.mark.parametrize("shape", [(5, 3), (3 * ONE_READ // 64 + 5, 90), (ONE_READ, 4)])
-def test_residual_moments_are_the_literal_products(shape):
+def test_residual_moments_are_the_literal_products(shape, monkeypatch):
+    monkeypatch.setattr(blocks, "ONE_READ", ONE_READ)
     rng = np.random.default_rng(0)
     X, y, theta = rng.standard_normal(shape), rng.standard_normal(shape[0]), rng.standard_normal(shape[1])
     residual, each = y - X @ theta, (rng.uniform(size=shape[0]), np.array(0.5))
@@ -83,7 +88,8 @@ def test_residual_moments_are_the_literal_products(shape):
 
 
 @pytest.mark.parametrize("shape", [(5, 3), (4 * ONE_READ // WIDE + 5, WIDE), (ONE_READ, 4)])
-def test_there_and_back_is_the_literal_product_and_its_pull(shape):
+def test_there_and_back_is_the_literal_product_and_its_pull(shape, monkeypatch):
+    monkeypatch.setattr(blocks, "ONE_READ", ONE_READ)
     rng = np.random.default_rng(0)
     X, P, y = rng.standard_normal(shape), rng.standard_normal((shape[1], 3)), rng.standard_normal(shape[0])
 
