@@ -173,8 +173,8 @@ def _column_equations(
         cost = squares - jnp.sum(theta * (moment + missing))
         enough = (dtype == X.dtype) & factored.is_regular(relative_noise(X.dtype, 1 - CLOSE_DIGITS))
         enough &= cost > relative_noise(X.dtype, COST_DIGITS) * squares
-        size, infinite = jnp.where(enough, 0, first_size), jnp.array(jnp.inf, X.dtype)
-        start = Refined(theta, missing, cost, size, infinite, jnp.array(0))
+        left, infinite = jnp.where(enough, 0, first_size), jnp.array(jnp.inf, X.dtype)
+        start = Refined(theta, missing, cost, left, infinite, jnp.array(0))
         evaluate = partial(_gradient_and_cost, X=X, y=y, delta2=delta2, w=w)
         end, trusted = refined(start, first_size, solve, evaluate, partial(product, A))
         solved = Solved(end.unknown, -end.missing, end.cost, jnp.array(len(delta2)), jnp.array(method))

@@ -77,23 +77,31 @@ def plan(cost: Callable, point: Any, nested: tuple[str, ...]) -> Plan | None:
         jax.eval_shape(walked, point)
     except OverflowError:
         return plan(cost, point, tuple(name for name in nested if name not in LOOPS)) if LOOPS[0] in nested else None
+    return _collected(nested, found, terms, groups, places)
+
+
+def _collected(
+    nested: tuple[str, ...],
+    found: list[tuple[Step, Slip]],
+    terms: dict[int, int],
+    groups: dict[tuple[str, Any], list[int]],
+    places: dict[tuple[str, Any], list[tuple[Kind, str]]],
+) -> Plan:
+    """The plan of what a walk found; groups and places by the words of a slip and where it is."""
     left_out = {key: entries for key, entries in places.items() if key[0].startswith("yours")}
     several = left_out | {key: entries for key, entries in places.items() if len(entries) > 1}
     if sum(len(entries) for entries in several.values()) > PLACES:
         several = left_out
     together = {key: numbers for key, numbers in groups.items() if len(numbers) > 1}
-    turns = [numbers for (_, where), numbers in together.items() if not isinstance(where, str)]
-    rows = {key: k for k, key in enumerate(several)}
-    numbers = [step.number for step, _ in found]
     return Plan(
         nested,
-        [slip for _, slip in found],
-        numbers,
-        terms,
-        list(together.values()),
-        turns,
-        rows,
-        [_guess(*entries) for entries in several.items()],
+        slips=[slip for _, slip in found],
+        steps=[step.number for step, _ in found],
+        terms=terms,
+        groups=list(together.values()),
+        turns=[numbers for (_, where), numbers in together.items() if not isinstance(where, str)],
+        rows={key: k for k, key in enumerate(several)},
+        guesses=[_guess(*entries) for entries in several.items()],
     )
 
 
